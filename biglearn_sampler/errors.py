@@ -1,0 +1,40 @@
+"""Every error that this package raises on purpose: what was expected, what came, what to do.
+
+Each class carries the exit status of the command line: 2 for a mistake of the user, 1 for a run that failed.
+"""
+
+
+class BiglearnError(Exception):
+    """Base of all errors raised on purpose; its text is meant for the user and needs no traceback."""
+
+    exit_status = 1
+
+
+class UserError(BiglearnError):
+    """Something that was asked for cannot be had; asking differently helps."""
+
+    exit_status = 2
+
+
+class CatalogueError(UserError):
+    """An unknown or ambiguous name, or wrong parameters of an entry."""
+
+
+class SettingsError(UserError):
+    """Settings with unknown keys or values of the wrong type or range; all of them are told at once."""
+
+
+class TargetError(UserError):
+    """An energy that cannot be used: wrong shape or dtype, not finite anywhere, raises."""
+
+
+class TaskError(UserError):
+    """A task that the target cannot do, with the tasks that it can do."""
+
+
+class RunFolderError(UserError):
+    """A run folder that exists already, is missing, or cannot be read."""
+
+
+class RunFailed(BiglearnError):
+    """A run that started in order and could not go on."""
