@@ -1,0 +1,12 @@
+"""Targets: unnormalised log densities, what is declared about them, and what is known for metrics only."""
+
+from biglearn_sampler.energy.evaluations import Evaluations as Evaluations
+from biglearn_sampler.energy.facts import UNKNOWN as UNKNOWN
+from biglearn_sampler.energy.facts import Facts as Facts
+from biglearn_sampler.energy.function_target import FunctionTarget as FunctionTarget
+from biglearn_sampler.energy.function_target import function_target as function_target
+from biglearn_sampler.energy.mixture_target import MixtureTarget as MixtureTarget
+from biglearn_sampler.energy.probe import probe as probe
+from biglearn_sampler.energy.region import declared_region as declared_region
+from biglearn_sampler.energy.target import AbstractTarget as AbstractTarget
+from biglearn_sampler.energy.whitened import Whitened as Whitened

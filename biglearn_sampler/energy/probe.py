@@ -1,0 +1,77 @@
+"""A look at an energy before any training: its shape, its dtype, and where it is finite."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from biglearn_sampler.energy.target import AbstractTarget
+from biglearn_sampler.errors import TargetError
+
+
+def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
+    """Evaluate a target at a few points and refuse what cannot be trained on.
+
+    Isolated points that are not finite are allowed: training counts them as density zero.
+
+    Raises:
+        TargetError: the log density raises, is no real scalar, is `+inf` somewhere, is finite nowhere, or its
+            gradient is finite nowhere; the text says what came and what to do.
+    """
+    _check_form(target, points[0])
+    value_and_gradient = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))
+    try:
+        values, gradients = jax.tree.map(np.asarray, value_and_gradient(points))
+    except TargetError:
+        raise
+    except Exception as error:
+        raise TargetError(f"the gradient of the log density cannot be had: {_told(error)}") from error
+    if np.isposinf(values).any():
+        where = np.asarray(points)[np.isposinf(values)][0]
+        raise TargetError(
+            f"the log density is +inf at {_point(where)}; expected a number or -inf. The density must be "
+            "bounded: check the sign (log density = -energy) and divisions by zero"
+        )
+    if not np.isfinite(values).any():
+        what = "NaN" if np.isnan(values).any() else "-inf"
+        raise TargetError(
+            f"the log density is {what} at all {len(values)} points of the start region; expected finite "
+            "numbers. Declare a centre and a scale where the density is positive, or check the function"
+        )
+    finite = np.isfinite(values)
+    if not np.isfinite(gradients[finite]).any():
+        raise TargetError(
+            "the gradient of the log density is not finite anywhere in the start region; expected finite "
+            "numbers. Look for sqrt or log at zero, or for jnp.where around an infinite branch"
+        )
+
+
+def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
+    try:
+        form = jax.eval_shape(target.log_density, point)
+    except Exception as error:
+        raise TargetError(
+            f"the log density raised at a point of shape {point.shape}: {_told(error)}. It must be written "
+            "with jax.numpy and take one point; a function of many points needs batched=True"
+        ) from error
+    if not hasattr(form, "shape"):
+        raise TargetError(f"the log density must return one number, got {type(form).__name__}")
+    if form.shape != ():
+        raise TargetError(
+            f"the log density of one point of shape {point.shape} must be a scalar, got shape {form.shape}; "
+            "sum over the coordinates, or say batched=True if it takes many points"
+        )
+    if not jnp.issubdtype(form.dtype, jnp.floating):
+        raise TargetError(f"the log density must be a real floating-point number, got dtype {form.dtype}")
+
+
+def _told(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _point(point: np.ndarray) -> str:
+    shown = ", ".join(f"{value:.4g}" for value in point[:6])
+    return f"({shown}, ...)" if len(point) > 6 else f"({shown})"

@@ -1,0 +1,37 @@
+"""The region that a user declares: where to look first, and how far."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
+
+from biglearn_sampler.errors import TargetError
+
+
+def declared_region(
+    dim: int, centre: ArrayLike, scale: ArrayLike
+) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+    """The declared centre and scale as two vectors, once they make sense.
+
+    Arguments:
+        dim: number of coordinates.
+        centre: where to look first, one number or one for each coordinate.
+        scale: how far from the centre the mass may lie, one positive number or one for each coordinate.
+
+    Raises:
+        TargetError: a wrong shape, a number that is not finite, or a scale that is not positive.
+    """
+    declared_scale = _vector("scale", scale, dim)
+    if not bool((declared_scale > 0).all()):
+        raise TargetError(f"scale must be positive, got {scale!r}")
+    return _vector("centre", centre, dim), declared_scale
+
+
+def _vector(name: str, value: ArrayLike, dim: int) -> Float[Array, " dim"]:
+    array = jnp.asarray(value, float)
+    if array.shape not in {(), (dim,)}:
+        raise TargetError(f"{name} must be one number or {dim} numbers, got shape {array.shape}")
+    if not bool(jnp.isfinite(array).all()):
+        raise TargetError(f"{name} must be finite, got {value!r}")
+    return jnp.broadcast_to(array, (dim,))

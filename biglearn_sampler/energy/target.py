@@ -1,0 +1,85 @@
+"""The interface of a target: a dimension, an unnormalised log density, and a declared region for starting."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from biglearn_sampler.energy.facts import Facts
+from biglearn_sampler.mixture import Channel
+
+
+class AbstractTarget(ABC):
+    """An unnormalised density `q(x) = exp(log_density(x)) / Z` on R^dim; the energy is `-log_density`.
+
+    A subclass gives `dim` and `log_density`; the rest has a default. Subclasses are frozen dataclasses; one
+    that is registered as a pytree (`jax.tree_util.register_dataclass`) has its arrays passed to compiled code
+    instead of baked into it. A plain function needs no class: see `function_target`.
+    """
+
+    kind: ClassVar[str] = "target"
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Number of coordinates, at least 1."""
+
+    @abstractmethod
+    def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
+        """The unnormalised log density of one point; `-inf` where the density is zero."""
+
+    @property
+    def centre(self) -> Float[Array, " dim"]:
+        """Where to look for the mass at first; declared, not known."""
+        return jnp.zeros(self.dim)
+
+    @property
+    def scale(self) -> Float[Array, " dim"]:
+        """How far from the centre to look, one positive number per coordinate; declared, not known."""
+        return jnp.ones(self.dim)
+
+    @property
+    def facts(self) -> Facts:
+        """What is known, for metrics and tests only."""
+        return Facts()
+
+    @property
+    def has_exact_channels(self) -> bool:
+        """Whether `channel_log_density` is available in closed form."""
+        return False
+
+    def channel_log_density(self, channel: Channel, view: Float[Array, " rows"]) -> Float[Array, ""]:
+        """The log density of `y = W x + b + sigma n` for `x ~ q`, up to the constant `log Z`, in closed form.
+
+        Raises:
+            NotImplementedError: the target offers no closed form (`has_exact_channels` is false).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form of its channels")
+
+    def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
+        """The named quantities of a point, such as a model's parameters; `{"x": x}` if nothing has a name."""
+        return {"x": point}
+
+    def describe(self) -> dict[str, str]:
+        """The declared and the known facts as short texts, for lists."""
+        known = self.facts
+        modes = "unknown" if known.modes is None else str(len(known.modes))
+        return {
+            "dimension": str(self.dim),
+            "declared centre": _short(self.centre),
+            "declared scale": _short(self.scale),
+            "log Z": "unknown" if known.log_z is None else f"{known.log_z:.6g}",
+            "modes": modes,
+            "exact draws": "yes" if known.sample is not None else "no",
+            "exact channels": "yes" if self.has_exact_channels else "no",
+        }
+
+
+def _short(values: Float[Array, " dim"]) -> str:
+    if bool((values == values[0]).all()):
+        return f"{float(values[0]):.6g}"
+    shown = ", ".join(f"{float(value):.6g}" for value in values[:6])
+    return f"({shown}, ...)" if len(values) > 6 else f"({shown})"

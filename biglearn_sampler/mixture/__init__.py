@@ -1,0 +1,7 @@
+"""Gaussian mixtures and the linear-Gaussian channels through which tasks look at them."""
+
+from biglearn_sampler.mixture.channel import Channel as Channel
+from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture as GaussianMixture
+from biglearn_sampler.mixture.unconstrained import UnconstrainedMixture as UnconstrainedMixture
+from biglearn_sampler.mixture.unconstrained import constrain as constrain
+from biglearn_sampler.mixture.unconstrained import unconstrain as unconstrain

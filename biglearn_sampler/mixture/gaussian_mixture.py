@@ -1,0 +1,247 @@
+"""Gaussian mixtures with full covariances: sample, log density, channel, marginal, conditional, moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Key
+from numpy.typing import ArrayLike
+
+from biglearn_sampler.mixture.channel import Channel
+
+LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class GaussianMixture:
+    """The sampler `p(x) = sum_k w_k N(x; mu_k, L_k L_k^T)`.
+
+    It samples in one pass, has an exact normalised density, and is closed under every affine map, marginal
+    and conditional: what big cooperative learning needs of a model (paper, remark 3.4).
+
+    Arguments:
+        log_weights: `log w_k`, normalised so that the weights sum to one.
+        means: `mu_k`.
+        factors: `L_k`, lower-triangular Cholesky factors of the covariances, with positive diagonals.
+
+    Use `GaussianMixture.of` to make one from weights and covariances.
+    """
+
+    log_weights: Float[Array, " components"]
+    means: Float[Array, "components dim"]
+    factors: Float[Array, "components dim dim"]
+
+    @classmethod
+    def of(
+        cls, means: ArrayLike, covariances: ArrayLike, weights: ArrayLike | None = None
+    ) -> GaussianMixture:
+        """A mixture from arrays as people write them down.
+
+        Arguments:
+            means: shape `(components, dim)`.
+            covariances: one number (isotropic, shared), shape `(dim, dim)` (shared) or
+                `(components, dim, dim)`.
+            weights: shape `(components,)`, positive; normalised here. Equal when left out.
+
+        Raises:
+            ValueError: the shapes do not fit, a covariance is not symmetric and positive definite, or a
+                weight is not positive.
+        """
+        centres = jnp.asarray(means, float)
+        if centres.ndim != 2:
+            raise ValueError(f"means must have shape (components, dim), got {centres.shape}")
+        components, dim = centres.shape
+        spread = jnp.asarray(covariances, float)
+        if spread.ndim == 0:
+            spread = spread * jnp.eye(dim)
+        if spread.shape not in {(dim, dim), (components, dim, dim)}:
+            raise ValueError(
+                f"covariances must be a number or have shape {(dim, dim)} or {(components, dim, dim)}, "
+                f"got {spread.shape}"
+            )
+        factors = jnp.broadcast_to(jnp.linalg.cholesky(spread), (components, dim, dim))
+        # The factorisation looks at the symmetric part only, so a wrong entry would pass unseen.
+        symmetric = jnp.allclose(spread, spread.mT)
+        if not bool(symmetric & jnp.isfinite(factors).all()):
+            raise ValueError("every covariance must be symmetric and positive definite")
+        shares = jnp.ones(components) if weights is None else jnp.asarray(weights, float)
+        if shares.shape != (components,) or not bool((shares > 0).all()):
+            raise ValueError(f"weights must be {components} positive numbers, got {weights}")
+        return cls(jnp.log(shares / shares.sum()), centres, factors)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return self.means.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.means.shape[1]
+
+    @property
+    def weights(self) -> Float[Array, " components"]:
+        """The weights `w_k`, which sum to one."""
+        return jnp.exp(self.log_weights)
+
+    @property
+    def covariances(self) -> Float[Array, "components dim dim"]:
+        """The covariances `L_k L_k^T`."""
+        return self.factors @ self.factors.mT
+
+    def component_log_densities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
+        """`log N(x; mu_k, L_k L_k^T)` of every component, without the weights.
+
+        All points meet all components in one matrix product with the inverse factors.
+        """
+        inverse = _inverse_factors(self.factors)
+        shift = jnp.einsum("kij,kj->ki", inverse, self.means)
+        standard = jnp.einsum("kij,...j->...ki", inverse, point) - shift
+        log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+        return log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
+
+    def log_density(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
+        """`log p(x)`, normalised, of one point or of a batch of points."""
+        return logsumexp(self.log_weights + self.component_log_densities(point), axis=-1)
+
+    def responsibilities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
+        """The probability `w_k N_k(x) / p(x)` that a point came from each component."""
+        return jax.nn.softmax(self.log_weights + self.component_log_densities(point), axis=-1)
+
+    def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
+        """`count` independent draws."""
+        key_component, key_noise = jax.random.split(key)
+        chosen = jax.random.categorical(key_component, self.log_weights, shape=(count,))
+        noise = jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
+        return self.means[chosen] + jnp.einsum("nij,nj->ni", self.factors[chosen], noise)
+
+    def stratified(self, key: Key[Array, ""], count: int) -> Float[Array, "components count dim"]:
+        """`count` draws from *every* component, differentiable in means and factors: `mu_k + L_k e`."""
+        noise = jax.random.normal(key, (self.components, count, self.dim), self.means.dtype)
+        return self.means[:, None] + jnp.einsum("kij,kmj->kmi", self.factors, noise)
+
+    def through(self, channel: Channel) -> GaussianMixture:
+        """The exact law of `y = W x + b + sigma n`: means `W mu_k + b`, covariances `W S_k W^T + sigma^2 I`.
+
+        The channel must keep the law non-degenerate: `rows <= dim`, or noise above zero.
+        """
+        spread = channel.matrix @ self.factors
+        noise = channel.noise**2 * jnp.eye(channel.rows, dtype=self.means.dtype)
+        factors = _cholesky(spread @ spread.mT + noise)
+        return GaussianMixture(self.log_weights, channel.mean(self.means), factors)
+
+    def marginal(self, coordinates: Sequence[int]) -> GaussianMixture:
+        """The law of the given coordinates, in the given order."""
+        _check_coordinates(coordinates, self.dim)
+        return self.through(Channel.of(jnp.eye(self.dim, dtype=self.means.dtype)[jnp.asarray(coordinates)]))
+
+    def conditional(self, coordinates: Sequence[int], values: Float[Array, " given"]) -> GaussianMixture:
+        """The law of the remaining coordinates, in ascending order, given the values of some.
+
+        Arguments:
+            coordinates: which coordinates are known; at least one, not all.
+            values: their values, in the same order.
+
+        Raises:
+            ValueError: the coordinates repeat, do not exist or are all, or there are more or fewer values.
+        """
+        _check_coordinates(coordinates, self.dim)
+        given = jnp.asarray(values, self.means.dtype)
+        if given.shape != (len(coordinates),):
+            raise ValueError(f"{len(coordinates)} coordinates need as many values, got shape {given.shape}")
+        rest = [i for i in range(self.dim) if i not in set(coordinates)]
+        if not rest:
+            raise ValueError(f"at least one of the {self.dim} coordinates must stay unknown")
+        order = jnp.asarray([*coordinates, *rest])
+        reordered = self.through(Channel.of(jnp.eye(self.dim, dtype=self.means.dtype)[order]))
+        return reordered.given_leading(given)
+
+    def given_leading(self, values: Float[Array, " given"]) -> GaussianMixture:
+        """The law of the trailing coordinates given the leading ones.
+
+        With the known coordinates first, the Cholesky factor `[[A, 0], [B, C]]` holds the answer: the
+        conditional mean is `m_T + B A^-1 (y_S - m_S)`, its factor is `C`, and the new weight is
+        `w_k N(y_S; m_S, A A^T)`.
+        """
+        known = values.shape[0]
+        leading = GaussianMixture(self.log_weights, self.means[:, :known], self.factors[:, :known, :known])
+        standard = jnp.einsum("kij,kj->ki", _inverse_factors(leading.factors), values - leading.means)
+        means = self.means[:, known:] + jnp.einsum("kij,kj->ki", self.factors[:, known:, :known], standard)
+        evidence = self.log_weights + leading.component_log_densities(values)
+        return GaussianMixture(jax.nn.log_softmax(evidence), means, self.factors[:, known:, known:])
+
+    def mean(self) -> Float[Array, " dim"]:
+        """The mean of the whole mixture."""
+        return self.weights @ self.means
+
+    def covariance(self) -> Float[Array, "dim dim"]:
+        """The covariance of the whole mixture: within components plus between them."""
+        between = self.means - self.mean()
+        within = jnp.einsum("k,kij->ij", self.weights, self.covariances)
+        return within + jnp.einsum("k,ki,kj->ij", self.weights, between, between)
+
+    def affine(self, centre: Float[Array, " dim"], scale: Float[Array, " dim"]) -> GaussianMixture:
+        """The law of `centre + scale * x`, coordinate by coordinate, `scale > 0`."""
+        return GaussianMixture(self.log_weights, centre + scale * self.means, scale[:, None] * self.factors)
+
+    def to_numpyro(self) -> dist.MixtureSameFamily:
+        """The same law as a NumPyro distribution, to use in a model."""
+        components = dist.MultivariateNormal(self.means, scale_tril=self.factors)
+        return dist.MixtureSameFamily(dist.Categorical(logits=self.log_weights), components)
+
+    @classmethod
+    def from_numpyro(cls, distribution: dist.Distribution) -> GaussianMixture:
+        """The mixture that a NumPyro distribution describes.
+
+        Arguments:
+            distribution: a `MultivariateNormal`, or a `MixtureSameFamily` of `MultivariateNormal` components.
+
+        Raises:
+            ValueError: any other distribution, or a batch of mixtures.
+        """
+        normals: dist.Distribution
+        weights: Any  # numpyro declares a lazy property here
+        if isinstance(distribution, dist.MixtureSameFamily):
+            normals, weights = distribution.component_distribution, distribution.mixing_distribution.probs
+        else:
+            normals, weights = distribution, 1.0
+        if not isinstance(normals, dist.MultivariateNormal):
+            raise ValueError(
+                "expected a MultivariateNormal or a MixtureSameFamily of MultivariateNormal components, "
+                f"got {type(normals).__name__}"
+            )
+        if distribution.batch_shape != ():
+            raise ValueError(f"expected one mixture, got a batch of shape {distribution.batch_shape}")
+        log_weights = jax.nn.log_softmax(jnp.log(jnp.atleast_1d(weights)))
+        (dim,) = normals.event_shape
+        means = jnp.broadcast_to(jnp.asarray(normals.loc), (len(log_weights), dim))
+        factors = jnp.broadcast_to(jnp.asarray(normals.scale_tril), (len(log_weights), dim, dim))
+        return cls(log_weights, means, factors)
+
+
+def _cholesky(covariances: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
+    if covariances.shape[-1] == 1:  # a square root, and many times cheaper than a call of the library
+        return jnp.sqrt(covariances)
+    return jnp.linalg.cholesky(covariances)
+
+
+def _inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
+    if factors.shape[-1] == 1:
+        return 1.0 / factors
+    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1], dtype=factors.dtype), factors.shape)
+    return solve_triangular(factors, identity, lower=True)
+
+
+def _check_coordinates(coordinates: Sequence[int], dim: int) -> None:
+    chosen = list(coordinates)
+    if not chosen or len(set(chosen)) != len(chosen) or not all(0 <= i < dim for i in chosen):
+        raise ValueError(f"coordinates must be distinct numbers from 0 to {dim - 1}, got {chosen}")

@@ -1,0 +1,289 @@
+"""Targets as users make them: functions, mixtures, whitened coordinates, and what a first look refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from biglearn_sampler.energy import (
+    AbstractTarget,
+    Evaluations,
+    Facts,
+    MixtureTarget,
+    Whitened,
+    function_target,
+    probe,
+)
+from biglearn_sampler.errors import TargetError
+from biglearn_sampler.mixture import Channel, GaussianMixture
+
+ANGLE = 0.6
+ROTATION = np.array([[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]])
+POINTS = np.random.default_rng(0).normal(size=(20, 2))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def double_precision() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+def half_square(point: jax.Array) -> jax.Array:
+    return -0.5 * (point**2).sum()
+
+
+def lopsided() -> MixtureTarget:
+    """Two unequal Gaussians with full covariances, in a region with its own centre and scale."""
+    covariances = [[[0.5, 0.2], [0.2, 0.4]], [[1.0, -0.3], [-0.3, 0.6]]]
+    mixture = GaussianMixture.of([[-1.0, 0.5], [2.0, 1.0]], covariances, [0.7, 0.3])
+    return MixtureTarget(mixture, jnp.array([0.5, 1.0]), jnp.array([2.0, 3.0]))
+
+
+def plane(centre: jax.Array, half_width: float, nodes: int = 301) -> tuple[np.ndarray, float]:
+    """Nodes of the trapezoidal rule and the area of a cell."""
+    unit = np.linspace(-half_width, half_width, nodes)
+    points = np.stack(np.meshgrid(unit, unit, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.asarray(centre) + points, (2.0 * half_width / (nodes - 1)) ** 2
+
+
+@jax.jit
+def log_densities(target: AbstractTarget, points: jax.Array) -> jax.Array:
+    return jax.vmap(target.log_density)(points)
+
+
+@jax.jit
+def channel_log_densities(target: AbstractTarget, channel: Channel, views: jax.Array) -> jax.Array:
+    return jax.vmap(lambda view: target.channel_log_density(channel, view))(views)
+
+
+def log_integral(target: AbstractTarget, half_width: float) -> float:
+    points, area = plane(target.centre, half_width)
+    return float(np.log(np.exp(log_densities(target, points)).sum() * area))
+
+
+def channel_by_quadrature(
+    target: AbstractTarget, channel: Channel, views: np.ndarray, half_width: float
+) -> np.ndarray:
+    """`log integral q(x) N(y; W x + b, sigma^2 I) dx` at every view `y`."""
+    points, area = plane(target.centre, half_width)
+    density = np.exp(log_densities(target, points))
+    seen = points @ np.asarray(channel.matrix).T + np.asarray(channel.offset)
+    return np.log(
+        [(density * norm.pdf(view - seen, scale=channel.noise).prod(axis=-1)).sum() * area for view in views]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Functions
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_is_a_target() -> None:
+    target = function_target(half_square, dim=3, scale=2.0, centre=[1.0, 2.0, 3.0])
+    assert target.dim == 3 and not target.has_exact_channels
+    np.testing.assert_array_equal(target.scale, [2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(target.centre, [1.0, 2.0, 3.0])
+    assert float(target.log_density(jnp.ones(3))) == -1.5
+    np.testing.assert_array_equal(target.quantities(jnp.ones(3))["x"], jnp.ones(3))
+    assert target.facts.log_z is None
+
+
+def test_a_function_of_many_points_becomes_a_function_of_one() -> None:
+    target = function_target(lambda points: -(points**2).sum(-1), dim=2, scale=1.0, batched=True)
+    assert float(target.log_density(jnp.array([1.0, 2.0]))) == -5.0
+    np.testing.assert_allclose(log_densities(target, POINTS), -(POINTS**2).sum(-1))
+
+
+def test_data_are_inputs_of_compiled_code() -> None:
+    def log_density(point: jax.Array, observed: jax.Array) -> jax.Array:
+        return -0.5 * ((observed - point) ** 2).sum()
+
+    def evaluate(target: AbstractTarget, point: jax.Array) -> jax.Array:
+        return target.log_density(point)
+
+    first = function_target(log_density, dim=2, scale=1.0, data=(jnp.asarray(POINTS),))
+    second = function_target(log_density, dim=2, scale=1.0, data=(jnp.asarray(POINTS + 1.0),))
+    assert jax.make_jaxpr(evaluate)(first, jnp.zeros(2)).consts == []
+    compiled = jax.jit(evaluate)
+    expected = -0.5 * ((POINTS + 1.0) ** 2).sum()
+    assert (
+        float(compiled(first, jnp.zeros(2)))
+        != float(compiled(second, jnp.zeros(2)))
+        == pytest.approx(expected)
+    )
+    assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize(
+    ("function", "settings", "told"),
+    [
+        ("energy", {}, "a target needs a function of one point, got str"),
+        (half_square, {"dim": 0}, "dim must be a whole number of at least 1, got 0"),
+        (half_square, {"dim": 2.0}, "dim must be a whole number of at least 1, got 2.0"),
+        (half_square, {"dim": True}, "dim must be a whole number of at least 1, got True"),
+        (half_square, {"scale": 0.0}, "scale must be positive, got 0.0"),
+        (half_square, {"scale": [1.0, 2.0, 3.0]}, r"scale must be one number or 2 numbers, got shape \(3,\)"),
+        (half_square, {"centre": float("nan")}, "centre must be finite, got nan"),
+        (
+            half_square,
+            {"centre": [[1.0, 2.0]]},
+            r"centre must be one number or 2 numbers, got shape \(1, 2\)",
+        ),
+    ],
+)
+def test_mistakes_in_a_function_target_are_told(function: Any, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(TargetError, match=told):
+        function_target(function, **{"dim": 2, "scale": 1.0, **settings})
+
+
+def test_a_target_describes_itself() -> None:
+    target = function_target(
+        half_square, dim=2, scale=[1.0, 2.5], facts=Facts(log_z=float(np.log(2 * np.pi)))
+    )
+    assert target.describe() == {
+        "dimension": "2",
+        "declared centre": "0",
+        "declared scale": "(1, 2.5)",
+        "log Z": "1.83788",
+        "modes": "unknown",
+        "exact draws": "no",
+        "exact channels": "no",
+    }
+    assert function_target(half_square, dim=8, scale=np.arange(1, 9)).describe()["declared scale"] == (
+        "(1, 2, 3, 4, 5, 6, ...)"
+    )
+
+
+@pytest.mark.usefixtures("unchecked_types")
+def test_modes_are_known_together_or_not_at_all() -> None:
+    with pytest.raises(ValueError, match="known together or not at all"):
+        Facts(modes=jnp.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"2 modes need as many mode_weights, got shape \(3,\)"):
+        Facts(modes=jnp.zeros((2, 2)), mode_weights=jnp.ones(3) / 3, responsibilities=lambda point: point)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Channels and whitened coordinates
+# ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", (1, 2))
+def test_an_exact_channel_is_the_integral_over_all_points(rows: int) -> None:
+    target = lopsided()
+    channel = Channel(jnp.asarray(ROTATION[:rows]), jnp.array([0.3, -0.1])[:rows], jnp.asarray(0.5))
+    views = np.array([[0.0, 0.0], [1.5, -0.5], [-1.0, 2.0]])[:, :rows]
+    expected = channel_by_quadrature(target, channel, views, half_width=9.0)
+    np.testing.assert_allclose(channel_log_densities(target, channel, views), expected, atol=1e-8)
+
+
+def test_a_target_without_closed_form_says_so() -> None:
+    target = function_target(half_square, dim=2, scale=1.0)
+    with pytest.raises(NotImplementedError, match="FunctionTarget has no closed form of its channels"):
+        target.channel_log_density(Channel.of(jnp.eye(2)), jnp.zeros(2))
+
+
+def test_a_mixture_knows_everything_about_itself() -> None:
+    target = lopsided()
+    facts = target.facts
+    assert facts.sample is not None and facts.responsibilities is not None and facts.mode_weights is not None
+    assert log_integral(target, half_width=9.0) == pytest.approx(0.0, abs=1e-9) and facts.log_z == 0.0
+    shares = np.asarray(jax.vmap(facts.responsibilities)(facts.sample(jax.random.key(0), 20_000)))
+    error = shares.std(0) / np.sqrt(len(shares))
+    assert (np.abs(shares.mean(0) - np.asarray(facts.mode_weights)) < 5.0 * error).all()
+
+
+def test_whitened_coordinates_keep_the_integral() -> None:
+    original = function_target(half_square, dim=2, scale=[2.0, 3.0], centre=[0.5, 1.0])
+    whitened = Whitened(original)
+    assert log_integral(whitened, half_width=5.0) == pytest.approx(np.log(2.0 * np.pi), abs=1e-8)
+    np.testing.assert_array_equal(whitened.centre, jnp.zeros(2))
+    np.testing.assert_array_equal(whitened.scale, jnp.ones(2))
+    expected = original.log_density(jnp.array([2.5, 4.0])) + jnp.log(6.0)
+    assert float(whitened.log_density(jnp.ones(2))) == pytest.approx(float(expected))
+    assert whitened.facts.log_z is None and not whitened.has_exact_channels
+
+
+def test_whitened_channels_are_the_integral_over_whitened_points() -> None:
+    whitened = Whitened(lopsided())
+    channel = Channel(jnp.asarray(ROTATION[:1]), jnp.array([0.2]), jnp.asarray(0.3))
+    views = np.array([[-1.0], [0.0], [0.8]])
+    expected = channel_by_quadrature(whitened, channel, views, half_width=6.0)
+    np.testing.assert_allclose(channel_log_densities(whitened, channel, views), expected, atol=1e-8)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# The first look
+# ------------------------------------------------------------------------------------------------------------
+
+
+def raises(point: jax.Array) -> jax.Array:
+    raise RuntimeError("no energy today")
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda x: jnp.sqrt(-1.0 - x[0] ** 2), "is NaN at all 20 points of the start region"),
+        (lambda x: jnp.where(x[0] < 1e9, -jnp.inf, 0.0), "is -inf at all 20 points of the start region"),
+        (lambda x: jnp.where(x[0] > 0.0, jnp.inf, 0.0), r"is \+inf at \(.*\); expected a number or -inf"),
+        (lambda x: -(x**2), r"of one point of shape \(2,\) must be a scalar, got shape \(2,\); sum over"),
+        (lambda x: (x[0], x[1]), "must return one number, got tuple"),
+        (lambda x: jnp.floor(x[0]).astype(int), "must be a real floating-point number, got dtype int64"),
+        (lambda x: x[0] + 1j, "must be a real floating-point number, got dtype complex128"),
+        (raises, r"raised at a point of shape \(2,\): RuntimeError: no energy today"),
+        (
+            lambda x: np.exp(x[0]),
+            "raised at a point of .*: TracerArrayConversionError: .* written with jax.numpy",
+        ),
+        (lambda x: -(x[:, 0] ** 2), r"IndexError: .* a function of many points needs batched=True"),
+        (
+            lambda x: 0.0 * jnp.sqrt(jnp.abs(x - x)).sum(),
+            "the gradient of the log density is not finite anywhere",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(function: Callable[..., Any], told: str) -> None:
+    with pytest.raises(TargetError, match=told):
+        probe(function_target(function, dim=2, scale=1.0), jnp.asarray(POINTS))
+
+
+def test_a_log_density_without_gradient_is_refused() -> None:
+    def through_numpy(point: jax.Array) -> jax.Array:
+        form = jax.ShapeDtypeStruct((), point.dtype)
+        return jax.pure_callback(lambda x: -np.sum(x**2), form, point, vmap_method="sequential")
+
+    with pytest.raises(
+        TargetError, match="the gradient of the log density cannot be had: ValueError: Pure callbacks"
+    ):
+        probe(function_target(through_numpy, dim=2, scale=1.0), jnp.asarray(POINTS))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        half_square,
+        lambda x: jnp.where(x[0] > 0.0, half_square(x), -jnp.inf),
+        lambda x: jnp.where(x[0] > 0.0, half_square(x), jnp.nan),
+    ],
+    ids=["everywhere finite", "zero in a half-plane", "NaN in a half-plane"],
+)
+def test_a_density_that_is_positive_somewhere_is_accepted(function: Callable[..., Any]) -> None:
+    probe(function_target(function, dim=2, scale=1.0), jnp.asarray(POINTS))
+
+
+def test_evaluations_add_up() -> None:
+    some = Evaluations(energy=1, gradient=2)
+    assert some.plus(Evaluations(gradient=3, exact_channel=4)).times(2) == Evaluations(2, 10, 8)
+    assert some.to_json() == {
+        "energy_evaluations": 1,
+        "gradient_evaluations": 2,
+        "exact_channel_evaluations": 0,
+    }

@@ -1,0 +1,387 @@
+"""Closed forms of a Gaussian mixture against SciPy, quadrature and automatic differentiation.
+
+What JAX computes here is compiled as a whole, and everything around it is NumPy: to compile each operation by itself
+would take most of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal, norm
+
+from biglearn_sampler.mixture import Channel, GaussianMixture, constrain, unconstrain
+
+DIMENSIONS = (1, 2, 3, 10)
+KEY = jax.random.key(0)
+
+gaussian: Any = multivariate_normal  # SciPy's types know covariances of type int only
+
+log_density = jax.jit(GaussianMixture.log_density)
+responsibilities = jax.jit(GaussianMixture.responsibilities)
+sample = jax.jit(GaussianMixture.sample, static_argnums=2)
+stratified = jax.jit(GaussianMixture.stratified, static_argnums=2)
+through = jax.jit(GaussianMixture.through)
+marginal = jax.jit(GaussianMixture.marginal, static_argnums=1)
+conditional = jax.jit(GaussianMixture.conditional, static_argnums=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def double_precision() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@lru_cache
+def random_mixture(dim: int, components: int = 3) -> GaussianMixture:
+    """Unequal weights, full covariances with standard deviations near 1, means a few of them apart."""
+    weights, means, covariances = random_numbers(dim, components)
+    factors = np.linalg.cholesky(covariances)
+    return GaussianMixture(jnp.asarray(np.log(weights)), jnp.asarray(means), jnp.asarray(factors))
+
+
+def random_numbers(dim: int, components: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and covariances."""
+    random = np.random.default_rng(0)
+    roots = 0.4 * random.normal(size=(components, dim, dim))
+    weights = random.uniform(0.5, 2.0, components)
+    means = random.normal(scale=2.0, size=(components, dim))
+    return weights / weights.sum(), means, roots @ roots.swapaxes(1, 2) + 0.5 * np.eye(dim)
+
+
+def single_precision(mixture: GaussianMixture) -> GaussianMixture:
+    return jax.tree.map(lambda values: jnp.asarray(np.asarray(values, np.float32)), mixture)
+
+
+def some_points(dim: int, count: int = 7) -> np.ndarray:
+    return np.random.default_rng(1).normal(scale=2.0, size=(count, dim))
+
+
+def scipy_log_density(mixture: GaussianMixture, points: np.ndarray) -> np.ndarray:
+    components = [
+        float(log_weight) + gaussian(mean, factor @ factor.T).logpdf(points)
+        for log_weight, mean, factor in zip(*map(np.asarray, jax.tree.leaves(mixture)), strict=True)
+    ]
+    return np.asarray(logsumexp(np.stack(components), axis=0))
+
+
+def line(extent: float = 14.0, nodes: int = 281) -> tuple[np.ndarray, float]:
+    """Nodes of the trapezoidal rule, shape `(nodes, 1)`, and their distance."""
+    return np.linspace(-extent, extent, nodes)[:, None], 2.0 * extent / (nodes - 1)
+
+
+def plane() -> tuple[np.ndarray, float]:
+    """Nodes of the trapezoidal rule in two dimensions, and the area of a cell."""
+    nodes, step = line()
+    grid = np.meshgrid(nodes[:, 0], nodes[:, 0], indexing="ij")
+    return np.stack(grid, axis=-1).reshape(-1, 2), step**2
+
+
+def densities(mixture: GaussianMixture, points: np.ndarray) -> np.ndarray:
+    return np.exp(np.asarray(log_density(mixture, points)))
+
+
+def within_errors(samples: ArrayLike, expected: ArrayLike, errors: float = 5.0) -> bool:
+    """Whether the mean of independent samples is within so many standard errors of what is expected."""
+    values = np.asarray(samples)
+    error = values.std(0) / np.sqrt(len(values))
+    return bool((np.abs(values.mean(0) - np.asarray(expected)) <= errors * error).all())
+
+
+@pytest.mark.parametrize("dim", DIMENSIONS)
+def test_log_density_is_that_of_scipy(dim: int) -> None:
+    mixture, points = random_mixture(dim), some_points(dim)
+    np.testing.assert_allclose(log_density(mixture, points), scipy_log_density(mixture, points), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dim", DIMENSIONS)
+def test_single_precision_stays_single_and_close(dim: int) -> None:
+    mixture, points = random_mixture(dim), some_points(dim)
+    result = log_density(single_precision(mixture), points.astype(np.float32))
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, log_density(mixture, points), rtol=2e-4)
+
+
+def test_a_mixture_is_what_its_arrays_say() -> None:
+    weights, means, covariances = random_numbers(3, components=4)
+    mixture = GaussianMixture.of(means, covariances, 5.0 * weights)
+    np.testing.assert_allclose(mixture.weights, weights)
+    np.testing.assert_array_equal(mixture.means, means)
+    np.testing.assert_allclose(mixture.covariances, covariances)
+    shared = GaussianMixture.of(means, 0.25)
+    np.testing.assert_allclose(shared.covariances, np.tile(0.25 * np.eye(3), (4, 1, 1)))
+    np.testing.assert_allclose(shared.weights, 0.25)
+
+
+def test_draws_in_single_precision_are_single() -> None:
+    draws = sample(single_precision(random_mixture(2)), KEY, 3)
+    assert draws.dtype == jnp.float32 and draws.shape == (3, 2)
+
+
+def test_far_away_the_log_density_stays_finite_in_single_precision() -> None:
+    mixture = single_precision(random_mixture(2))
+    value, gradient = jax.jit(jax.value_and_grad(log_density, argnums=1))(
+        mixture, np.full(2, 1e4, np.float32)
+    )
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+def test_it_integrates_to_one() -> None:
+    for points, cell, dim in ((*line(), 1), (*plane(), 2)):
+        assert densities(random_mixture(dim), points).sum() * cell == pytest.approx(1.0, abs=1e-9)
+
+
+def test_one_point_a_batch_and_plain_code_agree() -> None:
+    mixture, points = random_mixture(3), some_points(3, count=6)
+    one_by_one = np.array([log_density(mixture, point) for point in points])
+    np.testing.assert_allclose(log_density(mixture, points), one_by_one, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.ravel(log_density(mixture, points.reshape(2, 3, 3))), one_by_one, rtol=1e-12
+    )
+    np.testing.assert_allclose(mixture.log_density(jnp.asarray(points)), one_by_one, rtol=1e-12)
+
+
+def test_responsibilities_are_shares_of_the_density() -> None:
+    mixture, points = random_mixture(2), some_points(2)
+    shares = np.asarray(responsibilities(mixture, points))
+    for component in range(3):
+        alone = jax.tree.map(lambda values, at=component: values[at : at + 1], mixture)
+        joint = np.exp(scipy_log_density(alone, points))
+        np.testing.assert_allclose(shares[:, component], joint / densities(mixture, points), rtol=1e-9)
+    np.testing.assert_allclose(shares.sum(-1), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dim", (1, 4))
+def test_draws_have_the_mean_and_covariance_of_the_mixture(dim: int) -> None:
+    mixture = random_mixture(dim)
+    draws = sample(mixture, KEY, 20_000)
+    centred = np.asarray(draws) - np.asarray(mixture.mean())
+    assert within_errors(draws, mixture.mean())
+    assert within_errors(centred[:, :, None] * centred[:, None, :], mixture.covariance())
+    assert within_errors(responsibilities(mixture, draws), mixture.weights)
+
+
+def test_stratified_draws_come_from_every_component() -> None:
+    mixture = random_mixture(2)
+    draws = stratified(mixture, KEY, 20_000)
+    assert draws.shape == (3, 20_000, 2)
+    for component, mean, factor in zip(np.asarray(draws), mixture.means, mixture.factors, strict=True):
+        centred = component - np.asarray(mean)
+        assert within_errors(component, mean)
+        assert within_errors(
+            centred[:, :, None] * centred[:, None, :], np.asarray(factor) @ np.asarray(factor).T
+        )
+
+
+def test_stratified_draws_carry_gradients_to_means_and_factors() -> None:
+    mixture = random_mixture(2)
+
+    def total(mixture: GaussianMixture) -> jax.Array:
+        return mixture.stratified(KEY, 5).sum()
+
+    gradient = jax.jit(jax.grad(total))(mixture)
+    np.testing.assert_allclose(gradient.means, 5.0)
+    shifted = np.asarray(stratified(mixture, KEY, 5)) - np.asarray(mixture.means)[:, None]
+    noise = np.linalg.solve(np.asarray(mixture.factors), shifted.swapaxes(1, 2))
+    np.testing.assert_allclose(gradient.factors[:, 1], noise.sum(-1))
+
+
+def test_moments_are_those_of_quadrature() -> None:
+    mixture = random_mixture(2)
+    points, area = plane()
+    masses = densities(mixture, points) * area
+    mean = masses @ points
+    np.testing.assert_allclose(mixture.mean(), mean, atol=1e-8)
+    np.testing.assert_allclose(
+        mixture.covariance(), (masses * (points - mean).T) @ (points - mean), atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("rows", (1, 2))
+def test_through_a_noisy_channel_is_the_integral_over_all_points(rows: int) -> None:
+    mixture = random_mixture(2)
+    matrix, offset = np.array([[0.8, -1.1], [0.3, 0.7]])[:rows], np.array([0.4, -0.2])[:rows]
+    views = some_points(rows, count=3)
+    points, area = plane()
+    density = densities(mixture, points)
+    seen = points @ matrix.T + offset
+    integrals = [(density * norm.pdf(view - seen, scale=0.6).prod(-1)).sum() * area for view in views]
+    channel = Channel(jnp.asarray(matrix), jnp.asarray(offset), jnp.asarray(0.6))
+    np.testing.assert_allclose(log_density(through(mixture, channel), views), np.log(integrals), atol=1e-8)
+
+
+def test_through_a_rotated_row_is_the_integral_along_the_orthogonal_line() -> None:
+    mixture, angle = random_mixture(2), 0.7
+    kept = np.array([[np.cos(angle), np.sin(angle)]])
+    lost = np.array([[-np.sin(angle), np.cos(angle)]])
+    views, (nodes, step) = some_points(1, count=3), line()
+    integrals = [densities(mixture, view @ kept + nodes @ lost).sum() * step for view in views]
+    result = log_density(through(mixture, Channel.of(jnp.asarray(kept))), views)
+    np.testing.assert_allclose(result, np.log(integrals), atol=1e-8)
+
+
+@pytest.mark.parametrize("dim", DIMENSIONS)
+def test_through_an_invertible_channel_changes_variables(dim: int) -> None:
+    mixture, points = random_mixture(dim), some_points(dim)
+    matrix = np.random.default_rng(2).normal(size=(dim, dim))
+    offset = np.arange(dim, dtype=float)
+    channel = Channel(jnp.asarray(matrix), jnp.asarray(offset), jnp.asarray(0.0))
+    moved = log_density(through(mixture, channel), points @ matrix.T + offset)
+    expected = scipy_log_density(mixture, points) - np.linalg.slogdet(matrix)[1]
+    np.testing.assert_allclose(moved, expected, rtol=1e-6)
+
+
+def test_marginals_keep_the_order_that_was_asked_for() -> None:
+    mixture, points = random_mixture(3), some_points(3)
+    seen = marginal(mixture, (2, 0))
+    np.testing.assert_array_equal(seen.means, np.asarray(mixture.means)[:, [2, 0]])
+    covariances = np.asarray(mixture.covariances)[:, [2, 0]][:, :, [2, 0]]
+    np.testing.assert_allclose(seen.covariances, covariances, rtol=1e-10)
+    result = np.asarray(log_density(seen, points[:, [2, 0]]))
+
+    nodes, step = line()
+    whole = np.tile(points[0], (len(nodes), 1))
+    whole[:, 1:2] = nodes
+    assert np.exp(result[0]) == pytest.approx(densities(mixture, whole).sum() * step, rel=1e-8)
+
+
+@pytest.mark.parametrize("dim", (2, 10))
+def test_a_conditional_is_joint_over_marginal_with_the_score_of_the_joint(dim: int) -> None:
+    mixture, point = random_mixture(dim), some_points(dim, count=1)[0]
+    known = (dim - 1, 0) if dim > 2 else (1,)
+    rest = [i for i in range(dim) if i not in known]
+    given = conditional(mixture, known, point[list(known)])
+    score_of = jax.jit(jax.value_and_grad(log_density, argnums=1))
+    value, score = score_of(given, point[rest])
+    joint, joint_score = score_of(mixture, point)
+    evidence = log_density(marginal(mixture, known), point[list(known)])
+    assert float(value) == pytest.approx(float(joint) - float(evidence), abs=1e-8)
+    np.testing.assert_allclose(score, np.asarray(joint_score)[rest], rtol=1e-6)
+
+
+def test_a_conditional_integrates_to_one() -> None:
+    nodes, step = line()
+    given = conditional(random_mixture(2), (0,), np.array([0.3]))
+    assert densities(given, nodes).sum() * step == pytest.approx(1.0, abs=1e-9)
+
+
+def test_given_leading_is_the_conditional_on_the_first_coordinates() -> None:
+    mixture, values, points = random_mixture(3), np.array([0.3, -1.0]), some_points(1)
+    leading = jax.jit(GaussianMixture.given_leading)(mixture, values)
+    expected = log_density(conditional(mixture, (0, 1), values), points)
+    np.testing.assert_allclose(log_density(leading, points), expected, rtol=1e-8)
+
+
+def test_affine_changes_variables() -> None:
+    mixture, points = random_mixture(3), some_points(3)
+    centre, scale = np.array([1.0, -2.0, 0.5]), np.array([0.1, 3.0, 40.0])
+    moved = log_density(mixture.affine(jnp.asarray(centre), jnp.asarray(scale)), centre + scale * points)
+    expected = scipy_log_density(mixture, points) - np.log(scale).sum()
+    np.testing.assert_allclose(moved, expected, rtol=1e-10)
+
+
+def test_a_channel_after_an_affine_map_sees_the_same_view() -> None:
+    channel = Channel(jnp.array([[1.0, 2.0], [0.5, -1.0]]), jnp.array([3.0, 4.0]), jnp.asarray(0.2))
+    centre, scale, points = jnp.array([1.0, -2.0]), jnp.array([0.1, 3.0]), jnp.asarray(some_points(2))
+    inner = channel.after_affine(centre, scale)
+    np.testing.assert_allclose(inner.mean(points), channel.mean(centre + scale * points), rtol=1e-12)
+    assert float(inner.noise) == 0.2 and (inner.rows, inner.dim) == (2, 2)
+
+
+@pytest.mark.parametrize("dim", (1, 10))
+def test_unconstrained_parameters_describe_the_same_mixture(dim: int) -> None:
+    mixture = random_mixture(dim)
+    again = jax.jit(lambda mixture: constrain(unconstrain(mixture)))(mixture)
+    for mine, theirs in zip(jax.tree.leaves(again), jax.tree.leaves(mixture), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+def test_any_parameters_describe_a_mixture() -> None:
+    anything = jax.tree.map(lambda values: values + 3.0, unconstrain(random_mixture(3)))
+    mixture = constrain(anything)
+    assert float(mixture.weights.sum()) == pytest.approx(1.0)
+    np.testing.assert_array_equal(mixture.factors, np.tril(mixture.factors))
+    assert (np.diagonal(mixture.factors, axis1=1, axis2=2) > 0).all()
+
+
+def test_numpyro_gives_the_mixture_back() -> None:
+    mixture, points = random_mixture(3), some_points(3)
+    distribution = mixture.to_numpyro()
+    expected = scipy_log_density(mixture, points)
+    np.testing.assert_allclose(jax.jit(distribution.log_prob)(points), expected, rtol=1e-10)
+    again = GaussianMixture.from_numpyro(distribution)
+    np.testing.assert_allclose(log_density(again, points), expected, rtol=1e-10)
+
+
+def test_one_numpyro_gaussian_is_a_mixture_of_one() -> None:
+    covariance = np.array([[2.0, 0.5], [0.5, 1.0]])
+    mixture = GaussianMixture.from_numpyro(dist.MultivariateNormal(jnp.ones(2), jnp.asarray(covariance)))
+    assert (mixture.components, mixture.dim) == (1, 2)
+    points = some_points(2)
+    expected = gaussian(np.ones(2), covariance).logpdf(points)
+    np.testing.assert_allclose(log_density(mixture, points), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "told"),
+    [
+        (lambda: dist.Gamma(2.0, 1.0), "expected a MultivariateNormal or a MixtureSameFamily .* got Gamma"),
+        (
+            lambda: dist.MixtureSameFamily(dist.Categorical(jnp.ones(2) / 2), dist.Normal(jnp.zeros(2), 1.0)),
+            "of MultivariateNormal components, got Normal",
+        ),
+        (
+            lambda: dist.MultivariateNormal(jnp.zeros((4, 2)), jnp.eye(2)),
+            r"expected one mixture, got a batch of shape \(4,\)",
+        ),
+    ],
+)
+def test_other_numpyro_distributions_are_refused(distribution, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        GaussianMixture.from_numpyro(distribution())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (([0.0, 1.0], 1.0), r"means must have shape \(components, dim\), got \(2,\)"),
+        (
+            ([[0.0, 1.0]], np.eye(3)),
+            r"covariances must be a number or have shape \(2, 2\) or \(1, 2, 2\), got \(3, 3\)",
+        ),
+        (([[0.0, 1.0]], -1.0), "every covariance must be symmetric and positive definite"),
+        (
+            ([[0.0, 1.0]], [[1.0, 0.9], [0.0, 1.0]]),
+            "every covariance must be symmetric and positive definite",
+        ),
+        (([[0.0], [1.0]], 1.0, [1.0]), "weights must be 2 positive numbers"),
+        (([[0.0], [1.0]], 1.0, [1.0, 0.0]), "weights must be 2 positive numbers"),
+    ],
+)
+def test_mistakes_in_a_mixture_are_told(arguments, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        GaussianMixture.of(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "values", "told"),
+    [
+        ([0, 0], [0.0, 0.0], r"coordinates must be distinct numbers from 0 to 1, got \[0, 0\]"),
+        ([2], [0.0], r"coordinates must be distinct numbers from 0 to 1, got \[2\]"),
+        ([], [], r"coordinates must be distinct numbers from 0 to 1, got \[\]"),
+        ([0, 1], [0.0, 0.0], "at least one of the 2 coordinates must stay unknown"),
+        ([0], [0.0, 1.0], r"1 coordinates need as many values, got shape \(2,\)"),
+    ],
+)
+def test_mistakes_in_a_conditional_are_told(coordinates, values, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        random_mixture(2).conditional(coordinates, jnp.array(values))
