@@ -1,0 +1,130 @@
+"""The loop over chunks: where the host meets the training, and the only place that does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.learning.step import StepInfo, Training, TrainKeys, TrainState
+from biglearn_sampler.mixture import GaussianMixture, constrain
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What is known after a chunk.
+
+    Arguments:
+        step: steps done.
+        mixture: the sampler, in the coordinates of training.
+        losses: mean loss over the chunk by task; `None` for a task that was not drawn.
+        task_steps: steps on each task since the beginning.
+        evaluations: since the beginning.
+        zero_density: points so far where the target's density was zero or not finite.
+        rejected: updates so far that were not finite and were left out.
+        seconds_compile: until the compiled chunk was ready.
+        seconds_run: of training since then.
+    """
+
+    step: int
+    mixture: GaussianMixture
+    losses: dict[str, float | None]
+    task_steps: dict[str, int]
+    evaluations: Evaluations
+    zero_density: int
+    rejected: int
+    seconds_compile: float
+    seconds_run: float
+
+
+Listener = Callable[[Progress], None]
+
+
+def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, listener: Listener) -> None:
+    """Train, telling the listener after every chunk.
+
+    Arguments:
+        training: what to do in a step.
+        start: the state before the first step.
+        keys: the same keys give the same result, bit for bit on one machine.
+        chunk: steps between two meetings with the host, at least 1.
+        listener: called with the progress; an exception that it raises ends the training.
+    """
+    began = time.perf_counter()
+    run_chunk = _compiled(training, start, keys, chunk)
+    seconds_compile = time.perf_counter() - began
+    tally = _Tally(training, start.parameters.means.shape[0])
+    state, seconds_run = start, 0.0
+    for _ in range(0, training.steps, chunk):
+        began = time.perf_counter()
+        state, info = run_chunk(state, keys)
+        tally.add(jax.tree.map(np.asarray, info))
+        seconds_run += time.perf_counter() - began
+        listener(tally.progress(state, seconds_compile, seconds_run))
+
+
+def _compiled(
+    training: Training, state: TrainState, keys: TrainKeys, chunk: int
+) -> Callable[[TrainState, TrainKeys], tuple[TrainState, StepInfo]]:
+    """The chunk, compiled once. Arrays of the training are passed, not baked in as constants."""
+    leaves, structure = jax.tree.flatten(training)
+    passed = [leaf for leaf in leaves if _is_array(leaf)]
+
+    def run(arrays: list[Array], state: TrainState, keys: TrainKeys) -> tuple[TrainState, StepInfo]:
+        arriving = iter(arrays)
+        rebuilt = [next(arriving) if _is_array(leaf) else leaf for leaf in leaves]
+        return jax.tree.unflatten(structure, rebuilt).chunk(state, keys, chunk)
+
+    compiled = jax.jit(run).lower(passed, state, keys).compile()
+    return lambda state, keys: compiled(passed, state, keys)
+
+
+def _is_array(leaf: Any) -> bool:
+    """A target that is no pytree arrives as one leaf of its own type, which compiled code cannot take."""
+    return isinstance(leaf, (jax.Array, np.ndarray))
+
+
+class _Tally:
+    """Sums over the chunks so far, on the host, in whole numbers of any size."""
+
+    def __init__(self, training: Training, components: int) -> None:
+        self._names = training.task_names
+        self._prices = [matching.price(components) for matching in training.matchings]
+        self._setup = [matching.estimator.setup_price() for matching in training.matchings]
+        self._task_steps = np.zeros(len(self._names), np.int64)
+        self._losses: dict[str, float | None] = {}
+        self._zero_density = 0
+        self._rejected = 0
+
+    def add(self, info: StepInfo) -> None:
+        """Take in the reports of one chunk."""
+        self._losses = {}
+        for number, name in enumerate(self._names):
+            mine = np.asarray(info.done) & (np.asarray(info.task) == number)
+            self._task_steps[number] += mine.sum()
+            self._losses[name] = float(np.asarray(info.loss)[mine].mean()) if mine.any() else None
+        self._zero_density += int(np.asarray(info.zero_density).sum())
+        self._rejected += int(np.asarray(info.rejected).sum())
+
+    def progress(self, state: TrainState, seconds_compile: float, seconds_run: float) -> Progress:
+        """The sums as they are told to the listener."""
+        evaluations = Evaluations()
+        for price, setup, steps in zip(self._prices, self._setup, self._task_steps, strict=True):
+            evaluations = evaluations.plus(setup).plus(price.times(int(steps)))
+        return Progress(
+            step=int(state.step),
+            mixture=constrain(state.parameters),
+            losses=self._losses,
+            task_steps=dict(zip(self._names, self._task_steps.tolist(), strict=True)),
+            evaluations=evaluations,
+            zero_density=self._zero_density,
+            rejected=self._rejected,
+            seconds_compile=seconds_compile,
+            seconds_run=seconds_run,
+        )

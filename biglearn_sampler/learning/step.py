@@ -1,0 +1,149 @@
+"""One training step, and the chunk of steps that runs between two meetings with the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from biglearn_sampler.learning.matching import Matching, TaskGradient
+from biglearn_sampler.mixture import UnconstrainedMixture
+from biglearn_sampler.tasks import AbstractScheduler, TaskDraw
+
+
+class TrainState(NamedTuple):
+    """What is carried from step to step.
+
+    Arguments:
+        parameters: of the mixture, in the coordinates of training.
+        optimizer_state: of the optimiser.
+        step: number of steps done.
+    """
+
+    parameters: UnconstrainedMixture
+    optimizer_state: Any
+    step: Int[Array, ""]
+
+
+class TrainKeys(NamedTuple):
+    """The two sources of randomness of a training.
+
+    Arguments:
+        tasks: for the scheduler and the random maps.
+        points: for the points and the conditions.
+    """
+
+    tasks: Key[Array, ""]
+    points: Key[Array, ""]
+
+    @classmethod
+    def of(cls, key: Key[Array, ""]) -> TrainKeys:
+        """Both from one key."""
+        return cls(*jax.random.split(key))
+
+
+class StepInfo(NamedTuple):
+    """What is reported of a step.
+
+    Arguments:
+        done: false for the padding of the last chunk, which does nothing.
+        task: position of the task in the scheduler's tasks.
+        loss: of the task.
+        zero_density: points where the target's density was zero or not finite.
+        rejected: whether the update was not finite and was left out, wholly or for the components concerned.
+    """
+
+    done: Bool[Array, ""]
+    task: Int[Array, ""]
+    loss: Float[Array, ""]
+    zero_density: Int[Array, ""]
+    rejected: Bool[Array, ""]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Training:
+    """All that stays the same during a training.
+
+    Arguments:
+        matchings: one for each task of the scheduler, in its order.
+        scheduler: picks a task for every step.
+        optimizer: any optax transformation.
+        steps: length of the training.
+        weights_from: the step from which weights are learnt; `steps` or more holds them for good.
+    """
+
+    matchings: tuple[Matching, ...]
+    scheduler: AbstractScheduler = field(metadata={"static": True})
+    optimizer: optax.GradientTransformation = field(metadata={"static": True})
+    steps: int = field(metadata={"static": True})
+    weights_from: int = field(metadata={"static": True})
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """One name for each matching; tasks that share a name are told apart by a number."""
+        names = [matching.task.name for matching in self.matchings]
+        return tuple(
+            name if names.count(name) == 1 else f"{name}_{names[: position + 1].count(name)}"
+            for position, name in enumerate(names)
+        )
+
+    def begin(self, parameters: UnconstrainedMixture) -> TrainState:
+        """The state before the first step."""
+        return TrainState(parameters, self.optimizer.init(parameters), jnp.zeros((), int))
+
+    def step(self, state: TrainState, drawn: TaskDraw, key: Key[Array, ""]) -> tuple[TrainState, StepInfo]:
+        """One step on a drawn task: estimate its gradient, update. Pure; the same arguments give the same result.
+
+        Arguments:
+            state: before the step.
+            drawn: what the scheduler decided.
+            key: for the points and the conditions of this step.
+        """
+        learn_weights = (state.step >= self.weights_from).astype(state.parameters.means.dtype)
+        dim = state.parameters.means.shape[-1]
+
+        def branch(matching: Matching) -> TaskGradient:
+            channel = matching.task.draw(drawn.key, drawn.progress, dim)
+            return matching.gradient(state.parameters, channel, key, learn_weights)
+
+        branches = [lambda _, matching=matching: branch(matching) for matching in self.matchings]
+        told = jax.lax.switch(drawn.task, branches, None)
+        updates, optimizer_state = self.optimizer.update(
+            told.gradient, state.optimizer_state, state.parameters
+        )
+        proposed = (optax.apply_updates(state.parameters, updates), optimizer_state)
+        finite = _is_finite(proposed[0])
+        parameters, optimizer_state = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), proposed, (state.parameters, state.optimizer_state)
+        )
+        rejected = ~(finite & _is_finite(told.gradient))
+        info = StepInfo(jnp.array(True), drawn.task, told.loss, told.zero_density, rejected)
+        return TrainState(parameters, optimizer_state, state.step + 1), info
+
+    def chunk(self, state: TrainState, keys: TrainKeys, length: int) -> tuple[TrainState, StepInfo]:
+        """`length` steps in one compiled loop; beyond the last step of the training nothing is done.
+
+        The decisions of the scheduler and the keys of all steps are drawn at once before the loop, where a thousand
+        cost little more than one.
+        """
+        steps = state.step + jnp.arange(length)
+        drawn = jax.vmap(lambda step: self.scheduler.draw(keys.tasks, step, self.steps))(steps)
+        point_keys = jax.vmap(jax.random.fold_in, (None, 0))(keys.points, steps)
+
+        def idle(state: TrainState) -> tuple[TrainState, StepInfo]:
+            no = jnp.array(False)
+            return state, StepInfo(no, jnp.zeros((), int), jnp.zeros(()), jnp.zeros((), int), no)
+
+        def body(state: TrainState, given: tuple[TaskDraw, Key[Array, ""]]) -> tuple[TrainState, StepInfo]:
+            return jax.lax.cond(state.step < self.steps, lambda s: self.step(s, *given), idle, state)
+
+        return jax.lax.scan(body, state, (drawn, point_keys))
+
+
+def _is_finite(parameters: UnconstrainedMixture) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in parameters]).all()
