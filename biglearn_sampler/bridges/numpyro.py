@@ -1,0 +1,271 @@
+"""A NumPyro model or distribution as a target on its unconstrained space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, overload
+
+import jax
+import jax.numpy as jnp
+import numpyro
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Key
+from numpy.typing import ArrayLike
+from numpyro import handlers
+from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions.constraints import Constraint
+from numpyro.infer.util import constrain_fn, potential_energy
+
+from biglearn_sampler.bridges.model_arguments import ModelArguments
+from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
+from biglearn_sampler.errors import TargetError
+from biglearn_sampler.mixture import GaussianMixture
+
+PRIOR_DRAWS = 2000
+"""Enough that the declared region is known to a few per cent, and still drawn in a moment."""
+
+DEVIATIONS_TO_SIGMA = 1.4826
+"""The standard deviation of a normal law is 1.4826 times its median absolute deviation."""
+
+Site = Mapping[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NumpyroTarget(AbstractTarget):
+    """The joint density of a model's latent and observed sites, in unconstrained coordinates.
+
+    `log_density(u) = log p(x(u), observed) + log |det dx/du|`, so `Z` is the model's marginal likelihood.
+    Coordinates follow the names of the latent sites in alphabetical order, and the values of one site stand
+    row by row. Made by `from_numpyro`.
+
+    Arguments:
+        model: the function with NumPyro statements.
+        arguments: what it is called with.
+        unravel: from a point to the unconstrained value of every latent site.
+        declared_centre, declared_scale: where to look first, and how far.
+        known: what is known, for metrics only.
+    """
+
+    model: Callable[..., Any] = field(metadata={"static": True})
+    arguments: ModelArguments
+    unravel: Callable[[Array], dict[str, Array]] = field(metadata={"static": True})
+    declared_centre: Float[Array, " dim"]
+    declared_scale: Float[Array, " dim"]
+    known: Facts = field(default=UNKNOWN, metadata={"static": True})
+
+    @property
+    def dim(self) -> int:
+        return self.declared_centre.shape[0]
+
+    @property
+    def centre(self) -> Float[Array, " dim"]:
+        return self.declared_centre
+
+    @property
+    def scale(self) -> Float[Array, " dim"]:
+        return self.declared_scale
+
+    @property
+    def facts(self) -> Facts:
+        return self.known
+
+    def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
+        args, kwargs = self.arguments.restored()
+        return -jnp.asarray(potential_energy(self.model, args, kwargs, self.unravel(point)))
+
+    def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
+        """The latent and deterministic sites in the user's own names, units and shapes."""
+        args, kwargs = self.arguments.restored()
+        return constrain_fn(self.model, args, kwargs, self.unravel(point), return_deterministic=True)
+
+
+@overload
+def from_numpyro(
+    model: Distribution, *, scale: ArrayLike | None = None, centre: ArrayLike | None = None
+) -> NumpyroTarget | MixtureTarget: ...
+
+
+@overload
+def from_numpyro(
+    model: Callable[..., Any],
+    *args: Any,
+    scale: ArrayLike | None = None,
+    centre: ArrayLike | None = None,
+    **kwargs: Any,
+) -> NumpyroTarget: ...
+
+
+def from_numpyro(
+    model: Callable[..., Any] | Distribution,
+    *args: Any,
+    scale: ArrayLike | None = None,
+    centre: ArrayLike | None = None,
+    **kwargs: Any,
+) -> NumpyroTarget | MixtureTarget:
+    """A target from a NumPyro model and its data, or from a NumPyro distribution with any continuous support.
+
+    A distribution is the model with one latent site, `x`; batch coordinates count as independent. A Gaussian
+    mixture (`MultivariateNormal`, or `MixtureSameFamily` of those) becomes a `MixtureTarget`, which knows its
+    own channels.
+
+    Arguments:
+        model: a function with NumPyro statements, or a distribution.
+        args, kwargs: what the model is called with. Arrays are passed to compiled code, not baked into it;
+            anything else, such as a size, is fixed.
+        scale: how far from the centre the mass may lie, in unconstrained coordinates; one positive number or
+            one for each. When left out, 1.4826 times the median absolute deviation of draws from the prior:
+            the user has declared a prior, the posterior has not been seen. An improper prior declares nothing
+            and counts as 1.
+        centre: where to look first, likewise; when left out, the median of the same draws, and 0 if improper.
+
+    Raises:
+        TargetError: no function and no distribution, no latent site, a latent site that is discrete, a
+            `numpyro.param`, a plate that subsamples, or a scale or centre that makes no sense.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> def coin(heads, flips):
+        ...     fairness = numpyro.sample("fairness", dist.Beta(2.0, 2.0))
+        ...     numpyro.sample("heads", dist.Binomial(flips, fairness), obs=heads)
+        >>> target = from_numpyro(coin, 7, flips=10)
+        >>> target.dim
+        1
+    """
+    if isinstance(model, Distribution):
+        if args or kwargs:
+            raise TargetError("a distribution takes no further arguments; only a model does")
+        return _of_distribution(model, centre, scale)
+    if not callable(model):
+        raise TargetError(
+            f"from_numpyro needs a NumPyro model (a function) or a distribution, got {type(model).__name__}"
+        )
+    return _of_model(model, ModelArguments.of(args, kwargs), centre, scale)
+
+
+def _of_model(
+    model: Callable[..., Any],
+    arguments: ModelArguments,
+    centre: ArrayLike | None,
+    scale: ArrayLike | None,
+    known: Facts = UNKNOWN,
+) -> NumpyroTarget:
+    draw = partial(_prior_draw, model, arguments)
+    forms = jax.eval_shape(draw, jax.random.key(0))
+    flat, unravel = ravel_pytree(jax.tree.map(lambda form: jnp.zeros(form.shape, form.dtype), forms))
+    if centre is None or scale is None:
+        prior_centre, prior_scale = _prior_region(draw)
+        centre = prior_centre if centre is None else centre
+        scale = prior_scale if scale is None else scale
+    return NumpyroTarget(model, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
+
+
+def _of_distribution(
+    distribution: Distribution, centre: ArrayLike | None, scale: ArrayLike | None
+) -> NumpyroTarget | MixtureTarget:
+    arguments = ModelArguments.of((distribution,), {})
+    target = _of_model(_one_site, arguments, centre, scale, _facts_of(distribution))
+    try:
+        mixture = GaussianMixture.from_numpyro(distribution)
+    except ValueError:
+        return target
+    return MixtureTarget(mixture, target.centre, target.scale)
+
+
+def _one_site(distribution: Distribution) -> None:
+    numpyro.sample("x", distribution)
+
+
+def _facts_of(distribution: Distribution) -> Facts:
+    """A distribution that can be drawn from is normalised; an improper one can not."""
+    if not _can_be_drawn(distribution):
+        return UNKNOWN
+
+    def sample(key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
+        draws = jax.vmap(distribution.sample)(jax.random.split(key, count))
+        return jax.vmap(biject_to(distribution.support).inv)(draws).reshape(count, -1)
+
+    return Facts(log_z=0.0, sample=sample)
+
+
+def _prior_region(
+    draw: Callable[[Key[Array, ""]], dict[str, Array]],
+) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+    """Median and scaled median absolute deviation: they exist for every prior, heavy tails included."""
+
+    @jax.jit
+    def region(keys: Key[Array, " draws"]) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        points = jax.vmap(lambda key: ravel_pytree(draw(key))[0])(keys)
+        centre = jnp.median(points, axis=0)
+        scale = DEVIATIONS_TO_SIGMA * jnp.median(jnp.abs(points - centre), axis=0)
+        proper = jnp.isfinite(centre) & jnp.isfinite(scale) & (scale > 0)
+        return jnp.where(proper, centre, 0.0), jnp.where(proper, scale, 1.0)
+
+    return region(jax.random.split(jax.random.key(0), PRIOR_DRAWS))
+
+
+def _prior_draw(
+    model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]
+) -> dict[str, Array]:
+    """The unconstrained value of every latent site, drawn from the prior."""
+    args, kwargs = arguments.restored()
+    seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
+    trace = handlers.trace(seeded).get_trace(*args, **kwargs)
+    _check_sites(trace)
+    latent = {name: site for name, site in trace.items() if _is_latent(site)}
+    return {name: biject_to(site["fn"].support).inv(site["value"]) for name, site in latent.items()}
+
+
+def _improper_at_zero(site: Site) -> Array | None:
+    """An improper prior has no draws; its unconstrained value is set to zero."""
+    if not _is_latent(site) or _can_be_drawn(site["fn"]):
+        return None
+    transform = biject_to(site["fn"].support)
+    return transform(jnp.zeros(transform.inverse_shape(site["fn"].shape())))
+
+
+def _check_sites(trace: Mapping[str, Site]) -> None:
+    for name, site in trace.items():
+        if site["type"] == "param":
+            raise TargetError(
+                f"site '{name}' is a numpyro.param, which has no prior; make it a sample site or fix it"
+            )
+        if site["type"] == "plate" and site["args"][1] not in {None, site["args"][0]}:
+            size, seen = site["args"]
+            raise TargetError(
+                f"plate '{name}' sees {seen} of {size} elements at a time, so the energy would be random; "
+                "leave subsample_size out"
+            )
+        if _is_latent(site):
+            _check_support(name, site["fn"].support)
+    if not any(_is_latent(site) for site in trace.values()):
+        raise TargetError("the model has no latent site: every sample statement is observed")
+
+
+def _check_support(name: str, support: Constraint) -> None:
+    if support.is_discrete:
+        raise TargetError(
+            f"latent site '{name}' is discrete; a target needs continuous coordinates. Sum it out, for example "
+            "with MixtureSameFamily; observed sites may be discrete"
+        )
+    try:
+        biject_to(support)
+    except NotImplementedError:
+        raise TargetError(
+            f"latent site '{name}' lives on {support}, which NumPyro cannot map to unconstrained coordinates; "
+            "write it with another distribution, or reparametrise it"
+        ) from None
+
+
+def _is_latent(site: Site) -> bool:
+    return site["type"] == "sample" and not site["is_observed"]
+
+
+def _can_be_drawn(distribution: Distribution) -> bool:
+    try:
+        jax.eval_shape(distribution.sample, jax.random.key(0))
+    except NotImplementedError:
+        return False
+    return True

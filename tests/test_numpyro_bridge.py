@@ -1,0 +1,285 @@
+"""NumPyro models and distributions as targets, against NumPyro's own potential and against quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from jax.flatten_util import ravel_pytree
+from numpyro.infer.util import initialize_model
+from scipy.stats import norm
+
+from biglearn_sampler.bridges import NumpyroTarget, from_numpyro
+from biglearn_sampler.energy import AbstractTarget, MixtureTarget
+from biglearn_sampler.errors import TargetError
+
+FEATURES = np.random.default_rng(0).normal(size=(40, 2))
+OBSERVED = FEATURES @ np.array([1.0, -2.0]) + 0.5 * np.random.default_rng(1).normal(size=40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def double_precision() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def regression_target() -> NumpyroTarget:
+    return from_numpyro(regression, FEATURES, observed=OBSERVED)
+
+
+def regression(features: jax.Array, observed: jax.Array | None = None) -> None:
+    """A scale (positive), shares (on a simplex) and slopes, in an order that is not alphabetical."""
+    noise = numpyro.sample("tau", dist.HalfNormal(2.0))
+    shares: Any = numpyro.sample("shares", dist.Dirichlet(jnp.ones(3)))
+    slopes = numpyro.sample("b", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+    mean = numpyro.deterministic("mean", features @ slopes + shares[0])
+    numpyro.sample("y", dist.Normal(mean, noise), obs=observed)
+
+
+@jax.jit
+def log_density(target: AbstractTarget, point: jax.Array) -> jax.Array:
+    return target.log_density(point)
+
+
+@jax.jit
+def log_densities(target: AbstractTarget, points: jax.Array) -> jax.Array:
+    return jax.vmap(target.log_density)(points)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Models
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_energy_is_the_potential_of_numpyro(regression_target: NumpyroTarget) -> None:
+    model = initialize_model(
+        jax.random.key(0),
+        regression,
+        model_args=(FEATURES,),
+        model_kwargs={"observed": OBSERVED},
+        validate_grad=False,
+    )
+    _, unravel = ravel_pytree(model.param_info.z)
+    points = np.random.default_rng(2).normal(size=(5, 5))
+    potential = jax.jit(jax.vmap(jax.value_and_grad(lambda point: model.potential_fn(unravel(point)))))
+    energies, gradients = potential(points)
+    np.testing.assert_allclose(log_densities(regression_target, points), -energies, rtol=1e-10)
+    scores = jax.jit(jax.vmap(jax.grad(regression_target.log_density)))(points)
+    np.testing.assert_allclose(scores, -gradients, rtol=1e-8)
+
+
+def test_coordinates_follow_the_names_in_alphabetical_order(regression_target: NumpyroTarget) -> None:
+    assert regression_target.dim == 5
+    point = jnp.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    unconstrained = regression_target.unravel(point)
+    assert list(unconstrained) == ["b", "shares", "tau"]
+    np.testing.assert_array_equal(unconstrained["b"], [0.1, 0.2])
+    np.testing.assert_array_equal(unconstrained["shares"], [0.3, 0.4])
+    np.testing.assert_array_equal(unconstrained["tau"], 0.5)
+
+
+def test_quantities_have_the_names_and_units_of_the_model(regression_target: NumpyroTarget) -> None:
+    points = np.random.default_rng(2).normal(size=(4, 5))
+    quantities = jax.jit(jax.vmap(regression_target.quantities))(points)
+    shapes = {name: values.shape for name, values in quantities.items()}
+    assert shapes == {"b": (4, 2), "shares": (4, 3), "tau": (4,), "mean": (4, 40)}
+    np.testing.assert_array_equal(quantities["b"], points[:, :2])
+    np.testing.assert_allclose(quantities["tau"], np.exp(points[:, 4]))
+    np.testing.assert_allclose(quantities["shares"].sum(-1), 1.0)
+    expected = points[:, :2] @ FEATURES.T + np.asarray(quantities["shares"])[:, :1]
+    np.testing.assert_allclose(quantities["mean"], expected)
+
+
+def test_data_are_inputs_of_compiled_code(regression_target: NumpyroTarget) -> None:
+    def evaluate(target: NumpyroTarget, point: jax.Array) -> jax.Array:
+        return target.log_density(point)
+
+    point = jnp.zeros(5)
+    program = jax.make_jaxpr(evaluate)(regression_target, point)
+    assert all(np.size(constant) <= 3 for constant in program.consts)
+    other = from_numpyro(regression, FEATURES, observed=OBSERVED + 1.0, centre=0.0, scale=1.0)
+    compiled = jax.jit(evaluate)
+    assert float(compiled(regression_target, point)) != float(compiled(other, point))
+    assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_sizes_and_other_plain_arguments_stay_what_they_are() -> None:
+    def model(size: int, name: str, *, data: dict[str, Any], mask: Any = None) -> None:
+        effects = numpyro.sample(name, dist.Normal(jnp.zeros(size), data["width"]))
+        numpyro.sample("y", dist.Normal(effects, data["errors"]), obs=data["y"])
+
+    data = {"y": np.arange(3.0), "errors": np.ones(3), "width": 2.0}
+    target = from_numpyro(model, 3, "effects", data=data, centre=0.0, scale=1.0)
+    expected = norm.logpdf(np.zeros(3), scale=2.0).sum() + norm.logpdf(np.arange(3.0)).sum()
+    assert float(log_density(target, jnp.zeros(3))) == pytest.approx(expected)
+    assert [array.shape for array in jax.tree.leaves(target.arguments)] == [(3,), (3,)]
+
+
+def test_the_default_region_is_that_of_the_prior() -> None:
+    def model(observed: jax.Array) -> None:
+        place = numpyro.sample("a", dist.Normal(100.0, 5.0))
+        spread = numpyro.sample("b", dist.LogNormal(1.0, 2.0))
+        with numpyro.plate("free", 2):
+            numpyro.sample("c", dist.ImproperUniform(dist.constraints.positive, (), ()))
+        numpyro.sample("y", dist.Normal(place, spread), obs=observed)
+
+    target = from_numpyro(model, np.full(50, 3.0))
+    # The median of 2,000 normal draws has a standard error of 1.2533 sigma / sqrt(2000) = 0.028 sigma.
+    np.testing.assert_allclose(target.centre, [100.0, 1.0, 0.0, 0.0], atol=5 * 0.028 * 5.0)
+    np.testing.assert_allclose(target.scale, [5.0, 2.0, 1.0, 1.0], rtol=0.15)
+    np.testing.assert_array_equal(target.centre[2:], 0.0)
+    np.testing.assert_array_equal(target.scale[2:], 1.0)
+    again = from_numpyro(model, np.full(50, -3.0))
+    np.testing.assert_array_equal(target.scale, again.scale)
+
+
+def test_the_region_can_be_declared() -> None:
+    target = from_numpyro(regression, FEATURES, observed=OBSERVED, scale=3.0, centre=np.arange(5.0))
+    np.testing.assert_array_equal(target.scale, np.full(5, 3.0))
+    np.testing.assert_array_equal(target.centre, np.arange(5.0))
+    with pytest.raises(TargetError, match=r"scale must be one number or 5 numbers, got shape \(2,\)"):
+        from_numpyro(regression, FEATURES, observed=OBSERVED, scale=[1.0, 2.0], centre=0.0)
+
+
+def test_observed_sites_may_be_discrete() -> None:
+    def coin(heads: int, flips: int) -> None:
+        fairness = numpyro.sample("fairness", dist.Beta(2.0, 2.0))
+        numpyro.sample("heads", dist.Binomial(flips, fairness), obs=heads)
+
+    target = from_numpyro(coin, 7, flips=10, centre=0.0, scale=1.0)
+    points = np.linspace(-12.0, 12.0, 2001)[:, None]
+    evidence = np.exp(log_densities(target, points)).sum() * 24.0 / 2000
+    # The beta-binomial law: C(10, 7) B(9, 5) / B(2, 2) = 120 * (8! 4! / 13!) * 6.
+    assert evidence == pytest.approx(120 * 6 * 40320 * 24 / 6227020800, rel=1e-9)
+    assert target.dim == 1
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Distributions
+# ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        lambda: dist.Gamma(2.0, 3.0),
+        lambda: dist.Uniform(-1.0, jnp.asarray(2.0)),
+        lambda: dist.Beta(2.0, 1.5),
+        lambda: dist.StudentT(5.0, 1.0, 0.5),
+    ],
+    ids=["positive", "interval", "unit interval", "real"],
+)
+def test_one_constrained_coordinate_integrates_to_one(distribution: Callable[[], dist.Distribution]) -> None:
+    target = from_numpyro(distribution(), centre=0.0, scale=1.0)
+    assert target.dim == 1 and target.facts.log_z == 0.0
+    nodes = np.linspace(-40.0, 40.0, 8001)[:, None]
+    integral = np.exp(log_densities(target, nodes)).sum() * 0.01
+    # The t law alone has tails: 3e-8 of it lies beyond.
+    assert integral == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [lambda: dist.Dirichlet(jnp.array([2.0, 3.0, 1.5])), lambda: dist.Gamma(2.0, 1.0).expand([2])],
+    ids=["simplex", "a batch of two"],
+)
+def test_two_constrained_coordinates_integrate_to_one(distribution: Callable[[], dist.Distribution]) -> None:
+    target = from_numpyro(distribution(), centre=0.0, scale=1.0)
+    assert target.dim == 2
+    nodes = np.linspace(-18.0, 18.0, 361)
+    points = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1).reshape(-1, 2)
+    assert np.exp(log_densities(target, points)).sum() * 0.01 == pytest.approx(1.0, abs=1e-6)
+
+
+def test_draws_of_a_distribution_have_its_constrained_moments() -> None:
+    target = from_numpyro(dist.Dirichlet(jnp.array([2.0, 3.0, 1.5])), centre=0.0, scale=1.0)
+    assert target.facts.sample is not None
+    draws = jax.jit(target.facts.sample, static_argnums=1)(jax.random.key(0), 20_000)
+    assert draws.shape == (20_000, 2)
+    shares = np.asarray(jax.jit(jax.vmap(target.quantities))(draws)["x"])
+    errors = shares.std(0) / np.sqrt(len(shares))
+    assert (np.abs(shares.mean(0) - np.array([2.0, 3.0, 1.5]) / 6.5) < 5.0 * errors).all()
+
+
+def test_an_improper_distribution_is_a_target_about_which_nothing_is_known() -> None:
+    target = from_numpyro(dist.ImproperUniform(dist.constraints.positive, (), (2,)))
+    assert target.dim == 2 and target.facts.log_z is None and target.facts.sample is None
+    assert float(log_density(target, jnp.array([0.3, 0.5]))) == pytest.approx(0.8)
+
+
+def test_a_gaussian_mixture_knows_its_channels() -> None:
+    components = dist.MultivariateNormal(jnp.array([[-1.0, 0.0], [1.0, 2.0]]), 0.1 * jnp.eye(2))
+    distribution = dist.MixtureSameFamily(dist.Categorical(jnp.array([0.3, 0.7])), components)
+    target = from_numpyro(distribution, centre=0.0, scale=3.0)
+    assert isinstance(target, MixtureTarget) and target.has_exact_channels
+    np.testing.assert_array_equal(target.scale, [3.0, 3.0])
+    point = jnp.array([0.2, 0.1])
+    assert float(log_density(target, point)) == pytest.approx(float(distribution.log_prob(point)))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Mistakes
+# ------------------------------------------------------------------------------------------------------------
+
+
+def with_discrete_latent() -> None:
+    group = numpyro.sample("group", dist.Bernoulli(0.3))
+    numpyro.sample("y", dist.Normal(group, 1.0), obs=0.5)
+
+
+def with_everything_observed() -> None:
+    numpyro.sample("y", dist.Normal(0.0, 1.0), obs=0.5)
+
+
+def with_parameter() -> None:
+    width = numpyro.param("width", 1.0, constraint=dist.constraints.positive)
+    numpyro.sample("x", dist.Normal(0.0, width))
+
+
+def with_subsampling() -> None:
+    place = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    with numpyro.plate("rows", 10, subsample_size=4):
+        numpyro.sample("y", dist.Normal(place, 1.0), obs=0.5)
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (
+            with_discrete_latent,
+            "latent site 'group' is discrete; a target needs continuous coordinates. Sum it out",
+        ),
+        (dist.Poisson(3.0), "latent site 'x' is discrete"),
+        (
+            dist.ProjectedNormal(jnp.ones(3)),
+            "latent site 'x' lives on Sphere.*cannot map to unconstrained coordinates",
+        ),
+        (with_everything_observed, "the model has no latent site: every sample statement is observed"),
+        (with_parameter, "site 'width' is a numpyro.param, which has no prior"),
+        (with_subsampling, "plate 'rows' sees 4 of 10 elements at a time, so the energy would be random"),
+        (3.0, r"needs a NumPyro model \(a function\) or a distribution, got float"),
+    ],
+)
+def test_what_is_no_target_is_refused(model: Any, told: str) -> None:
+    with pytest.raises(TargetError, match=told):
+        from_numpyro(model)
+
+
+def test_arguments_that_do_not_fit_are_refused() -> None:
+    class Frame:
+        __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    with pytest.raises(
+        TargetError, match="takes arrays, numbers, texts and containers of those, got Frame; pass its"
+    ):
+        from_numpyro(regression, Frame())
+    with pytest.raises(TargetError, match="a distribution takes no further arguments; only a model does"):
+        from_numpyro(dist.Normal(0.0, 1.0), 3.0)  # pyright: ignore[reportArgumentType, reportCallIssue]
