@@ -1,0 +1,7 @@
+"""What is measured of draws, by which yardstick: metrics and baselines."""
+
+from biglearn_sampler.evaluation.baseline import AbstractBaseline as AbstractBaseline
+from biglearn_sampler.evaluation.baseline import BaselineResult as BaselineResult
+from biglearn_sampler.evaluation.draws import Draws as Draws
+from biglearn_sampler.evaluation.metric import AbstractMetric as AbstractMetric
+from biglearn_sampler.evaluation.metric import Measured as Measured

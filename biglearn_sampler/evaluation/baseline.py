@@ -1,0 +1,49 @@
+"""The interface of a baseline: another way to draw from the same energy, with honest costs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from jaxtyping import Array, Key
+
+from biglearn_sampler.energy import AbstractTarget, Evaluations
+from biglearn_sampler.evaluation.draws import Draws
+from biglearn_sampler.learning.start import StartRegion
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineResult:
+    """What a baseline drew, and what it cost.
+
+    Arguments:
+        draws: after warm-up.
+        evaluations: all that the method asked of the energy, warm-up and lock-step padding included.
+        seconds_compile: time until compiled code was ready.
+        seconds_run: time of the rest.
+        notes: further figures of the method by name, such as the number of divergences.
+    """
+
+    draws: Draws
+    evaluations: Evaluations
+    seconds_compile: float
+    seconds_run: float
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+class AbstractBaseline(ABC):
+    """A sampler to compare with, run on the target's own energy."""
+
+    kind: ClassVar[str] = "baseline"
+
+    @abstractmethod
+    def run(self, target: AbstractTarget, start: StartRegion, key: Key[Array, ""]) -> BaselineResult:
+        """Draw from the target.
+
+        Arguments:
+            target: its energy only; a baseline never looks at `facts`.
+            start: the region where chains begin, the same as our sampler's.
+            key: the same key gives the same draws.
+        """

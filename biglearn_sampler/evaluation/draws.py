@@ -1,0 +1,35 @@
+"""Draws of a method, with the log densities that metrics need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Points that a method claims to come from the target.
+
+    Arguments:
+        points: the draws, in the target's own units; chains one after another.
+        log_target: the target's unnormalised log density at each point, float64; `-inf` where it is zero.
+        log_sampler: the method's own normalised log density at each point, or `None` if it has none (MCMC).
+        chains: number of Markov chains of equal length, or `None` for independent draws.
+    """
+
+    points: Float[np.ndarray, "count dim"]
+    log_target: Float[np.ndarray, " count"]
+    log_sampler: Float[np.ndarray, " count"] | None = None
+    chains: int | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return len(self.points)
+
+    @property
+    def log_ratios(self) -> Float[np.ndarray, " count"] | None:
+        """`log q(x) - log p(x)`, the raw log importance weights; `None` for a method without a density."""
+        return None if self.log_sampler is None else self.log_target - self.log_sampler

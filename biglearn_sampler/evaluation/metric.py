@@ -1,0 +1,48 @@
+"""The interface of a metric: draws and a target in, named figures with their errors out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Array, Key
+
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation.draws import Draws
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure: its value with its Monte Carlo standard error, or the reason why it cannot be had.
+
+    Arguments:
+        value: the figure, or `None`; never invented.
+        standard_error: of the value over repeated draws, where it can be estimated.
+        reason: why the value is `None`, or a warning to read beside it.
+    """
+
+    value: float | None
+    standard_error: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def missing(cls, reason: str) -> Measured:
+        """A figure that cannot be had, with the reason."""
+        return cls(None, None, reason)
+
+
+class AbstractMetric(ABC):
+    """Something that can be said of draws from a sampler or from chains."""
+
+    kind: ClassVar[str] = "metric"
+
+    @abstractmethod
+    def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
+        """The figures by name. Facts that the target does not know give `Measured.missing(...)`.
+
+        Arguments:
+            draws: at least two points.
+            target: its `facts` may be used.
+            key: for metrics that draw; the same key gives the same figures.
+        """

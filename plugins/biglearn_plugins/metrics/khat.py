@@ -1,0 +1,74 @@
+"""k-hat: whether the importance weights of a sampler have a tail that estimates survive."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Key
+
+from biglearn_plugins.metrics.log_weights import log_weights
+from biglearn_sampler.catalogue import Entry
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+from biglearn_sampler.evaluation.pareto import FLOAT32_RESOLUTION, pareto_smooth
+
+# Below, a fifth of the draws is fewer than the five that a tail needs.
+FEWEST_DRAWS = 25
+# Vehtari et al. (2024): above, more draws are needed than is practical.
+RELIABLE = 0.7
+# Rounding errors of a few additions in float32, relative to the size of a log density.
+FLOAT32_ERRORS = 8 * float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Khat(AbstractMetric):
+    """Figure `khat`, the Pareto shape of the tail of the importance weights.
+
+    Below 0.7 importance-weighted estimates can be relied on, as far as the draws reach: k-hat cannot see a
+    mode in which there is no draw.
+    """
+
+    def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
+        weights = log_weights(draws)
+        if isinstance(weights, str):
+            return {"khat": Measured.missing(weights)}
+        return {"khat": _khat(weights, draws)}
+
+
+def tail_warning(draws: Draws) -> str | None:
+    """A sentence on weights whose tail is too heavy for estimates from them; `None` if it is not."""
+    weights = log_weights(draws)
+    shape = None if isinstance(weights, str) else _khat(weights, draws).value
+    if shape is None or shape <= RELIABLE:
+        return None
+    return f"k-hat is {shape:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
+
+
+def _khat(weights: np.ndarray, draws: Draws) -> Measured:
+    positive = int(np.count_nonzero(np.isfinite(weights)))
+    if positive < FEWEST_DRAWS:
+        return Measured.missing(
+            f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}"
+        )
+    size = float(np.median(np.abs(draws.log_target[np.isfinite(weights)])))
+    _, shape = pareto_smooth(weights, max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size))
+    if shape is None:
+        return Measured.missing("the weights are constant to rounding; k-hat has no meaning there")
+    if not math.isfinite(shape):
+        return Measured.missing("too few weights differ in the tail, so that no law can be fitted to it")
+    return Measured(shape, reason=None if shape <= RELIABLE else f"above {RELIABLE}: weights are unreliable")
+
+
+def khat() -> Khat:
+    """The metric; it has no parameters."""
+    return Khat()
+
+
+ENTRY = Entry(
+    name="khat",
+    build=khat,
+    summary="Pareto shape of the tail of the importance weights; below 0.7 they can be relied on",
+    reference="Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25 (2024)",
+)

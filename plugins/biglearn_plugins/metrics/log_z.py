@@ -1,0 +1,59 @@
+"""The normalising constant of the target, estimated by importance sampling from the sampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Key
+
+from biglearn_plugins.metrics.khat import tail_warning
+from biglearn_plugins.metrics.log_weights import log_weights
+from biglearn_sampler.catalogue import Entry
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+
+
+@dataclass(frozen=True)
+class LogZ(AbstractMetric):
+    """Figures `log_z` and, where the truth is known, `log_z_error`: the estimate minus the truth.
+
+    `log_z = log (1/n) sum_i w_i` with `w_i = q(x_i) / p(x_i)`. Its standard error, by the delta method, is
+    `sd(w) / (mean(w) sqrt(n))`. A mode in which there is no draw is missing from the estimate and from the
+    error. A warning stands beside the value where the tail of the weights is too heavy.
+    """
+
+    def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
+        weights = log_weights(draws)
+        if isinstance(weights, str):
+            return {"log_z": Measured.missing(weights), "log_z_error": Measured.missing(weights)}
+        estimate, error, warning = *_log_mean(weights), tail_warning(draws)
+        truth = target.facts.log_z
+        return {
+            "log_z": Measured(estimate, error, warning),
+            "log_z_error": Measured.missing("log Z of the target is not known")
+            if truth is None
+            else Measured(estimate - truth, error, warning),
+        }
+
+
+def _log_mean(log_weights: np.ndarray) -> tuple[float, float]:
+    """`log mean exp` with its standard error."""
+    largest = float(log_weights.max())
+    relative = np.exp(log_weights - largest)
+    mean, error = float(relative.mean()), float(relative.std(ddof=1)) / math.sqrt(len(relative))
+    return largest + math.log(mean), error / mean
+
+
+def log_z() -> LogZ:
+    """The metric; it has no parameters."""
+    return LogZ()
+
+
+ENTRY = Entry(
+    name="log_z",
+    build=log_z,
+    summary="importance estimate of log Z, and its error where log Z is known",
+    reference="Owen, Monte Carlo theory, methods and examples (2013), section 9.2",
+)

@@ -1,0 +1,11 @@
+"""Which task to work on when."""
+
+from biglearn_sampler.catalogue import Entry, hookimpl
+
+
+@hookimpl
+def biglearn_schedulers() -> list[Entry]:
+    """The built-in schedulers."""
+    from biglearn_plugins.schedulers import bi_level, paper, phases, weighted
+
+    return [*weighted.ENTRIES, *bi_level.ENTRIES, *phases.ENTRIES, *paper.ENTRIES]
