@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
@@ -22,16 +23,16 @@ def declared_region(
     Raises:
         TargetError: a wrong shape, a number that is not finite, or a scale that is not positive.
     """
-    declared_scale = _vector("scale", scale, dim)
-    if not bool((declared_scale > 0).all()):
+    checked_scale = _vector("scale", scale, dim)
+    if not (checked_scale > 0).all():
         raise TargetError(f"scale must be positive, got {scale!r}")
-    return _vector("centre", centre, dim), declared_scale
+    return jnp.asarray(_vector("centre", centre, dim), float), jnp.asarray(checked_scale, float)
 
 
-def _vector(name: str, value: ArrayLike, dim: int) -> Float[Array, " dim"]:
-    array = jnp.asarray(value, float)
+def _vector(name: str, value: ArrayLike, dim: int) -> np.ndarray:
+    array = np.asarray(value, float)
     if array.shape not in {(), (dim,)}:
         raise TargetError(f"{name} must be one number or {dim} numbers, got shape {array.shape}")
-    if not bool(jnp.isfinite(array).all()):
+    if not np.isfinite(array).all():
         raise TargetError(f"{name} must be finite, got {value!r}")
-    return jnp.broadcast_to(array, (dim,))
+    return np.broadcast_to(array, (dim,))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.facts import Facts
@@ -34,12 +35,12 @@ class AbstractTarget(ABC):
     @property
     def centre(self) -> Float[Array, " dim"]:
         """Where to look for the mass at first; declared, not known."""
-        return jnp.zeros(self.dim)
+        return jnp.asarray(np.zeros(self.dim), float)
 
     @property
     def scale(self) -> Float[Array, " dim"]:
         """How far from the centre to look, one positive number per coordinate; declared, not known."""
-        return jnp.ones(self.dim)
+        return jnp.asarray(np.ones(self.dim), float)
 
     @property
     def facts(self) -> Facts:

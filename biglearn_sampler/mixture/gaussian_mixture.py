@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
@@ -56,27 +58,24 @@ class GaussianMixture:
             ValueError: the shapes do not fit, a covariance is not symmetric and positive definite, or a
                 weight is not positive.
         """
-        centres = jnp.asarray(means, float)
+        # In NumPy: the checks are made once, and a compiled operation for each would take longer than all of them.
+        centres, spread = np.asarray(means, float), np.asarray(covariances, float)
         if centres.ndim != 2:
             raise ValueError(f"means must have shape (components, dim), got {centres.shape}")
         components, dim = centres.shape
-        spread = jnp.asarray(covariances, float)
         if spread.ndim == 0:
-            spread = spread * jnp.eye(dim)
+            spread = spread * np.eye(dim)
         if spread.shape not in {(dim, dim), (components, dim, dim)}:
             raise ValueError(
                 f"covariances must be a number or have shape {(dim, dim)} or {(components, dim, dim)}, "
                 f"got {spread.shape}"
             )
-        factors = jnp.broadcast_to(jnp.linalg.cholesky(spread), (components, dim, dim))
-        # The factorisation looks at the symmetric part only, so a wrong entry would pass unseen.
-        symmetric = jnp.allclose(spread, spread.mT)
-        if not bool(symmetric & jnp.isfinite(factors).all()):
-            raise ValueError("every covariance must be symmetric and positive definite")
-        shares = jnp.ones(components) if weights is None else jnp.asarray(weights, float)
-        if shares.shape != (components,) or not bool((shares > 0).all()):
+        shares = np.ones(components) if weights is None else np.asarray(weights, float)
+        if shares.shape != (components,) or not (shares > 0).all():
             raise ValueError(f"weights must be {components} positive numbers, got {weights}")
-        return cls(jnp.log(shares / shares.sum()), centres, factors)
+        factors = np.broadcast_to(_checked_factors(spread), (components, dim, dim))
+        arrays = (np.log(shares / shares.sum()), centres, factors)
+        return cls(*(jnp.asarray(array, float) for array in arrays))
 
     @property
     def components(self) -> int:
@@ -232,6 +231,14 @@ def _cholesky(covariances: Float[Array, "components dim dim"]) -> Float[Array, "
     if covariances.shape[-1] == 1:  # a square root, and many times cheaper than a call of the library
         return jnp.sqrt(covariances)
     return jnp.linalg.cholesky(covariances)
+
+
+def _checked_factors(covariances: np.ndarray) -> np.ndarray:
+    # The factorisation looks at the lower triangle only, so a wrong entry above it would pass unseen.
+    if np.allclose(covariances, covariances.swapaxes(-1, -2)):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            return np.linalg.cholesky(covariances)
+    raise ValueError("every covariance must be symmetric and positive definite")
 
 
 def _inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:

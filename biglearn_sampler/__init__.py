@@ -1,0 +1,68 @@
+"""Sample every mode of an unnormalised energy, and prove it beside MCMC.
+
+Names are imported when they are first used, so that `import biglearn_sampler` is quick and the command line can
+answer without importing jax.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from biglearn_sampler.api import target as target
+    from biglearn_sampler.bridges import from_numpyro as from_numpyro
+    from biglearn_sampler.catalogue import Catalogue as Catalogue
+    from biglearn_sampler.catalogue import Entry as Entry
+    from biglearn_sampler.catalogue import hookimpl as hookimpl
+    from biglearn_sampler.catalogue import use as use
+    from biglearn_sampler.energy import AbstractTarget as AbstractTarget
+    from biglearn_sampler.energy import Evaluations as Evaluations
+    from biglearn_sampler.energy import Facts as Facts
+    from biglearn_sampler.energy import MixtureTarget as MixtureTarget
+    from biglearn_sampler.errors import BiglearnError as BiglearnError
+    from biglearn_sampler.evaluation import AbstractBaseline as AbstractBaseline
+    from biglearn_sampler.evaluation import AbstractMetric as AbstractMetric
+    from biglearn_sampler.evaluation import BaselineResult as BaselineResult
+    from biglearn_sampler.evaluation import Draws as Draws
+    from biglearn_sampler.evaluation import Measured as Measured
+    from biglearn_sampler.learning import StartRegion as StartRegion
+    from biglearn_sampler.learning import clip_by_fisher_norm as clip_by_fisher_norm
+    from biglearn_sampler.learning import natural_gradient as natural_gradient
+    from biglearn_sampler.mixture import Channel as Channel
+    from biglearn_sampler.mixture import GaussianMixture as GaussianMixture
+    from biglearn_sampler.runs import AbstractReport as AbstractReport
+    from biglearn_sampler.runs import Run as Run
+    from biglearn_sampler.runs import load as load
+    from biglearn_sampler.runs import train as train
+    from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
+    from biglearn_sampler.tasks import AbstractTransformation as AbstractTransformation
+    from biglearn_sampler.tasks import OrthogonalMap as OrthogonalMap
+    from biglearn_sampler.tasks import Task as Task
+    from biglearn_sampler.tasks import TaskDraw as TaskDraw
+
+_HOMES = {
+    "api": ["target"],
+    "bridges": ["from_numpyro"],
+    "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
+    "energy": ["AbstractTarget", "Evaluations", "Facts", "MixtureTarget"],
+    "errors": ["BiglearnError"],
+    "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured"],
+    "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient"],
+    "mixture": ["Channel", "GaussianMixture"],
+    "runs": ["AbstractReport", "Run", "load", "train"],
+    "tasks": ["AbstractScheduler", "AbstractTransformation", "OrthogonalMap", "Task", "TaskDraw"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'biglearn_sampler' has no attribute '{name}'")
+    return getattr(import_module(f"biglearn_sampler.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

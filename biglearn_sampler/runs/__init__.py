@@ -1,0 +1,8 @@
+"""Runs: settings, plans, training with a record, folders, reports."""
+
+from biglearn_sampler.runs.load import load as load
+from biglearn_sampler.runs.report import AbstractReport as AbstractReport
+from biglearn_sampler.runs.run import Run as Run
+from biglearn_sampler.runs.run import Snapshot as Snapshot
+from biglearn_sampler.runs.settings import Settings as Settings
+from biglearn_sampler.runs.train import train as train

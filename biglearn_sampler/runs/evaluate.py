@@ -1,0 +1,153 @@
+"""The figures of a trained sampler and of baselines, with their errors."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+from pydantic import ValidationError
+
+from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.energy import AbstractTarget, Evaluations
+from biglearn_sampler.errors import RunFolderError
+from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
+from biglearn_sampler.evaluation.importance import moments
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+COSTS = (
+    *Evaluations().to_json(),
+    "task_steps",
+    "zero_density_points",
+    "rejected_updates",
+    "seconds_compile",
+    "seconds_run",
+)
+"""What a run cost; a new evaluation of its sampler changes nothing about it."""
+
+PROMISED = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv", "kl_reverse")
+"""Figures that every `metrics.json` has, if only as null with a reason."""
+
+COUNTS = ("modes_covered", "modes_total", "zero_density_draws")
+"""Figures that are whole numbers."""
+
+BATCH = 4096
+"""Draws that are evaluated at once, which bounds the memory."""
+
+
+def draws_of(mixture: GaussianMixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
+    """Fresh draws of a sampler, with both log densities at them."""
+    points = mixture.sample(key, count)
+    both = jax.jit(lambda batch: (jax.vmap(target.log_density)(batch), mixture.log_density(batch)))
+    parts = [both(points[first : first + BATCH]) for first in range(0, count, BATCH)]
+    log_target, log_sampler = (np.concatenate([np.asarray(part[i], float) for part in parts]) for i in (0, 1))
+    # A NaN or an infinite density is no density: it counts as zero, as in training.
+    log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
+    return Draws(np.asarray(points, float), log_target, log_sampler)
+
+
+def figures_of(
+    draws: Draws, target: AbstractTarget, metrics: Sequence[Built[AbstractMetric]], key: Key[Array, ""]
+) -> dict[str, Any]:
+    """All figures of draws as they stand in `metrics.json`.
+
+    Gives the flat figures (null where one cannot be had), their `standard_errors`, the `reasons` of missing or
+    doubtful ones, and the `moments` of the target's named quantities.
+    """
+    measured: dict[str, Measured] = {}
+    for number, metric in enumerate(metrics):
+        measured |= _measured(metric, draws, target, jax.random.fold_in(key, number))
+    for name in PROMISED:
+        measured.setdefault(name, Measured.missing("no metric of this run gave it"))
+    return {
+        **{name: _number(name, figure.value) for name, figure in measured.items()},
+        "standard_errors": _present({name: figure.standard_error for name, figure in measured.items()}),
+        "reasons": _present({name: figure.reason for name, figure in measured.items()}),
+        "moments": moments(_quantities(draws, target), draws),
+    }
+
+
+def baseline_figures(
+    result: BaselineResult,
+    target: AbstractTarget,
+    metrics: Sequence[Built[AbstractMetric]],
+    key: Key[Array, ""],
+) -> dict[str, Any]:
+    """The figures of a baseline, in the same form as those of a sampler, with its costs."""
+    return {
+        **figures_of(result.draws, target, metrics, key),
+        **result.evaluations.to_json(),
+        "seconds_compile": round(result.seconds_compile, 3),
+        "seconds_run": round(result.seconds_run, 3),
+        "notes": {name: value if math.isfinite(value) else None for name, value in result.notes.items()},
+    }
+
+
+def evaluate(run: Run, catalogue: Catalogue, *, draws: int | None, seed: int) -> dict[str, Any]:
+    """The figures of a run on fresh draws, with the metrics and the costs that its record names.
+
+    Arguments:
+        run: trained now or loaded.
+        catalogue: builds the metrics again.
+        draws: how many; `None` for as many as the run took.
+        seed: of the draws, apart from the seed of the run.
+
+    Raises:
+        RunFolderError: the settings in the record make no sense.
+        CatalogueError: a metric in the record cannot be built.
+    """
+    try:
+        settings = Settings.model_validate(run.record["settings"])
+    except ValidationError as error:
+        raise RunFolderError(f"the settings in the record of the run cannot be used: {error}") from error
+    metrics = [catalogue.build("metric", spec) for spec in settings.metrics]
+    key_draws, key_metrics = jax.random.split(jax.random.key(seed))
+    fresh = draws_of(run.sampler, run.target, draws or settings.evaluation.draws, key_draws)
+    costs = {name: value for name, value in run.metrics.items() if name in COSTS}
+    return {**figures_of(fresh, run.target, metrics, key_metrics), **costs, "evaluation_draws": fresh.count}
+
+
+def _measured(
+    metric: Built[AbstractMetric], draws: Draws, target: AbstractTarget, key: Key[Array, ""]
+) -> dict[str, Measured]:
+    """The figures of one metric; if it fails, the run keeps the others, and the reason of the failure."""
+    try:
+        figures = metric.value.compute(draws, target, key)
+    except Exception as error:
+        logger.warning("metric %s failed: %s", metric.record.name, told(error))
+        return {metric.record.name.split(":")[-1]: Measured.missing(f"the metric failed: {told(error)}")}
+    return {name: _finite(figure) for name, figure in figures.items()}
+
+
+def _finite(figure: Measured) -> Measured:
+    """JSON has neither NaN nor infinity, and neither is a figure."""
+    if figure.value is not None and not math.isfinite(figure.value):
+        return Measured.missing(figure.reason or f"not a finite number: {figure.value}")
+    if figure.standard_error is not None and not math.isfinite(figure.standard_error):
+        return replace(figure, standard_error=None)
+    return figure
+
+
+def _number(name: str, value: float | None) -> float | int | None:
+    return int(value) if name in COUNTS and value is not None else value
+
+
+def _quantities(draws: Draws, target: AbstractTarget) -> dict[str, np.ndarray]:
+    of_batch = jax.jit(jax.vmap(target.quantities))
+    points = draws.points.astype(np.asarray(target.centre).dtype)
+    parts = [of_batch(points[first : first + BATCH]) for first in range(0, draws.count, BATCH)]
+    return {name: np.concatenate([np.asarray(part[name], float) for part in parts]) for name in parts[0]}
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

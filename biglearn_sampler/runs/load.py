@@ -1,0 +1,69 @@
+"""A finished run, back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.errors import CatalogueError, RunFolderError
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.run import Run
+
+MADE_IN_PYTHON = "an object made in Python"
+"""Stands in the record of a target that came from no plugin."""
+
+
+def load(folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None) -> Run:
+    """A run from its folder, also one that was interrupted once it had a sampler.
+
+    Arguments:
+        folder: as `train` wrote it.
+        target: the target, or its name, for runs on a function of your own; others are built again from the record.
+        catalogue: of plugins; a fresh one by default.
+
+    Raises:
+        RunFolderError: the folder holds no run, a file is damaged, or the target cannot be built again.
+    """
+    opened = RunFolder.existing(Path(folder))
+    record = opened.read_record()
+    sampler = opened.read_mixture()
+    catalogue = catalogue or Catalogue()
+    if target is None:
+        known = _rebuilt(record["target"], catalogue, opened.path)
+    else:
+        known = catalogue.build("target", target).value
+    if known.dim != sampler.dim:
+        raise RunFolderError(
+            f"{opened.path} holds a sampler of dimension {sampler.dim}, and the target has dimension {known.dim}"
+        )
+    return Run(
+        target=known,
+        name=str(record["target"].get("name")),
+        sampler=sampler,
+        metrics=opened.read_json("metrics.json"),
+        history=opened.read_history(),
+        snapshots=opened.read_snapshots(),
+        record=record,
+        folder=opened.path,
+    )
+
+
+def _rebuilt(record: Mapping[str, Any], catalogue: Catalogue, path: Path) -> AbstractTarget:
+    advice = "load it with load(folder, target=...)"
+    if record.get("distribution") == MADE_IN_PYTHON:
+        raise RunFolderError(f"the target of {path}, {record.get('name')}, was made in Python; {advice}")
+    try:
+        return catalogue.build("target", _spec(record)).value
+    # A foreign record has other keys and other types.
+    except (CatalogueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"the target of {path} cannot be built again ({error}); {advice}") from error
+
+
+def _spec(recorded: Any) -> Any:
+    """What the catalogue builds a recorded value from; entries may be nested."""
+    if isinstance(recorded, Mapping):
+        return {"name": recorded["name"], **{name: _spec(value) for name, value in recorded["parameters"].items()}}
+    return [_spec(item) for item in recorded] if isinstance(recorded, list) else recorded

@@ -1,0 +1,36 @@
+"""The optimiser that settings ask for."""
+
+from __future__ import annotations
+
+import optax
+
+from biglearn_sampler.errors import SettingsError
+from biglearn_sampler.learning import build_optimizer
+from biglearn_sampler.runs.settings import OptimizerSettings
+from biglearn_sampler.runs.settings_problem import SettingsProblem
+
+
+def optimizer_of(settings: OptimizerSettings, steps: int) -> optax.GradientTransformation:
+    """The optimiser for a training of so many steps.
+
+    Raises:
+        SettingsError: there is no such optimiser, or it cannot be used with its options.
+    """
+    return build_optimizer(
+        settings.name,
+        settings.learning_rate,
+        steps,
+        decay=settings.decay,
+        final=settings.final,
+        options=settings.options,
+    )
+
+
+def optimizer_problem(settings: OptimizerSettings) -> list[SettingsProblem]:
+    """What is wrong with the optimiser: nothing, or one problem."""
+    try:
+        optimizer_of(settings, steps=1)
+    except SettingsError as error:
+        key, _, text = str(error).partition(": ")
+        return [SettingsProblem(tuple(key.split(".")), text)]
+    return []

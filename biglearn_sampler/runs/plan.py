@@ -1,0 +1,202 @@
+"""A run before it starts: names turned into objects, everything checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+from jaxtyping import Array, Key
+
+from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.energy import AbstractTarget, Whitened, probe
+from biglearn_sampler.energy.function_target import FunctionTarget
+from biglearn_sampler.errors import TargetError, TaskError
+from biglearn_sampler.estimators import choose_estimators
+from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
+from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
+from biglearn_sampler.mixture import GaussianMixture, unconstrain
+from biglearn_sampler.runs.optimizer import optimizer_of
+from biglearn_sampler.runs.read_settings import ReadSettings
+from biglearn_sampler.runs.report import AbstractReport
+from biglearn_sampler.runs.settings import Settings
+from biglearn_sampler.runs.start import start_region
+from biglearn_sampler.tasks import AbstractScheduler
+
+PROBES = 64
+"""Points of the start region at which an energy is looked at before the training."""
+
+CHUNKS = 100
+"""Meetings with the host in a training whose settings name no chunk length."""
+
+
+LONGEST_CHUNK = 10_000
+"""By default: what is drawn for a chunk is held in memory, and Ctrl-C is heard between two chunks."""
+
+
+@dataclass(frozen=True)
+class RunKeys:
+    """Independent keys for the parts of a run, all from its seed.
+
+    Adding a baseline or a metric leaves the training as it was, since each part has a key of its own.
+    """
+
+    start: Key[Array, ""]
+    training: Key[Array, ""]
+    evaluation: Key[Array, ""]
+    baselines: Key[Array, ""]
+
+    @classmethod
+    def of(cls, seed: int) -> RunKeys:
+        """The keys of a seed."""
+        return cls(*jax.random.split(jax.random.key(seed), 4))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that a run needs, built and checked.
+
+    Arguments:
+        target: in its own units.
+        settings: complete.
+        start: the region in the target's own units.
+        scheduler, metrics, reports, baselines: built from the catalogue.
+        keys: from the seed.
+    """
+
+    target: Built[AbstractTarget]
+    settings: Settings
+    start: StartRegion
+    scheduler: Built[AbstractScheduler]
+    metrics: Sequence[Built[AbstractMetric]]
+    reports: Sequence[Built[AbstractReport]]
+    baselines: Mapping[str, Built[AbstractBaseline]]
+    keys: RunKeys
+
+    @property
+    def chunk(self) -> int:
+        """Steps between two meetings with the host."""
+        training = self.settings.training
+        by_default = min(-(-training.steps // CHUNKS), LONGEST_CHUNK)
+        return min(training.chunk or by_default, training.steps)
+
+    def training(self) -> Training:
+        """The training, in its coordinates.
+
+        Raises:
+            TaskError: the target cannot do a task of the scheduler.
+            SettingsError: there is no such optimiser.
+        """
+        settings, scheduler = self.settings, self.scheduler.value
+        target = self._target_of_training()
+        quadrature = settings.quadrature
+        estimators = choose_estimators(scheduler.tasks, target, settings.channels, quadrature.nodes, quadrature.extent)
+        matchings = tuple(
+            Matching(task, estimator, target.centre, target.scale, settings.training.points)
+            for task, estimator in zip(scheduler.tasks, estimators, strict=True)
+        )
+        steps = settings.training.steps
+        return Training(
+            matchings=matchings,
+            scheduler=scheduler,
+            optimizer=optimizer_of(settings.optimizer, steps),
+            steps=steps,
+            weights_from=round(settings.weights.after * steps) if settings.weights.learn else steps,
+        )
+
+    def begin(self, training: Training) -> TrainState:
+        """The state before the first step."""
+        mixture = self.start.mixture(self.keys.start, self.settings.components)
+        if self.settings.coordinates == "whitened":
+            scale = 1.0 / self.target.value.scale
+            mixture = mixture.affine(-self.target.value.centre * scale, scale)
+        return training.begin(unconstrain(mixture))
+
+    def train_keys(self) -> TrainKeys:
+        """The keys of the training."""
+        return TrainKeys.of(self.keys.training)
+
+    def in_own_units(self, mixture: GaussianMixture) -> GaussianMixture:
+        """A mixture of the training, in the target's own units."""
+        if self.settings.coordinates == "raw":
+            return mixture
+        return mixture.affine(self.target.value.centre, self.target.value.scale)
+
+    def probe(self) -> None:
+        """Look at the energy in the start region.
+
+        Raises:
+            TargetError: it cannot be trained on.
+        """
+        try:
+            probe(self.target.value, self.start.points(self.keys.start, PROBES))
+        except TargetError as error:
+            raise TargetError(f"target '{self.target.record.name}': {error}") from error
+
+    def _target_of_training(self) -> AbstractTarget:
+        return Whitened(self.target.value) if self.settings.coordinates == "whitened" else self.target.value
+
+
+def make_plan(
+    target: Any,
+    read: ReadSettings,
+    baselines: Sequence[Any],
+    seed: int,
+    catalogue: Catalogue,
+    parameters: Mapping[str, Any],
+) -> Plan:
+    """Turn names into objects.
+
+    Arguments:
+        target: a name, a table with name and parameters, or a target.
+        read: the settings.
+        baselines: names, tables or baselines.
+        seed: of the whole run.
+        catalogue: where names are looked up.
+        parameters: of the target.
+    """
+    if callable(target) and not isinstance(target, AbstractTarget):
+        raise TargetError("a function becomes a target by target(function, dim=2, scale=4.0); train on that")
+    if isinstance(baselines, str):
+        baselines = [baselines]
+    built_target = _built_target(target, catalogue, parameters)
+    settings = read.settings
+    return Plan(
+        target=built_target,
+        settings=settings,
+        start=start_region(settings.start, built_target.value),
+        scheduler=catalogue.build("scheduler", settings.scheduler),
+        metrics=[catalogue.build("metric", spec) for spec in settings.metrics],
+        reports=[catalogue.build("report", spec) for spec in settings.reports],
+        baselines=_named([catalogue.build("baseline", spec) for spec in baselines]),
+        keys=RunKeys.of(seed),
+    )
+
+
+def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:
+    built = catalogue.build("target", target, parameters)
+    if not isinstance(target, FunctionTarget):
+        return built
+    # Otherwise all functions would share the name of one class.
+    function = target.function
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return Built(built.value, replace(built.record, name=f"{function.__module__}:{name}"))
+
+
+def _named(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
+    """Baselines by their bare names; those that share one are told apart by a number."""
+    names = [built.record.name.split(":")[-1] for built in baselines]
+    return {
+        name if names.count(name) == 1 else f"{name}_{names[: position + 1].count(name)}": built
+        for position, (name, built) in enumerate(zip(names, baselines, strict=True))
+    }
+
+
+def checked_training(plan: Plan) -> Training:
+    """The training of a plan, with the target's name in the errors."""
+    plan.probe()
+    try:
+        return plan.training()
+    except TaskError as error:
+        raise TaskError(f"target '{plan.target.record.name}': {error}") from error

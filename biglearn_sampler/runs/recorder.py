@@ -1,0 +1,133 @@
+"""What is kept of a training while it goes: history, snapshots, the last sampler, and what observers are told."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.learning import Progress
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.plan import Plan
+from biglearn_sampler.runs.run import Snapshot
+from biglearn_sampler.runs.snapshots import SnapshotTaker
+from biglearn_sampler.runs.watcher import Watcher
+
+SECONDS_BETWEEN_SAVES = 5.0
+"""A run that is killed loses at most so much of its training."""
+
+COVERAGE_DRAWS = 4096
+"""Draws for the modes in the progress bar; the figures at the end take more."""
+
+COVERED_SHARE = 0.1
+"""A mode is covered when it holds at least a tenth of its true mass."""
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """What observers are given: the run as far as it is known while it goes.
+
+    Arguments:
+        name: qualified name of the target.
+        record: as in `run.json`.
+        folder: where it is written, if anywhere.
+    """
+
+    name: str
+    record: dict[str, Any]
+    folder: Path | None
+
+
+class Recorder:
+    """The listener of a training.
+
+    Arguments:
+        plan: of the run.
+        run: as observers see it.
+        catalogue: whose observers are told.
+        watcher: is told after every chunk.
+        folder: where to write, or `None`.
+        first: the mixture before the training, in the target's own units.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: ActiveRun,
+        catalogue: Catalogue,
+        watcher: Watcher,
+        folder: RunFolder | None,
+        first: GaussianMixture,
+    ) -> None:
+        self._plan, self._run, self._catalogue, self._watcher, self._folder = (
+            plan,
+            run,
+            catalogue,
+            watcher,
+            folder,
+        )
+        self._taker = SnapshotTaker(-(-plan.settings.training.steps // plan.chunk), first)
+        self._count_modes = _mode_counter(plan)
+        self._saved = time.monotonic()
+        self.history: list[dict[str, Any]] = []
+        self.progress: Progress | None = None
+        self.sampler = first
+
+    def __call__(self, progress: Progress) -> None:
+        """Take in a chunk."""
+        self.progress = progress
+        self.sampler = self._plan.in_own_units(progress.mixture)
+        self._taker.see(progress.step, self.sampler)
+        row = self._row(progress)
+        self.history.append(row)
+        if self._folder is not None:
+            self._folder.append_history(row)
+            if time.monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
+                self._folder.write_mixture(self.sampler)
+                self._saved = time.monotonic()
+        self._watcher.chunk_finished(row)
+        self._catalogue.notify("biglearn_chunk_finished", run=self._run, step=progress.step, info=row)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The kept snapshots, the last one the sampler as it is now."""
+        step = 0 if self.progress is None else self.progress.step
+        return self._taker.snapshots(Snapshot(step, self.sampler))
+
+    def _row(self, progress: Progress) -> dict[str, Any]:
+        return {
+            "step": progress.step,
+            **progress.evaluations.to_json(),
+            "loss": {name: _finite(loss) for name, loss in progress.losses.items()},
+            "modes_covered": self._count_modes(self.sampler),
+            "zero_density": progress.zero_density,
+            "rejected": progress.rejected,
+            "seconds": round(progress.seconds_run, 4),
+        }
+
+
+def _finite(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None
+
+
+def _mode_counter(plan: Plan) -> Callable[[GaussianMixture], int | None]:
+    """Counts the covered modes of a sampler, where modes are known; for the eyes only, training never sees it."""
+    facts = plan.target.value.facts
+    if facts.responsibilities is None or facts.mode_weights is None:
+        return lambda mixture: None
+    responsibilities, weights = facts.responsibilities, facts.mode_weights
+
+    @jax.jit
+    def count(mixture: GaussianMixture) -> jax.Array:
+        points = mixture.sample(plan.keys.evaluation, COVERAGE_DRAWS)
+        mass = jax.vmap(responsibilities)(points).mean(0)
+        return jnp.sum(mass >= COVERED_SHARE * weights)
+
+    return lambda mixture: int(count(mixture))

@@ -1,0 +1,125 @@
+"""The settings of a run: what may be said, in which ranges, with which defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+
+LARGEST = 1e18
+"""Of any number: training computes with 32 bits, where the square of a larger one is infinite."""
+
+MOST_STEPS = 2**31 - 1
+"""Steps are counted with 32 bits."""
+
+
+def _whole(value: Any) -> Any:
+    """`1e5` is a whole number too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Strict, because neither `true` nor `"4"` is a number.
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+Number = Annotated[FiniteFloat, Field(strict=True, ge=-LARGEST, le=LARGEST)]
+Switch = Annotated[bool, Field(strict=True)]
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Vector = Number | tuple[Number, ...]
+PositiveVector = Positive | tuple[Positive, ...]
+EntrySpec = str | dict[str, Any]
+
+ENERGY_ONLY = {"name": "uniform", "tasks": ("joint", "transformed_conditional")}
+"""The tasks that are exact for any energy in any dimension."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class StartSettings(_Section):
+    """The region where component means begin, in the target's own units; what is left out is declared by the target."""
+
+    mean: Vector | None = Field(default=None, description="centre of the region; default: the declared centre")
+    sd: PositiveVector | None = Field(default=None, description="spread of the region; default: the declared scale")
+    covariance: tuple[tuple[Number, ...], ...] | None = Field(
+        default=None, description="covariance of the region, instead of `sd`"
+    )
+    width: PositiveVector | None = Field(
+        default=None, description="standard deviation of a fresh component; default: 0.3 declared scales"
+    )
+
+
+class TrainingSettings(_Section):
+    """How long and how much at a time."""
+
+    steps: Whole = Field(default=2000, ge=1, le=MOST_STEPS, description="number of training steps")
+    points: Whole = Field(default=4, ge=1, le=1_000_000, description="points drawn from every component in a step")
+    chunk: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_STEPS,
+        description="steps between two meetings with the host; default: a hundredth of the training",
+    )
+
+
+class OptimizerSettings(_Section):
+    """Any optimiser of optax, or the natural gradient."""
+
+    name: str = Field(default="natural", description="'natural', or an optimiser of optax such as 'sgd' or 'adam'")
+    learning_rate: Positive = Field(default=0.1, description="learning rate at the start")
+    decay: Literal["constant", "cosine"] = Field(default="cosine", description="how the learning rate goes on")
+    final: Share = Field(default=0.02, description="share of the learning rate that is left at the end")
+    options: dict[str, Switch | Whole | Number | str] = Field(
+        default_factory=dict, description="further arguments of the optimiser"
+    )
+
+
+class WeightSettings(_Section):
+    """Weights are held equal while the sampler explores, and may be learnt afterwards."""
+
+    learn: Switch = Field(default=True, description="whether weights are learnt at all")
+    after: Share = Field(default=0.5, description="share of the training before they are learnt")
+
+
+class QuadratureSettings(_Section):
+    """Of marginal and noised tasks that integrate out at most two coordinates."""
+
+    nodes: Whole = Field(default=128, ge=8, le=4096, description="grid points for each integrated coordinate")
+    extent: Positive = Field(default=4.0, description="half-width of the grid, in declared scales")
+
+
+class EvaluationSettings(_Section):
+    """Of the figures at the end."""
+
+    draws: Whole = Field(default=16_000, ge=100, le=100_000_000, description="fresh draws from the trained sampler")
+
+
+class Settings(_Section):
+    """All settings of a run. The same defaults serve every target."""
+
+    components: Whole = Field(default=64, ge=1, le=1_000_000, description="number of mixture components")
+    channels: Literal["energy", "exact"] = Field(
+        default="energy", description="'exact' lets tasks use the target's closed form, more than an energy gives"
+    )
+    coordinates: Literal["whitened", "raw"] = Field(
+        default="whitened", description="'whitened' trains in units of the declared scale"
+    )
+    scheduler: EntrySpec = Field(
+        default=ENERGY_ONLY, description="name of a scheduler, or a table with name and parameters"
+    )
+    start: StartSettings = StartSettings()
+    training: TrainingSettings = TrainingSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    weights: WeightSettings = WeightSettings()
+    quadrature: QuadratureSettings = QuadratureSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    metrics: tuple[EntrySpec, ...] = Field(
+        default=("elbo", "log_z", "ess", "khat", "mode_coverage"), description="metrics to compute at the end"
+    )
+    reports: tuple[EntrySpec, ...] = Field(
+        default=("training_strip", "training_animation", "marginal_pairs", "training_curve"),
+        description="figures to draw into the run folder",
+    )
+    requires: tuple[str, ...] = Field(
+        default=(), description="distributions that must be installed, as in 'biglearn-lj>=0.2'"
+    )

@@ -1,0 +1,65 @@
+"""What the figures of a run mean, in sentences, and what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+GOOD_ESS = 0.5
+RELIABLE_KHAT = 0.7
+"""Above it, importance-weighted figures should not be trusted (Vehtari et al. 2024)."""
+
+
+def sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before using the figures of `metrics.json`, the most important first.
+
+    Arguments:
+        metrics: the content of `metrics.json`.
+    """
+    told = [_modes(metrics), *_trust(metrics)]
+    if metrics.get("exact_channel_evaluations"):
+        told.append(
+            f"The training used {metrics['exact_channel_evaluations']:,} evaluations of the target's closed-form "
+            "channels (channels=exact): more than an energy alone gives."
+        )
+    if metrics.get("zero_density_points"):
+        told.append(
+            f"{metrics['zero_density_points']:,} points of the training had a log density that is not finite and "
+            "counted as density zero."
+        )
+    if metrics.get("rejected_updates"):
+        told.append(
+            f"{metrics['rejected_updates']:,} updates were not finite and were left out; a smaller "
+            "optimizer.learning_rate may help."
+        )
+    told += [
+        f"Baseline {name} failed: {figures['failed']}."
+        for name, figures in metrics.get("baselines", {}).items()
+        if "failed" in figures
+    ]
+    return told
+
+
+def _modes(metrics: Mapping[str, Any]) -> str:
+    covered, total, ess = metrics.get("modes_covered"), metrics.get("modes_total"), metrics.get("ess")
+    if covered is None or total is None:
+        return (
+            "Whether modes were missed cannot be told from these figures: the modes of this target are not known, "
+            "and ESS and k-hat see only what the sampler visits. Compare with other seeds or with --baseline nuts."
+        )
+    if covered == total:
+        return f"All {total:.0f} known modes are covered."
+    missed = f"Collapsed: {covered:.0f} of {total:.0f} known modes are covered"
+    if ess is not None and ess >= GOOD_ESS:
+        return f"{missed}, although ESS is {ess:.3f}: ESS cannot see a mode that the sampler never visits."
+    return f"{missed}."
+
+
+def _trust(metrics: Mapping[str, Any]) -> list[str]:
+    khat = metrics.get("khat")
+    if khat is None or khat <= RELIABLE_KHAT:
+        return []
+    return [
+        f"k-hat is {khat:.2f}, above {RELIABLE_KHAT}: log_z, ess and the weighted moments rest on a few draws and "
+        "their errors may be larger than stated."
+    ]

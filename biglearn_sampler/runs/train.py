@@ -1,0 +1,208 @@
+"""The main job: train a sampler on a target, measure it, and leave a record that can be traced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.errors import BiglearnError, RunFailed, UserError
+from biglearn_sampler.evaluation import BaselineResult
+from biglearn_sampler.learning import Training, fit
+from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.plan import Plan, checked_training, make_plan
+from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.record import run_record
+from biglearn_sampler.runs.recorder import ActiveRun, Recorder
+from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.watcher import Nobody, Watcher
+
+logger = logging.getLogger(__name__)
+
+SEEDS = 2**32
+"""Number of seeds: JAX cuts off the rest of a larger one."""
+
+
+def train(
+    target: Any,
+    *,
+    seed: int = 0,
+    settings: str | Path | Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    baselines: Sequence[Any] = (),
+    out: str | Path | None = None,
+    numbered: bool = False,
+    catalogue: Catalogue | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a Gaussian-mixture sampler on a target, and measure it.
+
+    Arguments:
+        target: a target, or the name of one in the catalogue, or a table with a name and parameters.
+        seed: the same seed gives the same run, bit for bit on one machine.
+        settings: the name of a preset, a TOML file, or a mapping with dotted keys such as `{"start.sd": 0.1}`.
+        overrides: further dotted keys, which win.
+        parameters: of the target, when it is named.
+        baselines: names of baselines to run beside it, such as `"nuts"`.
+        out: a folder to write the run into; nothing is written without one.
+        numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
+        catalogue: of plugins; a fresh one by default.
+        watcher: is told how the run goes.
+
+    Raises:
+        UserError: something that was asked for cannot be had; told before anything is written or trained.
+        RunFailed: the run started and could not go on.
+
+    Example:
+        >>> import biglearn_sampler as bl
+        >>> run = bl.train("two_modes", seed=0, settings={"training.steps": 200})
+        >>> run.metrics["modes_total"]
+        2
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
+        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
+    catalogue = catalogue or Catalogue()
+    read = read_settings(settings, overrides or {}, catalogue)
+    plan = make_plan(target, read, baselines, int(seed), catalogue, parameters or {})
+    training = checked_training(plan)
+    record = run_record(plan, training, read, int(seed))
+    folder = _new_folder(out, numbered)
+    try:
+        run = _execute(plan, training, record, catalogue, watcher or Nobody(), folder)
+    except KeyboardInterrupt:
+        _close(folder, record, "interrupted", None)
+        raise
+    except Exception as error:
+        _close(folder, record, "failed", str(error) or told(error))
+        if isinstance(error, BiglearnError):
+            raise
+        raise RunFailed(f"the run failed: {told(error)}") from error
+    catalogue.notify("biglearn_run_finished", run=run)
+    return run
+
+
+def _new_folder(out: str | Path | None, numbered: bool) -> RunFolder | None:
+    if out is None:
+        return None
+    return RunFolder.create_numbered(Path(out)) if numbered else RunFolder.create(Path(out))
+
+
+def _execute(
+    plan: Plan,
+    training: Training,
+    record: dict[str, Any],
+    catalogue: Catalogue,
+    watcher: Watcher,
+    folder: RunFolder | None,
+) -> Run:
+    if folder is not None:
+        folder.write_json("run.json", record)
+    active = ActiveRun(plan.target.record.name, record, folder.path if folder else None)
+    catalogue.notify("biglearn_run_started", run=active)
+    watcher.training_began(plan.settings.training.steps)
+    state = plan.begin(training)
+    first = plan.start.mixture(plan.keys.start, plan.settings.components)
+    recorder = Recorder(plan, active, catalogue, watcher, folder, first)
+    try:
+        fit(training, state, plan.train_keys(), plan.chunk, recorder)
+    finally:
+        # Also when the training was interrupted: the sampler as far as it came is worth having.
+        if folder is not None and recorder.progress is not None:
+            folder.write_mixture(recorder.sampler)
+            folder.write_snapshots(recorder.snapshots())
+    watcher.phase_began("measuring")
+    metrics = _metrics(plan, recorder)
+    if folder is not None:
+        # Already now: a baseline may take long and may be interrupted.
+        folder.write_json("metrics.json", metrics)
+    results = _run_baselines(plan, watcher, metrics)
+    finished = {**record, "status": "finished", "finished": _now()}
+    run = Run(
+        target=plan.target.value,
+        name=plan.target.record.name,
+        sampler=recorder.sampler,
+        metrics=metrics,
+        history=recorder.history,
+        snapshots=recorder.snapshots(),
+        record=finished,
+        baselines=results,
+        folder=folder.path if folder else None,
+    )
+    if folder is not None:
+        folder.write_json("metrics.json", metrics)
+        watcher.phase_began("drawing")
+        _write_reports(plan, run, folder)
+        folder.write_json("run.json", finished)
+    return run
+
+
+def _metrics(plan: Plan, recorder: Recorder) -> dict[str, Any]:
+    """The content of `metrics.json` without baselines."""
+    progress = recorder.progress
+    assert progress is not None  # a training has at least one step
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(recorder.sampler)):
+        raise RunFailed("the sampler is not finite; try a smaller optimizer.learning_rate")
+    key_draws, key_metrics = jax.random.split(plan.keys.evaluation)
+    draws = draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
+    return {
+        **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
+        **progress.evaluations.to_json(),
+        "evaluation_draws": draws.count,
+        "task_steps": progress.task_steps,
+        "zero_density_points": progress.zero_density,
+        "rejected_updates": progress.rejected,
+        "seconds_compile": round(progress.seconds_compile, 3),
+        "seconds_run": round(progress.seconds_run, 3),
+        "baselines": {},
+    }
+
+
+def _run_baselines(plan: Plan, watcher: Watcher, metrics: dict[str, Any]) -> dict[str, BaselineResult]:
+    """Run every baseline, isolated from one another, and put their figures beside those of the sampler."""
+    results = {}
+    for number, (name, baseline) in enumerate(plan.baselines.items()):
+        watcher.phase_began(f"baseline {name}")
+        key_run, key_metrics = jax.random.split(jax.random.fold_in(plan.keys.baselines, number))
+        try:
+            result = baseline.value.run(plan.target.value, plan.start, key_run)
+            metrics["baselines"][name] = baseline_figures(result, plan.target.value, plan.metrics, key_metrics)
+        except Exception as error:
+            logger.warning("baseline %s failed: %s", name, told(error))
+            metrics["baselines"][name] = {"failed": told(error)}
+            continue
+        results[name] = result
+    return results
+
+
+def _write_reports(plan: Plan, run: Run, folder: RunFolder) -> None:
+    """Draw what the settings ask for; a report that fails costs a line and not the run."""
+    for report in plan.reports:
+        try:
+            report.value.write(run, folder.figures)
+        except Exception as error:
+            logger.warning("report %s failed: %s", report.record.name, told(error))
+
+
+def _close(folder: RunFolder | None, record: Mapping[str, Any], status: str, reason: str | None) -> None:
+    """Say in `run.json` how the run ended, if the disk still takes it."""
+    if folder is None:
+        return
+    logger.warning("the run is %s; as far as it came it is in %s", status, folder.path)
+    try:
+        folder.write_json("run.json", {**record, "status": status, "finished": _now(), "reason": reason})
+    except RunFailed as error:
+        logger.warning("%s", error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

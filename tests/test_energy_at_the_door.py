@@ -1,0 +1,109 @@
+"""Energies that cannot be trained on, each in a plugin of a few lines: what the command line says about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from biglearn_sampler.cli import main
+
+PLUGIN = """
+import jax.numpy as jnp
+import numpy as np
+import biglearn_sampler as bl
+
+def mine():
+    def log_density(x):
+        {body}
+    return bl.target(log_density, dim=2, scale=1.0, batched={batched})
+
+@bl.hookimpl
+def biglearn_targets():
+    return [bl.Entry(name="mine", build=mine, summary="ten lines")]
+"""
+
+EVERYWHERE = "at all 64 points of the start region; expected finite numbers. Declare a centre and a scale where the "
+ENERGIES = {
+    "nan": ("return jnp.nan * x.sum()", f"the log density is NaN {EVERYWHERE}"),
+    "nowhere": ("return -jnp.inf + 0 * x.sum()", f"the log density is -inf {EVERYWHERE}"),
+    "plus_inf": ("return jnp.inf + 0 * x.sum()", "the log density is +inf at ("),
+    "plus_inf_somewhere": (
+        "return jnp.where(x[0] > 0, jnp.inf, 0.0)",
+        "check the sign (log density = -energy) and div",
+    ),
+    "vector": ("return -x**2", "the log density of one point of shape (2,) must be a scalar, got shape (2,); sum over"),
+    "row": (
+        "return -x.sum(keepdims=True)",
+        "must be a scalar, got shape (1,); sum over the coordinates, or say batched",
+    ),
+    "whole": ("return x.sum().astype(int)", "must be a real floating-point number, got dtype int32"),
+    "complex": ("return x.sum() + 1j", "must be a real floating-point number, got dtype complex64"),
+    "flag": ("return x[0] > 0", "must be a real floating-point number, got dtype bool"),
+    "none": ("return None", "the log density must return one number, got NoneType"),
+    "two": ("return x.sum(), x", "the log density must return one number, got tuple"),
+    "raises": ("raise RuntimeError('no\\nforce')", "raised at a point of shape (2,): RuntimeError: no. It must be "),
+    "index": ("return -x @ jnp.eye(3) @ x", "raised at a point of shape (2,): TypeError: "),
+    "numpy": ("return -np.sum(np.exp(x))", "raised at a point of shape (2,): TracerArrayConversionError: "),
+    "branch": ("return x[0] if x[0] > 0 else 0.0", "raised at a point of shape (2,): TracerBoolConversionError: "),
+    "gradient": (
+        "return -jnp.sqrt(0.0 * x.sum())",
+        "the gradient of the log density is not finite anywhere in the start region; expected finite numbers. Look for",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BIGLEARN_PLUGINS", raising=False)
+    monkeypatch.delenv("BIGLEARN_BLOCK", raising=False)
+    return tmp_path
+
+
+def write_plugin(folder: Path, body: str, batched: bool = False) -> None:
+    (folder / "biglearn_plugin.py").write_text(PLUGIN.format(body=body, batched=batched))
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_an_energy_that_cannot_be_trained_on_is_refused_before_anything_is_written(name, here, capsys, unchecked_types):
+    body, told = ENERGIES[name]
+    write_plugin(here, body)
+    assert main(["train", "mine"]) == 2
+    output, errors = capsys.readouterr()
+    assert errors.startswith("error: target 'biglearn_plugin:mine': the ")
+    assert told in errors
+    assert output == "" and len(errors.splitlines()) == 1
+    assert [path.name for path in here.iterdir() if path.name != "__pycache__"] == ["biglearn_plugin.py"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return -(x**2).sum()", "the log density raised at a point of shape (2,): "),
+        ("return -(x**2)", "must be a scalar, got shape (2,)"),
+    ],
+)
+def test_a_batched_energy_of_the_wrong_shape_is_refused(body, told, here, capsys, unchecked_types):
+    write_plugin(here, body, batched=True)
+    assert main(["train", "mine"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(here, capsys):
+    (here / "biglearn_plugin.py").write_text("import no_such_module\n")
+    assert main(["train", "mine"]) == 2
+    errors = capsys.readouterr().err
+    assert "there is no target 'mine'" in errors and "no_such_module" in errors
+    assert "Traceback" not in errors
+
+
+def test_there_is_a_traceback_with_debug_only(here, capsys):
+    write_plugin(here, "raise RuntimeError('no force')")
+    assert main(["train", "mine"]) == 2
+    plain = capsys.readouterr().err
+    assert main(["--debug", "train", "mine"]) == 2
+    debug = capsys.readouterr().err
+    assert plain.count("\n") == 1 and "RuntimeError: no force" in plain
+    assert debug.startswith("Traceback") and debug.endswith(plain)

@@ -1,0 +1,505 @@
+"""The main job from Python: what a run holds, what it writes, what it says, and what stays when it breaks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import math
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import biglearn_sampler as bl
+from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError, SettingsError, TargetError, UserError
+from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
+from biglearn_sampler.runs import AbstractReport
+from biglearn_sampler.runs.evaluate import evaluate
+from biglearn_sampler.runs.watcher import Nobody
+
+TINY = {
+    "scheduler": "joint",
+    "optimizer.name": "sgd",
+    "training": {"steps": 20, "chunk": 5},
+    "components": 4,
+    "evaluation.draws": 200,
+    "reports": [],
+}
+PROMISED = {
+    "elbo",
+    "log_z",
+    "ess",
+    "khat",
+    "modes_covered",
+    "modes_total",
+    "mode_mass_tv",
+    "kl_reverse",
+    "energy_evaluations",
+    "gradient_evaluations",
+    "exact_channel_evaluations",
+    "seconds_compile",
+    "seconds_run",
+}
+METRICS = ["elbo", "mode_coverage", "odd_metric", "raises_too"]
+# The function of that name hides the module.
+TRAIN = import_module("biglearn_sampler.runs.train")
+COUNTS = ("modes_covered", "modes_total", "energy_evaluations", "gradient_evaluations", "exact_channel_evaluations")
+
+
+class Chain(AbstractBaseline):
+    def run(self, target, start, key):
+        draws = Draws(np.asarray(start.points(key, 100), float), np.zeros(100), chains=2)
+        return BaselineResult(draws, Evaluations(gradient=7), 0.0, 0.0, {"rhat": math.nan})
+
+
+class Raises(AbstractBaseline):
+    def run(self, target, start, key):
+        raise RuntimeError("no\nchain")
+
+
+class Odd(AbstractMetric):
+    def compute(self, draws, target, key):
+        return {"odd": Measured(math.nan, math.inf), "even": Measured(1.0, math.nan)}
+
+
+class RaisesToo(AbstractMetric):
+    def compute(self, draws, target, key):
+        raise ZeroDivisionError("by hand")
+
+
+class NoReport(AbstractReport):
+    def write(self, run, folder):
+        raise OSError("no paper")
+
+
+class Plugin:
+    """Metrics, reports and baselines that fail, and an observer that writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    @bl.hookimpl
+    def biglearn_baselines(self):
+        return [
+            bl.Entry(name="chain", build=Chain, summary="for tests"),
+            bl.Entry(name="raises", build=Raises, summary="for tests"),
+        ]
+
+    @bl.hookimpl
+    def biglearn_metrics(self):
+        return [
+            bl.Entry(name="odd_metric", build=Odd, summary="for tests"),
+            bl.Entry(name="raises_too", build=RaisesToo, summary="for tests"),
+        ]
+
+    @bl.hookimpl
+    def biglearn_reports(self):
+        return [bl.Entry(name="no_report", build=NoReport, summary="for tests")]
+
+    @bl.hookimpl
+    def biglearn_run_started(self, run):
+        self.told.append(("started", run.name, run.folder, run.record["status"]))
+
+    @bl.hookimpl
+    def biglearn_chunk_finished(self, run, step, info):
+        self.told.append(("chunk", step, info["gradient_evaluations"]))
+        raise RuntimeError("an observer that fails")
+
+    @bl.hookimpl
+    def biglearn_run_finished(self, run):
+        self.told.append(("finished", run.name, run.folder, run.record["status"]))
+
+
+class Told(Nobody):
+    def __init__(self):
+        self.told = []
+
+    def training_began(self, steps):
+        self.told.append(steps)
+
+    def chunk_finished(self, row):
+        self.told.append(row["step"])
+
+    def phase_began(self, text):
+        self.told.append(text)
+
+
+def interrupted_after(step: int, error: BaseException | None = None):
+    """A watcher as the user who presses Ctrl-C."""
+
+    class Impatient(Nobody):
+        def chunk_finished(self, row):
+            if row["step"] >= step:
+                raise error or KeyboardInterrupt
+
+    return Impatient()
+
+
+def bowl(x):
+    return -0.5 * jnp.sum(x**2)
+
+
+@pytest.fixture(scope="module")
+def bowl_target():
+    """One target for all runs on a plain function."""
+    return bl.target(bowl, dim=1, scale=2.0)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """One run with everything: a folder, observers, a watcher, and the record of what they were told."""
+    plugin, watcher = Plugin(), Told()
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    catalogue = bl.Catalogue(plugins={"tests": plugin})
+    run = bl.train("two_modes", seed=3, settings=TINY, out=folder, catalogue=catalogue, watcher=watcher)
+    return run, folder, plugin.told, watcher.told, catalogue
+
+
+def arrays_of(mixture) -> list[bytes]:
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(mixture)]
+
+
+def json_of(path: Path):
+    """Strict JSON: NaN and infinities are refused."""
+    return json.loads(path.read_text(), parse_constant=lambda text: pytest.fail(f"{text} in {path}"))
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.partial"))
+
+
+# what a run holds
+
+
+def test_the_result_has_sampler_metrics_history_and_snapshots(seen):
+    run, folder, *_ = seen
+    assert (run.name, run.folder, run.target.dim) == ("biglearn_targets:two_modes", folder, 2)
+    assert run.sampler.means.shape == (4, 2)
+    assert [row["step"] for row in run.history] == [5, 10, 15, 20]
+    assert [snapshot.step for snapshot in run.snapshots][0] == 0
+    assert arrays_of(run.snapshots[-1].mixture) == arrays_of(run.sampler)
+    points = run.sampler.sample(jax.random.key(0), 50)
+    assert points.shape == (50, 2) and bool(jnp.isfinite(run.sampler.log_density(points)).all())
+
+
+def test_metrics_have_all_that_is_promised_and_counts_are_whole_numbers(seen):
+    run, folder, *_ = seen
+    metrics = json_of(folder / "metrics.json")
+    assert metrics == run.metrics
+    assert set(metrics) >= PROMISED
+    assert {name: type(metrics[name]) for name in COUNTS} == dict.fromkeys(COUNTS, int)
+    assert metrics["modes_total"] == 2 and 0 <= metrics["modes_covered"] <= 2
+    assert metrics["gradient_evaluations"] == 20 * 4 * 4
+    assert all(metrics[name] is not None for name in PROMISED)
+    assert metrics["seconds_compile"] > 0 and metrics["evaluation_draws"] == 200
+
+
+def test_the_record_tells_how_the_run_was_made(seen):
+    run, folder, *_ = seen
+    record = json_of(folder / "run.json")
+    assert record == run.record
+    assert (record["status"], record["seed"], record["settings"]["components"]) == ("finished", 3, 4)
+    assert record["target"]["name"] == "biglearn_targets:two_modes"
+    assert {entry["name"] for entry in record["entries"]} >= {
+        "biglearn_targets:two_modes",
+        "biglearn_schedulers:joint",
+        "biglearn_metrics:elbo",
+    }
+    assert all(entry["version"] for entry in record["entries"])
+    assert {"biglearn-sampler", "jax", "numpy"} <= set(record["versions"])
+    assert {"python", "system", "device"} <= set(record["platform"])
+    assert record["started"] <= record["finished"]
+    assert set(record["sources"]) == {"joint"}
+
+
+def test_the_history_is_written_as_it_is_told(seen):
+    run, folder, *_ = seen
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert rows == run.history
+    assert [row["gradient_evaluations"] for row in rows] == [80, 160, 240, 320]
+    assert all(math.isfinite(row["loss"]["joint"]) and row["modes_covered"] in (0, 1, 2) for row in rows)
+
+
+def test_observers_are_told_and_one_that_raises_stops_nothing(seen):
+    run, folder, told, *_ = seen
+    assert told == [
+        ("started", run.name, folder, "running"),
+        *(("chunk", step, 16 * step) for step in (5, 10, 15, 20)),
+        ("finished", run.name, folder, "finished"),
+    ]
+
+
+def test_the_watcher_is_told_in_order(seen):
+    assert seen[3] == [20, 5, 10, 15, 20, "measuring", "drawing"]
+
+
+def test_load_gives_the_same_run(seen):
+    run, folder, *_ = seen
+    loaded = bl.load(folder)
+    assert arrays_of(loaded.sampler) == arrays_of(run.sampler)
+    assert (loaded.metrics, loaded.history, loaded.record) == (run.metrics, run.history, run.record)
+    assert [snapshot.step for snapshot in loaded.snapshots] == [snapshot.step for snapshot in run.snapshots]
+    point = jnp.zeros(2)
+    assert float(loaded.target.log_density(point)) == float(run.target.log_density(point))
+
+
+def test_evaluate_measures_fresh_draws_and_keeps_the_costs(seen):
+    run, folder, _, _, catalogue = seen
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    one = evaluate(bl.load(folder), catalogue, draws=300, seed=1)
+    assert one == evaluate(run, catalogue, draws=300, seed=1)
+    assert one["evaluation_draws"] == 300 and one["elbo"] != run.metrics["elbo"]
+    assert one["gradient_evaluations"] == run.metrics["gradient_evaluations"]
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_evaluate_refuses_settings_that_make_no_sense(seen):
+    run, _, _, _, catalogue = seen
+    broken = bl.Run(run.target, run.name, run.sampler, {}, [], [], {"settings": {"componets": 4}})
+    with pytest.raises(RunFolderError, match="the settings in the record of the run cannot be used"):
+        evaluate(broken, catalogue, draws=None, seed=1)
+
+
+# the same again, with parts that fail
+
+
+@pytest.fixture(scope="module")
+def hindered(tmp_path_factory):
+    """The same run with baselines, metrics and reports that fail."""
+    folder = tmp_path_factory.mktemp("runs") / "hindered"
+    with pytest.MonkeyPatch.context() as patch:
+        lines = []
+        patch.setattr(logging.getLogger("biglearn_sampler.runs"), "handlers", [LinesInto(lines)])
+        run = bl.train(
+            "two_modes",
+            seed=3,
+            settings={**TINY, "metrics": METRICS, "reports": ["no_report"]},
+            baselines=["chain", "raises", "chain"],
+            out=folder,
+            catalogue=bl.Catalogue(plugins={"tests": Plugin()}),
+        )
+    return run, folder, lines
+
+
+class LinesInto(logging.Handler):
+    def __init__(self, lines):
+        super().__init__()
+        self.lines = lines
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_runs_beside(seen, hindered):
+    assert arrays_of(hindered[0].sampler) == arrays_of(seen[0].sampler)
+    assert hindered[0].metrics["elbo"] == seen[0].metrics["elbo"]
+    losses = [[row["loss"] for row in run.history] for run in (seen[0], hindered[0])]
+    assert losses[0] == losses[1]
+
+
+def test_baselines_of_one_name_are_kept_apart_and_one_that_fails_costs_a_line(hindered):
+    run, folder, lines = hindered
+    baselines = json_of(folder / "metrics.json")["baselines"]
+    assert list(baselines) == ["chain_1", "raises", "chain_2"]
+    assert baselines["raises"] == {"failed": "RuntimeError: no chain"}
+    assert baselines["chain_1"]["gradient_evaluations"] == 7
+    assert baselines["chain_1"]["notes"] == {"rhat": None}
+    assert baselines["chain_1"]["modes_total"] == 2 and baselines["chain_1"]["elbo"] is None
+    assert baselines["chain_1"]["mode_mass_tv"] != baselines["chain_2"]["mode_mass_tv"]
+    assert set(run.baselines) == {"chain_1", "chain_2"}
+    assert "baseline raises failed: RuntimeError: no chain" in lines
+
+
+def test_figures_that_cannot_be_had_are_null_with_a_reason(hindered):
+    _, folder, lines = hindered
+    metrics = json_of(folder / "metrics.json")
+    for name, reason in {
+        "odd": "not a finite number: nan",
+        "raises_too": "the metric failed: ZeroDivisionError: by hand",
+        "log_z": "no metric of this run gave it",
+    }.items():
+        assert (metrics[name], metrics["reasons"][name]) == (None, reason)
+    assert metrics["even"] == 1.0 and "even" not in metrics["standard_errors"]
+    assert set(metrics) >= PROMISED
+    assert "metric tests:raises_too failed: ZeroDivisionError: by hand" in lines
+
+
+def test_a_report_that_fails_costs_a_line(hindered):
+    run, folder, lines = hindered
+    assert run.record["status"] == "finished" == json_of(folder / "run.json")["status"]
+    assert "report tests:no_report failed: OSError: no paper" in lines
+
+
+# a function of one's own
+
+
+def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_path):
+    run = bl.train(bowl_target, settings={**TINY, "metrics": ["elbo", "mode_coverage"]}, out=tmp_path / "run")
+    assert run.name.endswith(":bowl")
+    metrics = json_of(tmp_path / "run" / "metrics.json")
+    assert metrics["modes_covered"] is None and metrics["kl_reverse"] is None
+    assert metrics["reasons"]["modes_covered"] == "the modes of the target are not known"
+    with pytest.raises(RunFolderError, match=r":bowl, was made in Python; load it with load\(folder, target=...\)$"):
+        bl.load(tmp_path / "run")
+    loaded = bl.load(tmp_path / "run", target=bowl_target)
+    assert arrays_of(loaded.sampler) == arrays_of(run.sampler)
+
+
+# what breaks in the middle
+
+
+def test_an_interrupted_run_can_be_read(bowl_target, tmp_path, caplog):
+    with pytest.raises(KeyboardInterrupt):
+        bl.train(bowl_target, settings=TINY, out=tmp_path / "run", watcher=interrupted_after(10))
+    assert f"the run is interrupted; as far as it came it is in {tmp_path / 'run'}" in caplog.text
+    run = bl.load(tmp_path / "run", target=bowl_target)
+    assert (run.record["status"], run.record["reason"], run.metrics) == ("interrupted", None, {})
+    assert [row["step"] for row in run.history] == [5, 10]
+    assert run.snapshots[-1].step == 10
+    assert arrays_of(run.sampler) == arrays_of(run.snapshots[-1].mixture)
+    assert not leftovers(tmp_path)
+
+
+def test_a_full_disk_fails_the_run_and_what_was_written_can_be_read(bowl_target, tmp_path, monkeypatch):
+    fsync, calls = os.fsync, []
+
+    def full_after_run_json(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", full_after_run_json)
+    with pytest.raises(RunFailed, match=r"sampler\.npz cannot be written: No space left on device\. What was written"):
+        bl.train(bowl_target, settings=TINY, out=tmp_path / "run")
+    assert json_of(tmp_path / "run" / "run.json")["status"] == "running"
+    assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 4
+    assert not leftovers(tmp_path)
+
+
+def test_an_interrupted_baseline_costs_no_figures(bowl_target, tmp_path):
+    class Endless(AbstractBaseline):
+        def run(self, target, start, key):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bl.train(bowl_target, settings={**TINY, "metrics": ["elbo"]}, baselines=[Endless()], out=tmp_path / "run")
+    assert json_of(tmp_path / "run" / "run.json")["status"] == "interrupted"
+    assert json_of(tmp_path / "run" / "metrics.json")["elbo"] is not None
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Replaces the training by a failure, for tests of what is told."""
+
+    def set_error(error: BaseException) -> None:
+        def fail(*arguments, **options):
+            raise error
+
+        monkeypatch.setattr(TRAIN, "fit", fail)
+
+    return set_error
+
+
+def test_an_unexpected_error_is_told_as_a_failed_run(no_training, bowl_target, tmp_path):
+    no_training(MemoryError("too\nmuch"))
+    with pytest.raises(RunFailed, match="^the run failed: MemoryError: too much$"):
+        bl.train(bowl_target, settings=TINY, out=tmp_path / "run")
+    record = json_of(tmp_path / "run" / "run.json")
+    assert (record["status"], record["reason"]) == ("failed", "too\nmuch")
+    with pytest.raises(RunFolderError, match="did not get as far as writing a sampler"):
+        bl.load(tmp_path / "run", target=bowl_target)
+
+
+def test_numbers_that_json_does_not_know_are_texts_in_the_record(no_training, tmp_path):
+    class Wide:
+        @bl.hookimpl
+        def biglearn_targets(self):
+            return [bl.Entry(name="wide", build=wide, summary="for tests")]
+
+    def wide(width: Annotated[float, "any"] = math.inf):
+        return bl.target(bowl, dim=1, scale=2.0)
+
+    no_training(RuntimeError("stop"))
+    catalogue = bl.Catalogue(plugins={"tests": Wide()})
+    with pytest.raises(RunFailed):
+        bl.train("wide", settings=TINY, out=tmp_path / "run", catalogue=catalogue)
+    record = json_of(tmp_path / "run" / "run.json")
+    assert record["target"]["parameters"] == {"width": "inf"}
+    assert catalogue.build("target", "wide", record["target"]["parameters"]).record.parameters == {"width": math.inf}
+
+
+# what is refused before anything is written
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"target": "two_mode"}, CatalogueError, "there is no target 'two_mode'; did you mean 'two_modes'"),
+        ({"target": 5}, CatalogueError, 'expected a name of kind "target"'),
+        ({"target": bowl}, TargetError, r"a function becomes a target by target\(function, dim=2, scale=4.0\)"),
+        ({"parameters": {"separatio": 1}}, CatalogueError, "did you mean 'separation'"),
+        ({"parameters": {"separation": "abc"}}, CatalogueError, "parameter 'separation' must be float, got 'abc'"),
+        ({"seed": -1}, UserError, "seed must be a whole number from 0 to 4294967295, got -1"),
+        ({"seed": 2**32}, UserError, "seed must be a whole number"),
+        ({"seed": True}, UserError, "seed must be a whole number"),
+        ({"baselines": ["nutz"]}, CatalogueError, "there is no baseline 'nutz'; did you mean 'nuts'"),
+        ({"baselines": "nutz"}, CatalogueError, "there is no baseline 'nutz'; did you mean 'nuts'"),
+        ({"settings": {"training.stepss": 1}}, SettingsError, "did you mean 'training.steps'"),
+        ({"settings": {"start.mean": [1, 2, 3]}}, SettingsError, "start.mean must be one number or 2 numbers, got 3"),
+        ({"settings": {"start.covariance": [[1, 2], [3]]}}, SettingsError, "start.covariance must be a positive def"),
+        ({"settings": {"start.covariance": [[1, 0.5], [0, 1]]}}, SettingsError, "start.covariance must be symmetric"),
+        ({"settings": {"start.sd": 1, "start.covariance": [[1]]}}, SettingsError, "start.sd and start.covariance say"),
+        ({"settings": {"start.mean": 1e19}}, SettingsError, r"start.mean: must be at most 1e\+18 "),
+    ],
+)
+def test_what_is_refused_leaves_no_trace(change, error, told, tmp_path, unchecked_types):
+    with pytest.raises(error, match=told):
+        bl.train(**{"target": "two_modes", "out": tmp_path / "run", **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_results_is_refused_before_training(seen, no_training):
+    _, folder, *_ = seen
+    no_training(AssertionError("it trained"))
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with pytest.raises(RunFolderError, match="exists already and is not empty; give another --out, or remove it"):
+        bl.train("two_modes", settings=TINY, out=folder)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "told"),
+    [
+        (bowl, {}, "a function needs its dimension and how far its mass may reach"),
+        (bowl, {"dim": 2}, "a function needs its dimension"),
+        (bowl, {"dim": 2, "scale": 1.0, "radius": 3}, "unknown arguments for a function: radius"),
+        (bowl, {"dim": 0, "scale": 1.0}, "dim must be a whole number of at least 1, got 0"),
+        (5, {"dim": 2, "scale": 1.0}, "a target is made from a name or from a function, got int"),
+        ("two_modes", {"batched": True}, "batched, data and facts belong to a function; 'two_modes' is the name"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(what, options, told, unchecked_types):
+    with pytest.raises(TargetError, match=told):
+        bl.target(what, **options)
+
+
+def test_no_argument_of_a_named_target_is_ignored():
+    with pytest.raises(CatalogueError, match="has no parameter 'centre'"):
+        bl.target("two_modes", centre=3.0)
+
+
+def test_a_chunk_is_never_longer_than_the_training(bowl_target, no_training, tmp_path, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(TRAIN, "fit", lambda training, state, keys, chunk, listener: lengths.append(chunk))
+    for training in ({"steps": 20, "chunk": 10**9}, {"steps": 2 * 10**9}, {"steps": 2000}):
+        with pytest.raises(RunFailed):
+            bl.train(bowl_target, settings={**TINY, "training": training})
+    assert lengths == [20, 10_000, 20]
