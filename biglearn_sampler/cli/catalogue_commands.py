@@ -1,0 +1,177 @@
+"""Commands that look into the catalogue: `plugins`, `show` and `check`.
+
+With `--json` each of them prints one object with the same three lists:
+
+    plugins   {"name", "distribution", "version", "offers": {kind: [names]}}
+    offers    {"kind", "name", "plugin", "summary", "reference",
+               "parameters": [{"name", "type", "default", "help"}], "facts": {name: text}}
+    problems  {"plugin", "distribution", "stage", "message"}
+
+A command fills the lists that it is about, and `problems` always; `facts` are told for one target at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from biglearn_sampler.catalogue import KINDS, Catalogue, Offer, PluginProblem, PluginRecord
+from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
+from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.tables import print_json, print_table
+from biglearn_sampler.errors import CatalogueError
+
+PLURALS: Mapping[str, str] = {kind: hook.removeprefix("biglearn_") for kind, hook in KINDS.items()}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to an app."""
+    app.command("plugins")(plugins)
+    app.command("show")(show)
+    app.command("check")(check)
+
+
+def plugins(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List plugins, what they offer, and those that failed."""
+    records = catalogue_of(ctx).plugins
+    if as_json:
+        print_json(_document(catalogue_of(ctx), plugins=records))
+    else:
+        print_table(
+            ("plugin", "distribution", "offers"), [row for record in records for row in _plugin_rows(record)]
+        )
+
+
+def show(
+    ctx: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="target, scheduler, ...; or their plural")],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="name of one entry")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the entries of a kind, or tell all about one of them."""
+    catalogue = catalogue_of(ctx)
+    singular = kind_named(kind)
+    if name is None:
+        offers = catalogue.offers(singular)
+        if as_json:
+            print_json(_document(catalogue, offers=[(offer, {}) for offer in offers]))
+        else:
+            print_table(("name", "summary", "plugin"), map(_offer_row, offers))
+        return
+    offer = catalogue.find(singular, name)
+    facts = facts_of(catalogue, offer)
+    if as_json:
+        print_json(_document(catalogue, offers=[(offer, facts)]))
+    else:
+        _print_offer(offer, facts)
+
+
+def check(
+    ctx: typer.Context,
+    plugin: Annotated[
+        str | None, typer.Argument(metavar="PLUGIN", help="only this plugin or distribution")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell all problems of plugins; exit status 1 if there are any."""
+    catalogue = catalogue_of(ctx)
+    problems = catalogue.problems if plugin is None else _problems_of(catalogue, plugin)
+    ctx.find_root().obj.problems_told = True
+    if as_json:
+        print_json(_document(catalogue, problems=problems))
+    elif problems:
+        rows = [(each.plugin, each.distribution, each.stage, each.message) for each in problems]
+        print_table(("plugin", "distribution", "stage", "problem"), rows)
+    else:
+        typer.echo("no problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+def kind_named(text: str) -> str:
+    """The kind that a word means, singular or plural.
+
+    Raises:
+        CatalogueError: no kind is called so.
+    """
+    for singular, plural in PLURALS.items():
+        if text in (singular, plural):
+            return singular
+    near = did_you_mean(text, [*PLURALS, *PLURALS.values()])
+    raise CatalogueError(f"there is no kind '{text}'{near} The kinds: {', '.join(PLURALS)}")
+
+
+def facts_of(catalogue: Catalogue, offer: Offer) -> dict[str, str]:
+    """What a target built with its defaults says about itself; nothing for other kinds.
+
+    A target that cannot be built, perhaps for want of a package, says why: its parameters are still shown.
+    """
+    if offer.kind != "target":
+        return {}
+    try:
+        describe = getattr(catalogue.build(offer.kind, offer.qualified_name).value, "describe", None)
+        return {} if describe is None else {str(name): str(text) for name, text in describe().items()}
+    except CatalogueError as error:
+        return {"not known": str(error)}
+    except CONTAINED as error:
+        return {"not known": f"{offer.qualified_name}: describe() raised {told(error)}"}
+
+
+def _document(
+    catalogue: Catalogue,
+    *,
+    plugins: Iterable[PluginRecord] = (),
+    offers: Iterable[tuple[Offer, Mapping[str, str]]] = (),
+    problems: Sequence[PluginProblem] | None = None,
+) -> dict[str, list[Any]]:
+    """The one schema of `--json`, described at the top of this module."""
+    told_problems = catalogue.problems_met if problems is None else problems
+    return {
+        "plugins": [record.to_json() for record in plugins],
+        "offers": [{**offer.to_json(), "facts": dict(facts)} for offer, facts in offers],
+        "problems": [problem.to_json() for problem in told_problems],
+    }
+
+
+def _plugin_rows(record: PluginRecord) -> Iterator[tuple[str, str, str]]:
+    distribution = f"{record.distribution} {record.version or ''}".rstrip()
+    counted = ", ".join(_counted(kind, len(names)) for kind, names in record.offers.items())
+    cells = [counted] if counted else []
+    cells.extend(f"PROBLEM {problem.stage}: {problem.message}" for problem in record.problems)
+    for cell in cells or ["no entries"]:
+        yield record.name, distribution, cell
+
+
+def _counted(kind: str, count: int) -> str:
+    return f"{count} {kind if count == 1 else PLURALS[kind]}"
+
+
+def _offer_row(offer: Offer) -> tuple[str, str, str]:
+    return offer.entry.name, offer.entry.summary, offer.plugin
+
+
+def _print_offer(offer: Offer, facts: Mapping[str, str]) -> None:
+    typer.echo(f"{offer.kind} {offer.qualified_name}: {offer.entry.summary}")
+    if offer.entry.reference:
+        typer.echo(f"reference: {offer.entry.reference}")
+    typer.echo()
+    if offer.parameters:
+        rows = [(each.name, each.type_text, repr(each.default), each.help) for each in offer.parameters]
+        print_table(("parameter", "type", "default", "help"), rows)
+    else:
+        typer.echo("no parameters")
+    if facts:
+        typer.echo()
+        print_table(("facts", "with the default parameters"), list(facts.items()))
+
+
+def _problems_of(catalogue: Catalogue, name: str) -> list[PluginProblem]:
+    records = [record for record in catalogue.plugins if name in (record.name, record.distribution)]
+    if not records:
+        known = {known for record in catalogue.plugins for known in (record.name, record.distribution)}
+        raise CatalogueError(f"there is no plugin or distribution '{name}'{did_you_mean(name, known)}")
+    return [problem for record in records for problem in record.problems]

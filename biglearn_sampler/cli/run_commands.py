@@ -1,0 +1,155 @@
+"""Commands that make runs and use them: `train`, `sample` and `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.tables import print_json
+from biglearn_sampler.errors import RunFailed, UserError
+
+RUNS = Path("runs")
+"""Where runs go that name no folder."""
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="the same seed gives the same result")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to an app."""
+    app.command("train")(train)
+    app.command("sample")(sample)
+    app.command("evaluate")(evaluate)
+
+
+def train(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="name of a target; see `biglearn show targets`")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="parameter of the target; may be repeated"),
+    ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE.toml", help="a preset (`biglearn show settings`) or a file"),
+    ] = None,
+    assignment: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="one setting, such as training.steps=500; may be repeated"),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="run this beside, such as nuts; may be repeated")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of the run; default: a new one in runs/")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
+) -> None:
+    """Train a sampler on a target, and measure it.
+
+    Prints the figures with their standard errors and what they mean; writes the run into a folder.
+    """
+    from biglearn_sampler.cli.progress_bar import progress
+    from biglearn_sampler.cli.run_tables import print_run_tables
+    from biglearn_sampler.runs import train as train_run
+    from biglearn_sampler.runs.summary import sentences
+
+    with progress(quiet) as watcher:
+        run = train_run(
+            target,
+            seed=seed,
+            settings=settings,
+            overrides=_assignments("--set", assignment),
+            parameters=_assignments("-p", parameter),
+            baselines=baseline or (),
+            out=out or RUNS / target.split(":")[-1],
+            numbered=out is None,
+            catalogue=catalogue_of(ctx),
+            watcher=watcher,
+        )
+    if not quiet:
+        print_run_tables(run.metrics)
+        typer.echo("\n" + "\n".join(sentences(run.metrics)))
+    typer.echo(f"{run.folder}" if quiet else f"\nThe run is in {run.folder}, its figures in {run.folder}/figures.")
+
+
+def sample(
+    ctx: typer.Context,
+    run: RunArgument,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of draws")],
+    out: Annotated[Path, typer.Option(metavar="FILE.npy", help="where to write the draws, shape (n, dim)")],
+    seed: Seed = 0,
+) -> None:
+    """Draw from a trained sampler."""
+    import jax
+    import numpy as np
+
+    from biglearn_sampler.runs.folder import RunFolder
+
+    if out.suffix != ".npy":
+        raise UserError(f"--out must be a file that ends in .npy, got {out}")
+    mixture = RunFolder.existing(run).read_mixture()
+    with _new_file(out) as file:
+        np.save(file, np.asarray(mixture.sample(jax.random.key(seed), count)))
+    typer.echo(f"{count:,} draws of dimension {mixture.dim} are in {out}")
+
+
+def evaluate(
+    ctx: typer.Context,
+    run: RunArgument,
+    draws: Annotated[int | None, typer.Option(min=100, help="fresh draws; default: as many as the run took")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the draws")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Measure a trained sampler again, on fresh draws; the run folder stays as it is."""
+    from biglearn_sampler.cli.run_tables import print_run_tables
+    from biglearn_sampler.runs.evaluate import evaluate as evaluate_run
+    from biglearn_sampler.runs.load import load
+    from biglearn_sampler.runs.summary import sentences
+
+    catalogue = catalogue_of(ctx)
+    metrics = evaluate_run(load(run, catalogue=catalogue), catalogue, draws=draws, seed=seed)
+    if as_json:
+        print_json(metrics)
+        return
+    print_run_tables(metrics)
+    typer.echo("\n" + "\n".join(sentences(metrics)))
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is whole at the end, or absent."""
+    try:
+        file = path.open("xb")
+    except FileExistsError as error:
+        raise UserError(f"{path} exists already; give another --out, or remove it") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        with file:
+            yield file
+    except BaseException as error:
+        path.unlink()
+        if isinstance(error, OSError):
+            raise RunFailed(f"{path} cannot be written: {error.strerror or error}") from error
+        raise
+
+
+def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """NAME=VALUE texts as a dict."""
+    form = "KEY=VALUE" if option == "--set" else "NAME=VALUE"
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"{option} takes {form}, got '{text}'")
+        if name.strip() in found:
+            raise UserError(f"{option} {name.strip()} is given twice")
+        found[name.strip()] = value.strip()
+    return found

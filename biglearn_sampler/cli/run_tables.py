@@ -1,0 +1,75 @@
+"""The tables of a run: figures and moments, baselines beside the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from biglearn_sampler.cli.tables import print_table
+
+COSTS = (
+    "energy_evaluations",
+    "gradient_evaluations",
+    "exact_channel_evaluations",
+    "seconds_compile",
+    "seconds_run",
+)
+ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps"}
+MOST_MOMENTS = 40
+"""Rows of the table of moments; `metrics.json` has them all."""
+
+
+def print_run_tables(metrics: Mapping[str, Any]) -> None:
+    """Print the figures, and the moments of the named quantities."""
+    methods = {"sampler": metrics} | {
+        name: figures for name, figures in metrics.get("baselines", {}).items() if "failed" not in figures
+    }
+    _print_figures(methods)
+    _print_moments(methods)
+
+
+def _print_figures(methods: Mapping[str, Mapping[str, Any]]) -> None:
+    names = list(
+        dict.fromkeys(
+            name
+            for figures in methods.values()
+            for name, value in figures.items()
+            if name not in ASIDE and name not in COSTS and (value is None or isinstance(value, int | float))
+        )
+    )
+    shown = [name for name in names if any(figures.get(name) is not None for figures in methods.values())]
+    rows = [[name, *(_with_error(figures, name) for figures in methods.values())] for name in (*shown, *COSTS)]
+    print_table(("figure", *methods), rows)
+
+
+def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:
+    quantities = list(methods["sampler"].get("moments", {}))
+    columns = [f"{method} {part}" for method in methods for part in ("mean", "mcse", "sd")]
+    rows = [
+        [
+            quantity,
+            *(
+                _number(figures.get("moments", {}).get(quantity, {}).get(part))
+                for figures in methods.values()
+                for part in ("mean", "mcse", "sd")
+            ),
+        ]
+        for quantity in quantities[:MOST_MOMENTS]
+    ]
+    print()
+    print_table(("quantity", *columns), rows)
+    if len(quantities) > MOST_MOMENTS:
+        print(f"... and {len(quantities) - MOST_MOMENTS} more in metrics.json")
+
+
+def _with_error(figures: Mapping[str, Any], name: str) -> str:
+    value, error = figures.get(name), figures.get("standard_errors", {}).get(name)
+    return _number(value) + (f" ± {error:.2g}" if error is not None and value is not None else "")
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"

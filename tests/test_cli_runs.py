@@ -1,0 +1,346 @@
+"""`biglearn train`, `sample` and `evaluate`: what they print, what they write, and their exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biglearn_sampler.cli import main
+from biglearn_sampler.cli.run_tables import print_run_tables
+from biglearn_sampler.runs import load
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.summary import sentences
+
+ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
+TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
+TRAIN = import_module("biglearn_sampler.runs.train")
+PROGRAM = [sys.executable, "-c", "from biglearn_sampler.cli import main; raise SystemExit(main())"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty working directory, and no plugins from outside."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BIGLEARN_PLUGINS", raising=False)
+    monkeypatch.delenv("BIGLEARN_BLOCK", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def call(capsys):
+    """Runs the command line in this process, and gives status, output and errors."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Replaces the training by an error."""
+
+    def set_error(error: BaseException) -> None:
+        def fail(*arguments, **options):
+            raise error
+
+        monkeypatch.setattr(TRAIN, "fit", fail)
+
+    return set_error
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, str, str]:
+    """A run made by the command line in a process of its own, with what it printed."""
+    place = tmp_path_factory.mktemp("trained")
+    arguments = ["train", "two_modes", "-p", "separation=1.5", *TINY, "--set", "training.steps=20", "--seed", "7"]
+    done = subprocess.run([*PROGRAM, *arguments], cwd=place, capture_output=True, text=True, check=True)
+    return place / "runs" / "two_modes-001", done.stdout, done.stderr
+
+
+# a run
+
+
+def test_train_prints_the_figures_and_where_they_are(trained):
+    folder, output, errors = trained
+    figures = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line}
+    assert figures["figure"] == ["sampler"]
+    assert figures["modes_total"] == ["2"] and "±" in figures["elbo"]
+    assert figures["gradient_evaluations"] == ["320"]
+    assert figures["x[1]"] and figures["quantity"]
+    assert "known modes are covered" in output
+    assert output.endswith("\nThe run is in runs/two_modes-001, its figures in runs/two_modes-001/figures.\n")
+    assert errors == ""
+    record = json.loads((folder / "run.json").read_text())
+    assert record["seed"] == 7
+    assert record["target"]["parameters"]["separation"] == 1.5
+    assert record["settings"]["components"] == 4 and record["settings_source"] is None
+
+
+def test_quiet_prints_the_folder_only(trained, call, monkeypatch):
+    given = {}
+
+    def loaded(target, **arguments):
+        given.update(arguments, target=target)
+        return load(trained[0])
+
+    monkeypatch.setattr("biglearn_sampler.runs.train", loaded)
+    assert call("train", "biglearn_targets:two_modes", "--quiet") == (0, f"{trained[0]}\n", "")
+    assert (given["target"], given["out"], given["numbered"]) == (
+        "biglearn_targets:two_modes",
+        Path("runs/two_modes"),
+        True,
+    )
+    assert call("train", "two_modes", "--quiet", "--out", "mine")[0] == 0
+    assert (given["out"], given["numbered"]) == (Path("mine"), False)
+
+
+def test_sample_writes_the_same_draws_for_the_same_seed(trained, call, here):
+    folder, *_ = trained
+    status, output, errors = call("sample", folder, "-n", 1000, "--out", "x.npy", "--seed", 5)
+    assert (status, output, errors) == (0, "1,000 draws of dimension 2 are in x.npy\n", "")
+    draws = np.load("x.npy", allow_pickle=False)
+    assert draws.shape == (1000, 2) and np.isfinite(draws).all()
+    for name, seed in {"y.npy": 5, "z.npy": 6}.items():
+        assert call("sample", folder, "-n", 1000, "--out", name, "--seed", seed)[0] == 0
+    assert np.array_equal(draws, np.load("y.npy"))
+    assert not np.array_equal(draws, np.load("z.npy"))
+
+
+def test_evaluate_prints_fresh_figures_and_changes_nothing(trained, call):
+    folder, *_ = trained
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    status, output, _ = call("evaluate", folder, "--draws", 300, "--json")
+    figures = json.loads(output, parse_constant=lambda text: pytest.fail(text))
+    assert status == 0 and figures["evaluation_draws"] == 300
+    status, output, errors = call("evaluate", folder, "--draws", 300)
+    assert (status, errors) == (0, "")
+    assert f"{figures['elbo']:.4f}" in output and "known modes are covered" in output
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+# mistakes of the user
+
+
+USER_ERRORS = {
+    "no target": (["train"], "Missing argument 'TARGET'"),
+    "near target": (["train", "grid52"], "error: there is no target 'grid52'; did you mean 'grid25'?"),
+    "path as target": (["train", "../../x"], "error: there is no target '../../x'"),
+    "no value": (["train", "two_modes", "-p", "foo"], "error: -p takes NAME=VALUE, got 'foo'"),
+    "no name": (["train", "two_modes", "-p", "=3"], "error: -p takes NAME=VALUE, got '=3'"),
+    "wrong type": (["train", "two_modes", "-p", "separation=abc"], "'separation' must be float, got 'abc'"),
+    "no parameter": (["train", "two_modes", "-p", "side=3"], "has no parameter 'side'. It accepts: separation: float"),
+    "twice": (["train", "two_modes", "-p", "separation=1", "-p", "separation=2"], "-p separation is given twice"),
+    "set twice": (
+        ["train", "two_modes", "--set", "components=1", "--set", " components=2"],
+        "--set components is given",
+    ),
+    "set nothing": (["train", "two_modes", "--set", "components"], "error: --set takes KEY=VALUE, got 'components'"),
+    "negative seed": (["train", "two_modes", "--seed", "-1"], "Invalid value for '--seed'"),
+    "large seed": (["train", "two_modes", "--seed", 2**32], "Invalid value for '--seed'"),
+    "word as seed": (["train", "two_modes", "--seed", "abc"], "Invalid value for '--seed'"),
+    "no file": (
+        ["train", "two_modes", "--settings", "no.toml"],
+        "error: the settings file no.toml cannot be read: No su",
+    ),
+    "folder as file": (["train", "two_modes", "--settings", "dir.toml"], "dir.toml cannot be read: Is a directory"),
+    "key twice": (["train", "two_modes", "--settings", "twice.toml"], "error: twice.toml is not valid TOML: "),
+    "near preset": (["train", "two_modes", "--settings", "pape"], "did you mean 'paper'?"),
+    "no steps": (["train", "two_modes", "--set", "training.steps=0"], "  training.steps: must be at least 1, got 0\n"),
+    "unicode": (["train", "two_modes", "--set", "ширина=3"], "  ширина: unknown key; the keys are: components, "),
+    "baseline": (["train", "two_modes", "--baseline", "nutz"], "there is no baseline 'nutz'; did you mean 'nuts'?"),
+    "out file": (["train", "two_modes", "--out", "file"], "error: the output folder file cannot be made: Not a direct"),
+    "out full": (
+        ["train", "two_modes", "--out", "full"],
+        "error: the output folder full exists already and is not empty",
+    ),
+    "out nowhere": (["train", "two_modes", "--out", "/proc/x"], "error: the output folder /proc/x cannot be made: "),
+    "no run": (
+        ["sample", "nowhere", "-n", 3, "--out", "x.npy"],
+        "error: nowhere does not exist; expected the folder of",
+    ),
+    "no draws": (["sample", "full", "-n", 0, "--out", "x.npy"], "Invalid value for '-n'"),
+    "no npy": (
+        ["sample", "full", "-n", 3, "--out", "x.csv"],
+        "error: --out must be a file that ends in .npy, got x.csv",
+    ),
+    "no record": (["evaluate", "."], "error: . holds no run.json; expected the folder of a run, as `biglearn train` w"),
+    "few draws": (["evaluate", ".", "--draws", 5], "Invalid value for '--draws'"),
+}
+
+
+@pytest.mark.parametrize("case", USER_ERRORS)
+def test_a_mistake_is_told_with_status_2_and_nothing_is_written(case, call, here, no_training):
+    no_training(AssertionError("it trained"))
+    (here / "dir.toml").mkdir()
+    (here / "full").mkdir()
+    (here / "twice.toml").write_text("components = 4\ncomponents = 5\n")
+    (here / "full" / "kept").touch()
+    (here / "file").touch()
+    before = sorted(here.rglob("*"))
+    arguments, told = USER_ERRORS[case]
+    status, output, errors = call(*arguments)
+    assert status == 2
+    assert told in errors and "Traceback" not in errors
+    assert output == ""
+    assert sorted(here.rglob("*")) == before
+
+
+def test_all_mistakes_in_settings_are_told_at_once(call, here):
+    (here / "mine.toml").write_text("[training]\nstepss = 5\n\n[optimizer]\nname = 'adm'\n")
+    status, _, errors = call("train", "two_modes", "--settings", "mine.toml", "--set", "components=0")
+    assert status == 2
+    assert errors.splitlines() == [
+        "error: 3 problems in the settings:",
+        "  mine.toml:2: training.stepss: unknown key; did you mean 'training.steps'?",
+        "  mine.toml:5: optimizer.name: there is no optimiser 'adm'; expected 'natural' or an optimiser of optax such "
+        "as 'sgd', 'adam' or 'adabelief'",
+        "  components: must be at least 1, got 0",
+    ]
+
+
+def test_a_run_on_a_function_says_how_it_is_evaluated(trained, call, here):
+    folder, *_ = trained
+    record = json.loads((folder / "run.json").read_text())
+    other = RunFolder.create(here / "other")
+    other.write_json("run.json", {**record, "target": {**record["target"], "name": "gone:away"}})
+    other.write_mixture(RunFolder.existing(folder).read_mixture())
+    status, _, errors = call("evaluate", "other")
+    assert status == 2
+    assert "cannot be built again (there is no target 'gone:away'" in errors
+    assert "load it with load(folder, target=...)" in errors
+    assert call("sample", "other", "-n", 3, "--out", "x.npy")[0] == 0
+
+
+def test_sample_replaces_no_file_and_leaves_no_half_one(trained, call, here, monkeypatch):
+    folder, *_ = trained
+    (here / "x.npy").write_text("precious")
+    status, _, errors = call("sample", folder, "-n", 3, "--out", "x.npy")
+    assert (status, errors) == (2, "error: x.npy exists already; give another --out, or remove it\n")
+    assert (here / "x.npy").read_text() == "precious"
+    status, _, errors = call("sample", folder, "-n", 3, "--out", "no/x.npy")
+    assert (status, errors) == (2, "error: no/x.npy cannot be written: No such file or directory\n")
+
+    def no_room(file, array):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", no_room)
+    status, _, errors = call("sample", folder, "-n", 3, "--out", "y.npy")
+    assert (status, errors) == (1, "error: y.npy cannot be written: No space left on device\n")
+    assert not (here / "y.npy").exists()
+
+
+def test_a_damaged_sampler_is_told(trained, call, here):
+    damaged = here / "damaged"
+    damaged.mkdir()
+    for path in trained[0].iterdir():
+        if path.is_file():
+            (damaged / path.name).write_bytes(path.read_bytes()[:-100])
+    status, _, errors = call("sample", "damaged", "-n", 3, "--out", "x.npy")
+    assert status == 2
+    assert errors.startswith("error: damaged/sampler.npz cannot be read: it is damaged, or no file of a run (")
+    assert call("evaluate", "damaged")[0] == 2
+    assert not (here / "x.npy").exists()
+
+
+# runs that fail
+
+
+def test_a_failed_run_has_status_1_and_a_traceback_with_debug_only(call, here, no_training):
+    no_training(RuntimeError("the machine\nfell"))
+    status, output, errors = call("train", "two_modes", *TINY, "--out", "one")
+    assert (status, output) == (1, "")
+    assert errors.endswith("error: the run failed: RuntimeError: the machine fell\n") and "Traceback" not in errors
+    assert json.loads((here / "one" / "run.json").read_text())["status"] == "failed"
+    status, _, errors = call("--debug", "train", "two_modes", *TINY, "--out", "two")
+    assert status == 1 and "Traceback" in errors and "in fail" in errors
+
+
+def test_ctrl_c_has_status_130_and_says_where_the_run_is(call, here, no_training, caplog):
+    no_training(KeyboardInterrupt())
+    status, output, errors = call("train", "two_modes", *TINY)
+    assert (status, output) == (130, "") and "Traceback" not in errors
+    assert "the run is interrupted; as far as it came it is in runs/two_modes-001" in caplog.text
+    assert json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
+    arguments = ["train", "two_modes", *TINY, "--set", "training.steps=50_000_000", "--set", "training.chunk=200"]
+    (here / "runs" / "two_modes-001").mkdir(parents=True)
+    process = subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, text=True)
+    folder = here / "runs" / "two_modes-002"
+    history, patience = folder / "history.jsonl", time.monotonic() + 120
+    while not history.exists() and process.poll() is None and time.monotonic() < patience:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert (
+        "the run is interrupted; as far as it came it is in runs/two_modes-002\n" in errors
+        and "Traceback" not in errors
+    )
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "interrupted"
+    last = json.loads(history.read_text().splitlines()[-1])
+    assert RunFolder.existing(folder).read_snapshots()[-1].step == last["step"]
+    assert call("sample", folder, "-n", 3, "--out", "x.npy")[0] == 0
+
+
+def test_names_that_are_no_text_can_be_told(here):
+    arguments = ["train", "two_modes", "--set", b"\xff=\xff", "--out", b"\xff"]
+    done = subprocess.run([*map(os.fsencode, [*PROGRAM, *arguments])], capture_output=True)
+    assert done.returncode == 2
+    assert b"  ?: unknown key; the keys are: components, " in done.stderr
+
+
+# tables and sentences
+
+
+def test_tables_show_baselines_beside_the_sampler(capsys):
+    figures = {"elbo": -1.5, "ess": None, "modes_covered": 2, "seconds_run": 12345.678, "notes": {"rhat": 1.0}}
+    moments = {"moments": {"mu": {"mean": 0.25, "sd": 2.0, "mcse": None}}}
+    baselines = {"nuts": {"ess": 0.5, **moments}, "broken": {"failed": "RuntimeError: no"}}
+    print_run_tables({**figures, "standard_errors": {"elbo": 0.12}, **moments, "baselines": baselines})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == [
+        ["figure", "sampler", "nuts"],
+        ["elbo", "-1.5000", "±", "0.12", "-"],
+        ["ess", "-", "0.5000"],
+        ["modes_covered", "2", "-"],
+    ]
+    assert ["seconds_run", "12,345.7", "-"] in lines
+    assert ["mu", "0.2500", "-", "2", "0.2500", "-", "2"] in lines
+
+
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        ({}, "Whether modes were missed cannot be told from these figures"),
+        ({"modes_covered": 2, "modes_total": 2}, "All 2 known modes are covered."),
+        (
+            {"modes_covered": 1, "modes_total": 2, "ess": 0.99},
+            "Collapsed: 1 of 2 known modes are covered, although ESS",
+        ),
+        ({"modes_covered": 1, "modes_total": 2, "ess": 0.1}, "Collapsed: 1 of 2 known modes are covered."),
+        ({"khat": 0.9}, "k-hat is 0.90, above 0.7"),
+        ({"exact_channel_evaluations": 1000}, "The training used 1,000 evaluations of the target's closed-form"),
+        ({"zero_density_points": 3}, "3 points of the training had a log density that is not finite"),
+        ({"rejected_updates": 3}, "3 updates were not finite and were left out"),
+        ({"baselines": {"nuts": {"failed": "RuntimeError: no"}}}, "Baseline nuts failed: RuntimeError: no."),
+    ],
+)
+def test_sentences_say_what_the_figures_mean(metrics, told):
+    assert any(sentence.startswith(told) for sentence in sentences(metrics))
