@@ -206,9 +206,7 @@ def _prior_region(
     return region(jax.random.split(jax.random.key(0), PRIOR_DRAWS))
 
 
-def _prior_draw(
-    model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]
-) -> dict[str, Array]:
+def _prior_draw(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Array]:
     """The unconstrained value of every latent site, drawn from the prior."""
     args, kwargs = arguments.restored()
     seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
@@ -229,9 +227,7 @@ def _improper_at_zero(site: Site) -> Array | None:
 def _check_sites(trace: Mapping[str, Site]) -> None:
     for name, site in trace.items():
         if site["type"] == "param":
-            raise TargetError(
-                f"site '{name}' is a numpyro.param, which has no prior; make it a sample site or fix it"
-            )
+            raise TargetError(f"site '{name}' is a numpyro.param, which has no prior; make it a sample site or fix it")
         if site["type"] == "plate" and site["args"][1] not in {None, site["args"][0]}:
             size, seen = site["args"]
             raise TargetError(

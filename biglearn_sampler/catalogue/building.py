@@ -58,9 +58,7 @@ def resolve(
     name, given = _split(kind, spec)
     offer = find(kind, name)
     if offer.qualified_name in defaults_of:
-        raise CatalogueError(
-            f"by its defaults, {' uses '.join([*defaults_of, offer.qualified_name])} without end"
-        )
+        raise CatalogueError(f"by its defaults, {' uses '.join([*defaults_of, offer.qualified_name])} without end")
     return _resolve_parameters(find, offer, {**given, **parameters}, defaults_of)
 
 
@@ -98,14 +96,10 @@ def _split(kind: str, spec: Any) -> tuple[str, Mapping[str, Any]]:
         return spec.name, spec.parameters
     if isinstance(spec, Mapping) and isinstance(spec.get(RESERVED), str):
         return spec[RESERVED], {name: value for name, value in spec.items() if name != RESERVED}
-    raise CatalogueError(
-        f'expected a name of kind "{kind}" or {{"name": ..., parameters}}, got {shown(spec)}'
-    )
+    raise CatalogueError(f'expected a name of kind "{kind}" or {{"name": ..., parameters}}, got {shown(spec)}')
 
 
-def _resolve_parameters(
-    find: Find, offer: Offer, given: Mapping[str, Any], defaults_of: tuple[str, ...]
-) -> Resolved:
+def _resolve_parameters(find: Find, offer: Offer, given: Mapping[str, Any], defaults_of: tuple[str, ...]) -> Resolved:
     values: dict[str, Any] = {}
     mistakes = list(_unknown_parameters(offer, given))
     for parameter in offer.parameters:
@@ -114,9 +108,7 @@ def _resolve_parameters(
         # Settings end somewhere, but defaults may name each other in a circle.
         chain = (*defaults_of, offer.qualified_name) if by_default else ()
         try:
-            values[parameter.name] = _checked(
-                find, parameter, parameter.default if by_default else value, chain
-            )
+            values[parameter.name] = _checked(find, parameter, parameter.default if by_default else value, chain)
         except WrongValue as error:
             mistakes.append(f"{offer.qualified_name}: parameter '{parameter.name}' {error}")
         except CatalogueError as error:

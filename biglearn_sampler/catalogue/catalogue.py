@@ -117,9 +117,7 @@ class Catalogue:
             CatalogueError: there is no such kind.
         """
         if kind not in KINDS:
-            raise CatalogueError(
-                f"there is no kind '{kind}'{did_you_mean(kind, KINDS)} The kinds: {', '.join(KINDS)}"
-            )
+            raise CatalogueError(f"there is no kind '{kind}'{did_you_mean(kind, KINDS)} The kinds: {', '.join(KINDS)}")
         if kind not in self._offers:
             offers = []
             for plugin in self._loaded:
@@ -141,9 +139,7 @@ class Catalogue:
             return matches[0]
         if matches:
             qualified = ", ".join(offer.qualified_name for offer in matches)
-            raise CatalogueError(
-                f"{kind} '{name}' is offered by {len(matches)} plugins; ask for one of: {qualified}"
-            )
+            raise CatalogueError(f"{kind} '{name}' is offered by {len(matches)} plugins; ask for one of: {qualified}")
         raise CatalogueError(_unknown_name(kind, name, offers, self._problems))
 
     def build(self, kind: str, spec: Any, parameters: Mapping[str, Any] = NOTHING) -> Built[Any]:
@@ -182,9 +178,7 @@ class Catalogue:
         if hook_name not in OBSERVERS:
             raise ValueError(f"expected one of the hooks {', '.join(OBSERVERS)}, got '{hook_name}'")
         if set(arguments) != set(HOOKS[hook_name]):
-            raise TypeError(
-                f"{hook_name} takes {', '.join(HOOKS[hook_name])}, got {', '.join(arguments) or 'none'}"
-            )
+            raise TypeError(f"{hook_name} takes {', '.join(HOOKS[hook_name])}, got {', '.join(arguments) or 'none'}")
         problems = []
         for plugin in self._loaded:
             for implementation in plugin.hooks.get(hook_name, ()):

@@ -134,9 +134,7 @@ def _version_text(source: Source) -> str:
 def _marked(manager: pluggy.PluginManager, plugin: object) -> dict[str, Mapping[str, Any]]:
     """Options of each attribute marked with `hookimpl`, the hook's name resolved into `specname`."""
     options = {name: manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
-    return {
-        name: {**found, "specname": found.get("specname") or name} for name, found in options.items() if found
-    }
+    return {name: {**found, "specname": found.get("specname") or name} for name, found in options.items() if found}
 
 
 def _name_mistakes(plugin: object, marked: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -146,9 +144,7 @@ def _name_mistakes(plugin: object, marked: Mapping[str, Mapping[str, Any]]) -> l
         for options in marked.values()
         if options["specname"] not in HOOKS and not options.get("optionalhook")
     ]
-    unmarked = [
-        name for name in HOOKS if name not in marked and inspect.isroutine(getattr(plugin, name, None))
-    ]
+    unmarked = [name for name in HOOKS if name not in marked and inspect.isroutine(getattr(plugin, name, None))]
     mistakes.extend(f"'{name}' is not marked as a hook; put @hookimpl above it" for name in unmarked)
     if not marked and not unmarked:
         mistakes.append("it has no hook; mark a function such as `biglearn_targets` with @hookimpl")
@@ -163,9 +159,7 @@ def _definition_mistakes(plugin: object, marked: Mapping[str, Mapping[str, Any]]
         if hook not in HOOKS:
             continue
         if options.get("wrapper") or options.get("hookwrapper"):
-            mistakes.append(
-                f"hook '{hook}' is a wrapper; plugins are called one by one, so nothing can be wrapped"
-            )
+            mistakes.append(f"hook '{hook}' is a wrapper; plugins are called one by one, so nothing can be wrapped")
         for argument in _needed_arguments(getattr(plugin, name)):
             if argument not in HOOKS[hook]:
                 offered = ", ".join(HOOKS[hook]) or "none"
@@ -176,16 +170,9 @@ def _definition_mistakes(plugin: object, marked: Mapping[str, Mapping[str, Any]]
 def _needed_arguments(function: Any) -> list[str]:
     # As pluggy does: arguments with a default are never passed, so their names are the plugin's own affair.
     parameters = inspect.signature(function).parameters.values()
-    return [
-        each.name
-        for each in parameters
-        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
-    ]
+    return [each.name for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
 
 
 def _hooks_of(manager: pluggy.PluginManager, plugin: object) -> Mapping[str, Sequence[pluggy.HookImpl]]:
     callers = [caller for caller in manager.get_hookcallers(plugin) or () if caller.name in HOOKS]
-    return {
-        caller.name: [found for found in caller.get_hookimpls() if found.plugin is plugin]
-        for caller in callers
-    }
+    return {caller.name: [found for found in caller.get_hookimpls() if found.plugin is plugin] for caller in callers}

@@ -79,16 +79,12 @@ def call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
     return implementation.function(**{name: arguments[name] for name in implementation.argnames})
 
 
-def problem_of(
-    plugin: LoadedPlugin, stage: Stage, message: str, cause: BaseException | None = None
-) -> PluginProblem:
+def problem_of(plugin: LoadedPlugin, stage: Stage, message: str, cause: BaseException | None = None) -> PluginProblem:
     """A problem of a plugin that is loaded."""
     return PluginProblem(plugin.name, plugin.source.distribution, stage, message, cause)
 
 
-def _called(
-    plugin: LoadedPlugin, kind: str, implementation: pluggy.HookImpl
-) -> tuple[list[Any], list[PluginProblem]]:
+def _called(plugin: LoadedPlugin, kind: str, implementation: pluggy.HookImpl) -> tuple[list[Any], list[PluginProblem]]:
     hook = KINDS[kind]
     try:
         result = call(implementation, {})

@@ -41,9 +41,7 @@ def plugins(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_document(catalogue_of(ctx), plugins=records))
     else:
-        print_table(
-            ("plugin", "distribution", "offers"), [row for record in records for row in _plugin_rows(record)]
-        )
+        print_table(("plugin", "distribution", "offers"), [row for record in records for row in _plugin_rows(record)])
 
 
 def show(
@@ -72,9 +70,7 @@ def show(
 
 def check(
     ctx: typer.Context,
-    plugin: Annotated[
-        str | None, typer.Argument(metavar="PLUGIN", help="only this plugin or distribution")
-    ] = None,
+    plugin: Annotated[str | None, typer.Argument(metavar="PLUGIN", help="only this plugin or distribution")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell all problems of plugins; exit status 1 if there are any."""

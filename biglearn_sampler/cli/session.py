@@ -122,7 +122,5 @@ def _existing_module(name: str) -> str:
     parts = name.split(".")
     # Only the first part is looked up: a deeper one would already run code of the plugin.
     if not all(part.isidentifier() for part in parts) or find_spec(parts[0]) is None:
-        raise UserError(
-            f"there is no module '{name}'; a plugin file is given with its ending, as in '{name}.py'"
-        )
+        raise UserError(f"there is no module '{name}'; a plugin file is given with its ending, as in '{name}.py'")
     return name

@@ -32,8 +32,7 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = [columns, *rows]
     widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
     )
 
 

@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.errors import TargetError
 
 
-def declared_region(
-    dim: int, centre: ArrayLike, scale: ArrayLike
-) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+def declared_region(dim: int, centre: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
     """The declared centre and scale as two vectors, once they make sense.
 
     Arguments:

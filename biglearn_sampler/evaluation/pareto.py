@@ -75,9 +75,7 @@ def _cut(shifted: Float[np.ndarray, " count"]) -> float:
     return max(float(np.sort(shifted)[count - 1 - length]), smallest_positive)
 
 
-def _smooth_tail(
-    ascending: Float[np.ndarray, " tail"], cut: float
-) -> tuple[float, Float[np.ndarray, " tail"]]:
+def _smooth_tail(ascending: Float[np.ndarray, " tail"], cut: float) -> tuple[float, Float[np.ndarray, " tail"]]:
     """k-hat of a sorted tail, and the logarithms of the fitted law's quantiles in its place."""
     excess = np.exp(ascending) - math.exp(cut)
     shape, scale = fit_generalised_pareto(excess)

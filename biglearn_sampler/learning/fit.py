@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array
 
-from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.energy import Evaluations, split_arrays
 from biglearn_sampler.learning.step import StepInfo, Training, TrainKeys, TrainState
 from biglearn_sampler.mixture import GaussianMixture, constrain
 
@@ -73,21 +72,13 @@ def _compiled(
     training: Training, state: TrainState, keys: TrainKeys, chunk: int
 ) -> Callable[[TrainState, TrainKeys], tuple[TrainState, StepInfo]]:
     """The chunk, compiled once. Arrays of the training are passed, not baked in as constants."""
-    leaves, structure = jax.tree.flatten(training)
-    passed = [leaf for leaf in leaves if _is_array(leaf)]
+    arrays, rebuilt = split_arrays(training)
 
     def run(arrays: list[Array], state: TrainState, keys: TrainKeys) -> tuple[TrainState, StepInfo]:
-        arriving = iter(arrays)
-        rebuilt = [next(arriving) if _is_array(leaf) else leaf for leaf in leaves]
-        return jax.tree.unflatten(structure, rebuilt).chunk(state, keys, chunk)
+        return rebuilt(arrays).chunk(state, keys, chunk)
 
-    compiled = jax.jit(run).lower(passed, state, keys).compile()
-    return lambda state, keys: compiled(passed, state, keys)
-
-
-def _is_array(leaf: Any) -> bool:
-    """A target that is no pytree arrives as one leaf of its own type, which compiled code cannot take."""
-    return isinstance(leaf, (jax.Array, np.ndarray))
+    compiled = jax.jit(run).lower(arrays, state, keys).compile()
+    return lambda state, keys: compiled(arrays, state, keys)
 
 
 class _Tally:

@@ -88,9 +88,7 @@ def clip_by_fisher_norm(radius: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def _mixtures(
-    updates: optax.Updates, params: optax.Params | None
-) -> tuple[UnconstrainedMixture, UnconstrainedMixture]:
+def _mixtures(updates: optax.Updates, params: optax.Params | None) -> tuple[UnconstrainedMixture, UnconstrainedMixture]:
     if params is None:
         raise ValueError("this transformation needs the parameters: optimizer.update(updates, state, params)")
     return cast(UnconstrainedMixture, updates), cast(UnconstrainedMixture, params)

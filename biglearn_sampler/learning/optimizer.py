@@ -64,9 +64,7 @@ def build_optimizer(
     return optimizer
 
 
-def _natural(
-    learning_rate: optax.ScalarOrSchedule, trust_radius: float = 1.0
-) -> optax.GradientTransformation:
+def _natural(learning_rate: optax.ScalarOrSchedule, trust_radius: float = 1.0) -> optax.GradientTransformation:
     """Natural gradient, then the step length, then the trust region on the step that is really made."""
     if isinstance(trust_radius, str) or not trust_radius > 0:
         raise SettingsError(f"optimizer.options: `trust_radius` must be a number above 0, got {trust_radius!r}")

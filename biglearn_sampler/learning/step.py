@@ -113,9 +113,7 @@ class Training:
 
         branches = [lambda _, matching=matching: branch(matching) for matching in self.matchings]
         told = jax.lax.switch(drawn.task, branches, None)
-        updates, optimizer_state = self.optimizer.update(
-            told.gradient, state.optimizer_state, state.parameters
-        )
+        updates, optimizer_state = self.optimizer.update(told.gradient, state.optimizer_state, state.parameters)
         proposed = (optax.apply_updates(state.parameters, updates), optimizer_state)
         finite = _is_finite(proposed[0])
         parameters, optimizer_state = jax.tree.map(
@@ -145,5 +143,5 @@ class Training:
         return jax.lax.scan(body, state, (drawn, point_keys))
 
 
-def _is_finite(parameters: UnconstrainedMixture) -> Bool[Array, ""]:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in parameters]).all()
+def _is_finite(parameters: optax.Params) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()

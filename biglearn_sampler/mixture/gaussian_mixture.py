@@ -43,9 +43,7 @@ class GaussianMixture:
     factors: Float[Array, "components dim dim"]
 
     @classmethod
-    def of(
-        cls, means: ArrayLike, covariances: ArrayLike, weights: ArrayLike | None = None
-    ) -> GaussianMixture:
+    def of(cls, means: ArrayLike, covariances: ArrayLike, weights: ArrayLike | None = None) -> GaussianMixture:
         """A mixture from arrays as people write them down.
 
         Arguments:

@@ -38,6 +38,4 @@ def constrain(parameters: UnconstrainedMixture) -> GaussianMixture:
 def unconstrain(mixture: GaussianMixture) -> UnconstrainedMixture:
     """The parameters of a mixture; `constrain(unconstrain(mixture))` gives it back."""
     diagonals = jnp.diagonal(mixture.factors, axis1=-2, axis2=-1)
-    return UnconstrainedMixture(
-        mixture.log_weights, mixture.means, jnp.log(diagonals), jnp.tril(mixture.factors, -1)
-    )
+    return UnconstrainedMixture(mixture.log_weights, mixture.means, jnp.log(diagonals), jnp.tril(mixture.factors, -1))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.energy import AbstractTarget, Evaluations
+from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.evaluation.importance import moments
@@ -41,19 +41,28 @@ PROMISED = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mod
 COUNTS = ("modes_covered", "modes_total", "zero_density_draws")
 """Figures that are whole numbers."""
 
-BATCH = 4096
+BATCH = 4000
 """Draws that are evaluated at once, which bounds the memory."""
 
 
 def draws_of(mixture: GaussianMixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
     """Fresh draws of a sampler, with both log densities at them."""
-    points = mixture.sample(key, count)
-    both = jax.jit(lambda batch: (jax.vmap(target.log_density)(batch), mixture.log_density(batch)))
-    parts = [both(points[first : first + BATCH]) for first in range(0, count, BATCH)]
-    log_target, log_sampler = (np.concatenate([np.asarray(part[i], float) for part in parts]) for i in (0, 1))
+    arrays, rebuilt = split_arrays(target)
+
+    @jax.jit
+    def drawn(arrays: list[Array], mixture: GaussianMixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
+        points = mixture.sample(key, count)
+        log_density = rebuilt(arrays).log_density
+        return (
+            points,
+            jax.lax.map(log_density, points, batch_size=BATCH),
+            jax.lax.map(mixture.log_density, points, batch_size=BATCH),
+        )
+
+    points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
     # A NaN or an infinite density is no density: it counts as zero, as in training.
     log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
-    return Draws(np.asarray(points, float), log_target, log_sampler)
+    return Draws(points, log_target, log_sampler)
 
 
 def figures_of(

@@ -1,0 +1,177 @@
+"""Checks of what is known about a target: log Z, exact draws and modes, against the energy alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.testing.fault import Fault, NotChecked, called
+from biglearn_sampler.testing.points import double_precision, in_batches, log_densities, ordinary_points, point_text
+from biglearn_sampler.testing.quadrature import quadrature_of
+from biglearn_sampler.testing.repeat import expect_same
+from biglearn_sampler.testing.reversible import ERRORS, Waves, metropolis_deviation, worst_deviation
+from biglearn_sampler.testing.shared import shared
+
+KEY, OTHER_KEY = 23, 24
+DRAWS = 16_384
+
+ROUNDING = 1e-3
+"""Of a known log Z, and of known masses."""
+
+TABLE_ERROR = 2e-4
+"""Draws from a table of cells differ from the law by less than a cell; means of waves feel it so much."""
+
+
+def check_log_z(target: AbstractTarget) -> None:
+    """The declared `log_z` is the logarithm of the integral of the density, by quadrature."""
+    known = target.facts.log_z
+    if known is None:
+        raise NotChecked("log Z is not declared")
+    if not math.isfinite(known):
+        raise Fault(f"facts.log_z must be a finite number, got {known}")
+    quadrature = quadrature_of(target)
+    if abs(known - quadrature.log_z) > ROUNDING + 5.0 * quadrature.error:
+        raise Fault(
+            f"facts.log_z is {known:.6g}, and quadrature of exp(log_density) over the whole space gives "
+            f"{quadrature.log_z:.6g}. It is the constant of the density as written, terms without x included"
+        )
+
+
+def check_exact_draws(target: AbstractTarget) -> None:
+    """`facts.sample` gives as many finite points as asked for, the same ones for the same key, where the density is
+    not zero."""
+    sample = target.facts.sample
+    if sample is None:
+        raise NotChecked("exact draws are not declared")
+    shape = exact_draws(target).shape
+    if shape != (DRAWS, target.dim):
+        raise Fault(f"facts.sample(key, {DRAWS}) must have shape {(DRAWS, target.dim)}, got {shape}")
+    again, other = (np.asarray(sample(jax.random.key(key), DRAWS), float) for key in (KEY, OTHER_KEY))
+    expect_same("facts.sample with the same key", exact_draws(target), again)
+    if np.array_equal(again, other):
+        raise Fault("facts.sample gives the same points for different keys; expected draws that depend on the key")
+    draws = exact_draws(target)
+    values = log_densities(target, draws)
+    lost = ~np.isfinite(draws).all(axis=1) | ~np.isfinite(values)
+    if lost.any():
+        where = int(np.argmax(lost))
+        raise Fault(
+            f"facts.sample draws {point_text(draws[where])}, where the log density is {values[where]:.4g}; expected "
+            "points of positive density only"
+        )
+
+
+def check_draws_follow_density(target: AbstractTarget) -> None:
+    """Exact draws have the density `exp(log_density) / Z`.
+
+    In one and two dimensions means of bounded functions are compared with quadrature. In more, one Metropolis step
+    must leave the means as they are; that sees the shape of every mode, and `check_mode_masses` their masses.
+    """
+    draws = exact_draws(target)
+    try:
+        quadrature = quadrature_of(target)
+    except NotChecked:
+        with double_precision(target):
+            deviation = metropolis_deviation(partial(log_densities, target), draws)
+        if deviation > ERRORS:
+            raise Fault(
+                f"facts.sample does not draw from exp(log_density): a Metropolis step, which leaves exact draws as "
+                f"they are, moves their means by {deviation:.1f} standard errors. {_REASONS}"
+            ) from None
+        return
+    waves = Waves.around(draws)
+    expected = quadrature.masses @ waves.at(quadrature.points)
+    deviation, _ = worst_deviation(waves.at(draws), expected, TABLE_ERROR + quadrature.error / ERRORS)
+    if deviation > ERRORS:
+        mean = quadrature.masses @ quadrature.points
+        spread = np.sqrt(quadrature.masses @ (quadrature.points - mean) ** 2)
+        raise Fault(
+            f"facts.sample does not draw from exp(log_density): means of bounded functions differ from quadrature by "
+            f"{deviation:.1f} standard errors. The draws have mean {point_text(draws.mean(axis=0))} and standard "
+            f"deviation {point_text(draws.std(axis=0))}, the density {point_text(mean)} and {point_text(spread)}. "
+            f"{_REASONS}"
+        )
+
+
+_REASONS = "Look for a missing Jacobian, such as the factor r of polar coordinates, or a variance for a deviation"
+
+
+def check_modes(target: AbstractTarget) -> None:
+    """Modes are points of positive density, their masses sum to one, and so do responsibilities at every point."""
+    facts = target.facts
+    if facts.modes is None or facts.mode_weights is None or facts.responsibilities is None:
+        raise NotChecked("modes are not declared")
+    modes, masses = np.asarray(facts.modes, float), np.asarray(facts.mode_weights, float)
+    if modes.shape != (len(masses), target.dim):
+        raise Fault(f"facts.modes must have shape {(len(masses), target.dim)}, got {modes.shape}")
+    if not (masses > 0).all() or abs(masses.sum() - 1.0) > ROUNDING:
+        raise Fault(f"facts.mode_weights must be positive and sum to 1, got {point_text(masses)}")
+    if not np.isfinite(log_densities(target, modes)).all():
+        raise Fault("facts.modes has a point where the density is zero or not finite")
+    shares = _responsibilities(target, ordinary_points(target))
+    if shares.shape[1:] != masses.shape:
+        raise Fault(f"facts.responsibilities must give {len(masses)} numbers, got shape {shares.shape[1:]}")
+    if not (shares >= 0).all() or np.abs(shares.sum(axis=1) - 1.0).max() > ROUNDING:
+        raise Fault(
+            "facts.responsibilities must be probabilities that sum to 1 at every point where the density is not"
+        )
+
+
+def check_mode_masses(target: AbstractTarget) -> None:
+    """`mode_weights` are the means of `responsibilities` under the target: by quadrature, and over exact draws."""
+    if target.facts.mode_weights is None:
+        raise NotChecked("modes are not declared")
+    if target.facts.sample is None and target.dim > 2:
+        raise NotChecked("the masses of modes need exact draws, or at most 2 coordinates")
+    if target.dim <= 2:
+        quadrature = quadrature_of(target)
+        shares = _responsibilities(target, quadrature.points)
+        _expect_masses(target, quadrature.masses @ shares, 2 * ROUNDING + 5.0 * quadrature.error, "by quadrature")
+    if target.facts.sample is not None:
+        shares = _responsibilities(target, exact_draws(target))
+        declared = np.asarray(target.facts.mode_weights, float)
+        # A mode that no draw has found shows no spread; its own mass tells the error then.
+        error = np.maximum(shares.std(axis=0), np.sqrt(declared * (1.0 - declared))) / math.sqrt(len(shares))
+        _expect_masses(target, shares.mean(axis=0), ERRORS * error + TABLE_ERROR, "over exact draws")
+
+
+@shared
+def exact_draws(target: AbstractTarget) -> Float[np.ndarray, "count dim"]:
+    """Many draws of `facts.sample`.
+
+    Raises:
+        NotChecked: there are no exact draws.
+    """
+    if target.facts.sample is None:
+        raise NotChecked("exact draws are not declared")
+    return np.asarray(called("facts.sample", target.facts.sample, jax.random.key(KEY), DRAWS), float)
+
+
+@shared
+def _compiled_responsibilities(target: AbstractTarget) -> Callable[[Any], Any]:
+    assert target.facts.responsibilities is not None
+    return jax.jit(jax.vmap(target.facts.responsibilities))
+
+
+def _responsibilities(target: AbstractTarget, points: np.ndarray) -> np.ndarray:
+    """At many points; far from all modes, where they are no numbers, the mass is zero anyway."""
+    of_batch = _compiled_responsibilities(target)
+    return np.nan_to_num(called("facts.responsibilities", in_batches, of_batch, points))
+
+
+def _expect_masses(target: AbstractTarget, found: np.ndarray, tolerance: np.ndarray | float, how: str) -> None:
+    declared = np.asarray(target.facts.mode_weights, float)
+    off = np.abs(found - declared) > tolerance
+    if off.any():
+        mode = int(np.argmax(off))
+        raise Fault(
+            f"facts.mode_weights says {declared[mode]:.4g} for mode {mode}, and the mean of facts.responsibilities "
+            f"{how} is {found[mode]:.4g}"
+        )
