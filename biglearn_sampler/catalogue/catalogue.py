@@ -241,7 +241,8 @@ def _unknown_name(kind: str, name: str, offers: Sequence[Offer], problems: Seque
     names = {known for offer in offers for known in (offer.entry.name, offer.qualified_name)}
     near = did_you_mean(name, names)
     there_are = ", ".join(dict.fromkeys(offer.entry.name for offer in offers)) or "none"
-    lines = [f"there is no {kind} '{name}'{near}" + ("" if near != "." else f" There are: {there_are}")]
+    noun = "preset" if kind == "settings" else kind
+    lines = [f"there is no {noun} '{name}'{near}" + ("" if near != "." else f" There are: {there_are}")]
     # A plugin that failed to load is usually the reason.
     lines.extend(f"  {problem}" for problem in problems)
     return "\n".join(lines)

@@ -11,6 +11,9 @@ from biglearn_sampler.catalogue.problems import PluginProblem
 
 T = TypeVar("T")
 
+MADE_IN_PYTHON = "an object made in Python"
+"""The distribution of what came from no plugin."""
+
 
 @dataclass(frozen=True)
 class EntryRecord:
@@ -100,7 +103,7 @@ def record_of_object(kind: str, value: object) -> EntryRecord:
         kind=kind,
         name=f"{made_by.__module__}:{made_by.__qualname__}",
         parameters={},
-        distribution="an object made in Python",
+        distribution=MADE_IN_PYTHON,
         version=None,
         reference=None,
     )

@@ -28,7 +28,10 @@ def declared_region(dim: int, centre: ArrayLike, scale: ArrayLike) -> tuple[Floa
 
 
 def _vector(name: str, value: ArrayLike, dim: int) -> np.ndarray:
-    array = np.asarray(value, float)
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError) as error:
+        raise TargetError(f"{name} must be one number or {dim} numbers, got {value!r}") from error
     if array.shape not in {(), (dim,)}:
         raise TargetError(f"{name} must be one number or {dim} numbers, got shape {array.shape}")
     if not np.isfinite(array).all():

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Catalogue
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import CatalogueError, RunFolderError
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
-
-MADE_IN_PYTHON = "an object made in Python"
-"""Stands in the record of a target that came from no plugin."""
 
 
 def load(folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None) -> Run:

@@ -35,7 +35,7 @@ class TrainingAnimation(AbstractReport):
         seconds: how long each frame stays; the last one stays for two seconds.
     """
 
-    frames: int = 40
+    frames: int = 20
     seconds: float = 0.15
 
     def write(self, run: Run, folder: Path) -> list[Path]:
