@@ -28,6 +28,8 @@ ROUNDING = 1e-3
 TABLE_ERROR = 2e-4
 """Draws from a table of cells differ from the law by less than a cell; means of waves feel it so much."""
 
+REASONS = "Look for a missing Jacobian, such as the factor r of polar coordinates, or a variance for a deviation"
+
 
 def check_log_z(target: AbstractTarget) -> None:
     """The declared `log_z` is the logarithm of the integral of the density, by quadrature."""
@@ -45,8 +47,7 @@ def check_log_z(target: AbstractTarget) -> None:
 
 
 def check_exact_draws(target: AbstractTarget) -> None:
-    """`facts.sample` gives as many finite points as asked for, the same ones for the same key, where the density is
-    not zero."""
+    """`facts.sample` gives as many points as asked for, all of positive density, the same ones for the same key."""
     sample = target.facts.sample
     if sample is None:
         raise NotChecked("exact draws are not declared")
@@ -80,27 +81,24 @@ def check_draws_follow_density(target: AbstractTarget) -> None:
     except NotChecked:
         with double_precision(target):
             deviation = metropolis_deviation(partial(log_densities, target), draws)
-        if deviation > ERRORS:
+        if not deviation <= ERRORS:
             raise Fault(
                 f"facts.sample does not draw from exp(log_density): a Metropolis step, which leaves exact draws as "
-                f"they are, moves their means by {deviation:.1f} standard errors. {_REASONS}"
+                f"they are, moves their means by {deviation:.1f} standard errors. {REASONS}"
             ) from None
         return
     waves = Waves.around(draws)
     expected = quadrature.masses @ waves.at(quadrature.points)
-    deviation, _ = worst_deviation(waves.at(draws), expected, TABLE_ERROR + quadrature.error / ERRORS)
-    if deviation > ERRORS:
+    deviation = worst_deviation(waves.at(draws), expected, TABLE_ERROR + quadrature.error / ERRORS)
+    if not deviation <= ERRORS:
         mean = quadrature.masses @ quadrature.points
         spread = np.sqrt(quadrature.masses @ (quadrature.points - mean) ** 2)
         raise Fault(
             f"facts.sample does not draw from exp(log_density): means of bounded functions differ from quadrature by "
             f"{deviation:.1f} standard errors. The draws have mean {point_text(draws.mean(axis=0))} and standard "
             f"deviation {point_text(draws.std(axis=0))}, the density {point_text(mean)} and {point_text(spread)}. "
-            f"{_REASONS}"
+            f"{REASONS}"
         )
-
-
-_REASONS = "Look for a missing Jacobian, such as the factor r of polar coordinates, or a variance for a deviation"
 
 
 def check_modes(target: AbstractTarget) -> None:

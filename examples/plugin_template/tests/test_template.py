@@ -1,0 +1,3 @@
+from biglearn_sampler.testing import conformance
+
+test_problems, test_entries = conformance(plugin="biglearn_template")

@@ -1,0 +1,19 @@
+"""Every built-in plugin passes the suite that authors of plugins have, found as theirs are: in the catalogue."""
+
+from biglearn_sampler.catalogue import KINDS, Catalogue
+from biglearn_sampler.testing import conformance
+
+CATALOGUE = Catalogue(only=["biglearn-sampler"])
+BUILT_IN = [record.name for record in CATALOGUE.plugins]
+
+# Enough iterations for means and variances of a Gaussian.
+SHORTER = {"biglearn_baselines": {"nuts": {"warmup": 200, "draws": 400}}}
+
+# The three lines of an author, once for each plugin.
+for plugin in BUILT_IN:
+    tests = conformance(plugin=plugin, catalogue=CATALOGUE, parameters=SHORTER.get(plugin, {}))
+    globals()[f"test_problems_of_{plugin}"], globals()[f"test_entries_of_{plugin}"] = tests
+
+
+def test_every_kind_has_a_built_in_plugin():
+    assert {kind for record in CATALOGUE.plugins for kind in record.offers} == set(KINDS)

@@ -1,0 +1,504 @@
+"""Planted faults: each is caught, first of all by the check that names it, in words that an author understands.
+
+The classes are made here, where types are not checked at run time: otherwise that check would answer first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Annotated, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.core import Tracer
+
+from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
+from biglearn_sampler.energy import AbstractTarget, Evaluations, Facts, MixtureTarget, function_target
+from biglearn_sampler.errors import UserError
+from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.report import AbstractReport
+from biglearn_sampler.tasks import AbstractScheduler, AbstractTransformation, OrthogonalMap, Task, TaskDraw
+from biglearn_sampler.testing import Fault, NotChecked, conformance
+from biglearn_sampler.testing.checks import Subject, checks_of, run_check
+
+HOOKS = {
+    "target": "biglearn_targets",
+    "transformation": "biglearn_transformations",
+    "task": "biglearn_tasks",
+    "scheduler": "biglearn_schedulers",
+    "baseline": "biglearn_baselines",
+    "metric": "biglearn_metrics",
+    "report": "biglearn_reports",
+    "settings": "biglearn_settings",
+}
+
+
+def plugin(kind: str, build: Callable[..., Any]) -> SimpleNamespace:
+    entry = Entry(name="planted", build=build, summary="an entry with a planted fault")
+    return SimpleNamespace(__name__="author", **{HOOKS[kind]: hookimpl(lambda: [entry])})
+
+
+def first_fault(kind: str, build: Callable[..., Any]) -> tuple[str, str]:
+    """The name of the first check that fails, and what it says."""
+    catalogue = Catalogue(plugins={"author": plugin(kind, lambda: build())})
+    subject = Subject(catalogue, catalogue.find(kind, "author:planted"), {})
+    for name, check in checks_of(kind).items():
+        try:
+            run_check(check, subject)
+        except NotChecked:
+            continue
+        except Fault as fault:
+            return name, str(fault)
+    return "none", ""
+
+
+# --- targets
+
+
+def normal(point: Any) -> Any:
+    return -0.5 * jnp.sum(point**2)
+
+
+def target(function: Callable[..., Any] = normal, dim: int = 2, **facts: Any) -> AbstractTarget:
+    return function_target(function, dim=dim, scale=2.0, facts=Facts(**facts))
+
+
+def wrong_gradient() -> AbstractTarget:
+    function = jax.custom_jvp(normal)
+    function.defjvp(lambda primals, tangents: (normal(*primals), -1.05 * primals[0] @ tangents[0]))
+    return target(function)
+
+
+def impure() -> AbstractTarget:
+    calls = []
+    return target(lambda point: normal(point) + 0.1 * (calls.append(None) or len(calls)))
+
+
+def branching() -> AbstractTarget:
+    return target(lambda point: normal(point) if point[0] > 0 else 2.0 * normal(point))
+
+
+def only_double() -> AbstractTarget:
+    return target(lambda point: jnp.log(jnp.exp(50.0 * normal(point - 1.0)) + jnp.exp(50.0 * normal(point + 1.0))))
+
+
+def only_single() -> AbstractTarget:
+    halves = lambda point: jax.lax.fori_loop(0, 2, lambda _, x: x + 0.5 * normal(point), jnp.zeros((), jnp.float32))  # noqa: E731
+    return target(halves)
+
+
+class OfVector(AbstractTarget):
+    @property
+    def dim(self) -> int:
+        return 2
+
+    def log_density(self, point: Any) -> Any:
+        return -0.5 * point**2
+
+
+def nan_in_a_corner() -> AbstractTarget:
+    return target(lambda point: jnp.log(point[0]) + normal(point))
+
+
+def wrong_sign() -> AbstractTarget:
+    return target(lambda point: jnp.where(point[0] > 0, jnp.inf, normal(point)))
+
+
+def sqrt_at_zero() -> AbstractTarget:
+    return target(lambda point: jnp.where(point[0] > 0, -jnp.sqrt(jnp.maximum(point[0], 0.0)), 0.0) + normal(point))
+
+
+def wrong_log_z() -> AbstractTarget:
+    return target(log_z=0.0)
+
+
+def radius_without_jacobian(dim: int) -> AbstractTarget:
+    """A density of the radius, `exp(-r^2 / 2)`, whose sampler draws `r` from it as if space were a line."""
+
+    def sample(key: Any, count: int) -> Any:
+        key_radius, key_direction = jax.random.split(key)
+        direction = jax.random.normal(key_direction, (count, dim))
+        unit = direction / jnp.linalg.norm(direction, axis=1, keepdims=True)
+        return jnp.abs(jax.random.normal(key_radius, (count, 1))) * unit
+
+    return target(dim=dim, log_z=0.5 * dim * math.log(2.0 * math.pi), sample=sample)
+
+
+def variance_for_deviation() -> AbstractTarget:
+    """A funnel in 5 coordinates, whose sampler takes the variance of the others for their deviation."""
+
+    def funnel(point: Any) -> Any:
+        return -0.5 * point[0] ** 2 - 0.5 * (point[1:] ** 2 * jnp.exp(-point[0]) + point[0]).sum()
+
+    def sample(key: Any, count: int) -> Any:
+        noise = jax.random.normal(key, (count, 5))
+        return noise.at[:, 1:].multiply(jnp.exp(noise[:, :1]))
+
+    return target(funnel, dim=5, sample=sample)
+
+
+def same_draws_for_every_key() -> AbstractTarget:
+    return target(sample=lambda _, count: jax.random.normal(jax.random.key(0), (count, 2)))
+
+
+def wrong_mode_weights() -> AbstractTarget:
+    side = lambda point: jax.nn.one_hot((point[0] > 0.0).astype(int), 2)  # noqa: E731
+    modes = jnp.array([[-1.0, 0.0], [1.0, 0.0]])
+    return target(modes=modes, mode_weights=jnp.array([0.4, 0.6]), responsibilities=side)
+
+
+MIXTURE = GaussianMixture.of(np.array([[-1.0, 0.0], [1.0, 0.5]]), 0.3, np.array([0.3, 0.7]))
+
+
+class DeafToNoise(MixtureTarget):
+    def channel_log_density(self, channel: Any, view: Any) -> Any:
+        return super().channel_log_density(replace(channel, noise=0.0 * channel.noise), view)
+
+
+class DeafToOffset(MixtureTarget):
+    def channel_log_density(self, channel: Any, view: Any) -> Any:
+        return super().channel_log_density(replace(channel, offset=0.0 * channel.offset), view)
+
+
+def channels(made_by: Callable[..., Any], mixture: GaussianMixture = MIXTURE) -> AbstractTarget:
+    return made_by(mixture, jnp.zeros(mixture.dim), jnp.full(mixture.dim, 2.0))
+
+
+def in_4_dimensions() -> GaussianMixture:
+    return GaussianMixture.of(np.eye(4)[:2] * 2.0, 0.3, np.array([0.3, 0.7]))
+
+
+def no_scale() -> AbstractTarget:
+    return replace(function_target(normal, dim=2, scale=1.0), declared_scale=jnp.array([1.0, 0.0]))
+
+
+class ChangingNames(MixtureTarget):
+    def quantities(self, point: Any) -> dict[str, Any]:
+        return {"x": point} if isinstance(point, Tracer) else {"y": point}
+
+
+TARGETS = [
+    (no_scale, "region", r"scale must be finite and positive in every coordinate, got \(1, 0\)"),
+    (OfVector, "log_density", r"must be a real scalar, got shape \(2,\) of float32. Sum over the coordinates"),
+    (nan_in_a_corner, "log_density", r"the log density is NaN at \(.*\); expected a number, or -inf"),
+    (wrong_sign, "log_density", r"the log density is \+inf at .* Check the sign"),
+    (branching, "log_density", "raised TracerBoolConversionError"),
+    (impure, "pure", r"the log density of one point gave two results: .* expected the same twice"),
+    (only_double, "precision", r"in double and in single precision, is .* expected the same up to rounding"),
+    (only_single, "precision", "the log density in double precision raised TypeError"),
+    (wrong_gradient, "differentiable", r"the gradient at .* is wrong: its slope along .* custom_jvp"),
+    (sqrt_at_zero, "differentiable", r"the gradient is not finite at .* Look for sqrt or log at zero"),
+    (lambda: channels(ChangingNames), "quantities", "`quantities` must have the same names and shapes"),
+    (wrong_log_z, "log_z", r"facts.log_z is 0, and quadrature .* gives 1.83788"),
+    (same_draws_for_every_key, "exact_draws", "the same points for different keys"),
+    (lambda: radius_without_jacobian(2), "draws_follow_density", "differ from quadrature by .* missing Jacobian"),
+    (lambda: radius_without_jacobian(4), "draws_follow_density", "a Metropolis step, .* moves their means by"),
+    (variance_for_deviation, "draws_follow_density", "a Metropolis step, .* a variance for a deviation"),
+    (wrong_mode_weights, "mode_masses", r"says 0.4 for mode 0, and the mean .* by quadrature is 0.5"),
+    (lambda: channels(DeafToNoise), "exact_channels", r"with 1 row of 2 and noise 0.4: between two views"),
+    (lambda: channels(DeafToOffset), "exact_channels", r"with 1 row of 2 and noise 0: between two views"),
+    (lambda: channels(DeafToNoise, in_4_dimensions()), "exact_channels", "exact draws sent through the channel"),
+]
+
+
+# --- transformations, tasks and schedulers
+
+
+@dataclass(frozen=True)
+class Map(AbstractTransformation):
+    """The identity; what is wrong is told by the fields."""
+
+    factor: float = 1.0
+    level: float = 0.0
+    says_noisy: bool = False
+
+    @property
+    def noisy(self) -> bool:
+        return self.says_noisy
+
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        return OrthogonalMap(self.factor * jnp.eye(dim), jnp.asarray(self.level))
+
+
+class MapFromNumpy(Map):
+    random = np.random.default_rng(0)
+
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        return OrthogonalMap(jnp.eye(dim)[self.random.permutation(dim)], jnp.asarray(0.0))
+
+
+class MapOfPlane(Map):
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        return OrthogonalMap(jnp.eye(2), jnp.asarray(0.0))
+
+
+class MapOfNoDimension(Map):
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        raise ValueError("only 17 coordinates")
+
+
+class Unequal(AbstractTransformation):
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        return OrthogonalMap.identity(dim)
+
+
+class GreedyTask(Task):
+    def rows(self, dim: int) -> int:
+        return dim + 1
+
+
+class SkewTask(Task):
+    def draw(self, key: Any, progress: Any, dim: int) -> Any:
+        channel = super().draw(key, progress, dim)
+        return replace(channel, matrix=channel.matrix.at[0, 0].add(0.1))
+
+
+class CarelessTask(Task):
+    def needs_integral(self, dim: int) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Turns(AbstractScheduler):
+    """The first of two tasks; what is wrong is told by subclasses."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return (Task("one", "joint", Map()), Task("two", "marginal", Map()))
+
+    def index(self, key: Any, step: Any) -> Any:
+        return step % 2
+
+    def draw(self, key: Any, step: Any, steps: Any) -> TaskDraw:
+        progress = jnp.asarray(step, float) / jnp.maximum(jnp.asarray(steps, float), 1.0)
+        return TaskDraw(jnp.asarray(self.index(key, step)), jax.random.fold_in(key, step), progress)
+
+
+class OneTooFar(Turns):
+    def index(self, key: Any, step: Any) -> Any:
+        return jnp.where(step < 100, 0, 2)
+
+
+class Remembering(Turns):
+    calls: ClassVar[list[Any]] = []
+
+    def index(self, key: Any, step: Any) -> Any:
+        self.calls.append(step)
+        return len(self.calls) % 2
+
+
+class Branching(Turns):
+    def index(self, key: Any, step: Any) -> Any:
+        return 0 if step < 100 else 1
+
+
+class NeverDone(Turns):
+    def draw(self, key: Any, step: Any, steps: Any) -> TaskDraw:
+        return super().draw(key, step, steps)._replace(progress=jnp.asarray(step, float))
+
+
+class NoTasks(Turns):
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return ()
+
+
+class ListOfTasks(Turns):
+    @property
+    def tasks(self) -> Any:
+        return [Task("one", "joint", Map())]
+
+
+class FractionOfTask(Turns):
+    def index(self, key: Any, step: Any) -> Any:
+        return 0.5
+
+
+DECISIONS = [
+    (
+        "transformation",
+        lambda: Map(factor=1.01),
+        "orthogonal",
+        r"must be orthogonal, A A\^T = I; got one in dimension 1",
+    ),
+    ("transformation", lambda: Map(level=0.2), "noise", "`noisy` is False, and a drawn map has noise 0.2"),
+    ("transformation", lambda: Map(says_noisy=True), "noise", "`noisy` is True, and none of 192 drawn maps has noise"),
+    ("transformation", lambda: Map(level=-1.0, says_noisy=True), "noise", "must be finite and at least 0, got -1.0"),
+    ("transformation", MapFromNumpy, "repeatable", "a draw with the same key gave two results"),
+    ("transformation", MapOfPlane, "form", r"a map in dimension 1 must have shapes \(\(1, 1\), \(\)\), got"),
+    ("transformation", MapOfNoDimension, "form", r"refuses every dimension among \(1, 2, 5\)"),
+    ("transformation", Unequal, "built_alike", "are not equal: .* Make the class a frozen dataclass"),
+    ("task", lambda: GreedyTask("greedy", "joint", Map()), "rows", "in dimension 1 the task looks at 2 rows"),
+    ("task", lambda: SkewTask("skew", "joint", Map()), "channel", "rows of a channel must be orthonormal"),
+    ("task", lambda: CarelessTask("careless", "marginal", Map()), "integral", r"needs_integral\(2\) must be True"),
+    ("scheduler", NoTasks, "tasks", r"must be a tuple of at least one task, got \(\)"),
+    ("scheduler", ListOfTasks, "tasks", r"must be a tuple of at least one task, got \["),
+    ("scheduler", FractionOfTask, "draw", "`task` of a draw must be one scalar of integer, got shape"),
+    ("scheduler", Remembering, "pure", "a draw of step 3 with the same key, in another order of steps, gave two"),
+    ("scheduler", Branching, "compiled", "inside compiled code .* raised TracerBoolConversionError"),
+    ("scheduler", OneTooFar, "indices", "must be a position from 0 to 1, got 2 at step 100 of 500"),
+    ("scheduler", NeverDone, "progress", "`progress` must be from 0 to 1, got 2.0 at step 2 of 7"),
+]
+
+
+# --- baselines, metrics, reports and settings
+
+
+@dataclass(frozen=True)
+class Exact(AbstractBaseline):
+    """Draws from the Gaussian of the suite; what is wrong is told by the fields."""
+
+    spread: float = 1.0
+    price: int = 1
+    seed: int | None = 0
+
+    def run(self, target: AbstractTarget, start: Any, key: Any) -> BaselineResult:
+        mixture = target.mixture  # pyright: ignore[reportAttributeAccessIssue]
+        drawn = mixture.sample(jax.random.key(np.random.default_rng(self.seed).integers(2**31)), 1000)
+        points = mixture.means[0] + self.spread * (drawn - mixture.means[0])
+        log_target = np.asarray(mixture.log_density(points), float)
+        draws = Draws(np.asarray(points, float), log_target, chains=4)
+        return BaselineResult(draws, Evaluations(gradient=self.price * 1000), 0.0, 0.0)
+
+
+class Figures(AbstractMetric):
+    """One sound figure; what is wrong is told by subclasses."""
+
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(float(draws.points.mean()))
+
+    def compute(self, draws: Draws, target: AbstractTarget, key: Any) -> dict[str, Measured]:
+        return {"figure": self.figure(draws, key)}
+
+
+class NotANumber(Figures):
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(float(np.where(np.isfinite(draws.log_target), draws.log_target, np.nan).mean()))
+
+
+class NoReason(Figures):
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(None)
+
+
+class NeedsDensity(Figures):
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(float(len(draws.log_sampler)))  # pyright: ignore[reportArgumentType]
+
+
+class FirstDraw(Figures):
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(float(draws.points[0, 0]))
+
+
+class OwnRandomness(Figures):
+    random = np.random.default_rng(0)
+
+    def figure(self, draws: Draws, key: Any) -> Any:
+        return Measured(float(self.random.normal()))
+
+
+class Absent(Figures):
+    def compute(self, draws: Draws, target: AbstractTarget, key: Any) -> dict[str, Measured]:
+        return {"figure": Measured(1.0)} | ({"chains": Measured(1.0)} if draws.chains else {})
+
+
+class Empty(AbstractReport):
+    def write(self, run: Any, folder: Any) -> Any:
+        (folder / "empty.txt").touch()
+        return [folder / "empty.txt"]
+
+
+class Elsewhere(AbstractReport):
+    def write(self, run: Any, folder: Any) -> Any:
+        return [folder.parent / "elsewhere.txt"]
+
+
+class OnlyThePlane(AbstractReport):
+    def write(self, run: Any, folder: Any) -> Any:
+        horizontal, vertical = run.sampler.means.T
+        return []
+
+
+OUTCOMES = [
+    ("baseline", lambda: Exact(spread=1.3), "moments", r"the mean of x_0\^2 .* must be 1 within 5 Monte Carlo errors"),
+    ("baseline", lambda: Exact(price=0), "result", "evaluations must count what was asked of the energy"),
+    ("baseline", lambda: Exact(seed=None), "repeatable", "a run with the same key gave two results"),
+    (
+        "metric",
+        NotANumber,
+        "figures",
+        "some of which have density zero, figure 'figure' is nan; expected a finite",
+    ),
+    ("metric", NoReason, "figures", "on exact draws, figure 'figure' has neither a value nor a reason"),
+    ("metric", NeedsDensity, "figures", "`compute` on draws without a density of their own raised TypeError"),
+    ("metric", FirstDraw, "order", "for the same independent draws in another order; expected the same up to rounding"),
+    ("metric", OwnRandomness, "repeatable", "figure 'figure' with the same key is"),
+    ("metric", Absent, "names", r"on chains the figures are \['chains', 'figure'\], and otherwise \['figure'\]"),
+    ("report", Empty, "written", "on a run in 2 dimensions returned empty.txt, which does not exist or is empty"),
+    ("report", Elsewhere, "written", "expected a Path inside the folder it was given"),
+    ("report", OnlyThePlane, "written", "`write` on a run in 5 dimensions raised ValueError"),
+    ("settings", lambda: {"componets": 3}, "valid", "did you mean 'components'"),
+]
+
+
+CASES = [*(("target", *case) for case in TARGETS), *DECISIONS, *OUTCOMES]
+
+
+@pytest.mark.parametrize(("kind", "build", "name", "message"), CASES, ids=[f"{case[0]}/{case[2]}" for case in CASES])
+def test_a_planted_fault_is_caught_by_the_check_that_names_it(kind, build, name, message):
+    found, told = first_fault(kind, build)
+    assert found == name, told
+    assert re.search(message, told), told
+
+
+@pytest.mark.parametrize(
+    ("kind", "build"),
+    [("transformation", Map), ("task", lambda: Task("one", "marginal", Map())), ("scheduler", Turns)]
+    + [("baseline", Exact), ("metric", Figures), ("target", lambda: channels(MixtureTarget, in_4_dimensions()))],
+)
+def test_what_the_faults_are_planted_in_is_sound(kind, build):
+    assert first_fault(kind, build) == ("none", "")
+
+
+# --- the two tests that an author gets
+
+
+def test_the_first_test_tells_every_problem_of_the_plugin():
+    broken = SimpleNamespace(__name__="author", biglearn_targets=hookimpl(lambda: [None]))
+    test_problems, _ = conformance(broken)
+    with pytest.raises(Fault, match=r"plugin 'author' \(in memory\), entry: biglearn_targets gave None, which is"):
+        test_problems()
+
+
+def test_the_second_test_has_a_name_for_every_check_and_skips_what_cannot_be_checked():
+    _, test_entries = conformance(plugin("target", lambda: target()))
+    (mark,) = test_entries.pytestmark  # pyright: ignore[reportFunctionMemberAccess]
+    cases = {case.id: case.values for case in mark.args[1]}
+    assert {"target/planted/builds", "target/planted/differentiable"} <= set(cases)
+    test_entries(*cases["target/planted/differentiable"])
+    with pytest.raises(pytest.skip.Exception, match="log Z is not declared"):
+        test_entries(*cases["target/planted/log_z"])
+
+
+def test_parameters_reach_the_entry():
+    def build(dim: Annotated[int, "number of coordinates"] = 1) -> AbstractTarget:
+        return target(dim=dim)
+
+    _, test_entries = conformance(plugin("target", build), parameters={"planted": {"dim": 3}})
+    subject, _ = test_entries.pytestmark[0].args[1][0].values  # pyright: ignore[reportFunctionMemberAccess]
+    assert subject.value.dim == 3
+
+
+def test_unknown_names_are_told():
+    with pytest.raises(UserError, match="there is no plugin 'biglearn_target'; did you mean 'biglearn_targets'"):
+        conformance("biglearn_target")
+    with pytest.raises(UserError, match="plugin 'author' has no entry 'plantd'; did you mean 'planted'"):
+        conformance(plugin("target", lambda: target()), parameters={"plantd": {}})
