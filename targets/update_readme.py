@@ -1,6 +1,6 @@
 """Writes the table of the gallery into `targets/README.md`, from the catalogue itself.
 
-    python targets/update_readme.py
+python targets/update_readme.py
 """
 
 from __future__ import annotations

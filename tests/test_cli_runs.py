@@ -24,7 +24,9 @@ from biglearn_sampler.runs.summary import sentences
 ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
 TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
 TRAIN = import_module("biglearn_sampler.runs.train")
-PROGRAM = [sys.executable, "-c", "from biglearn_sampler.cli import main; raise SystemExit(main())"]
+# A shell starts background jobs with SIGINT ignored, and every process below them inherits that.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+PROGRAM = [sys.executable, "-c", f"{HEARS_CTRL_C}; from biglearn_sampler.cli import main; raise SystemExit(main())"]
 
 
 @pytest.fixture(autouse=True)
@@ -283,10 +285,13 @@ def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
     process = subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, text=True)
     folder = here / "runs" / "two_modes-002"
     history, patience = folder / "history.jsonl", time.monotonic() + 120
-    while not history.exists() and process.poll() is None and time.monotonic() < patience:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    try:
+        while not history.exists() and process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert (
         "the run is interrupted; as far as it came it is in runs/two_modes-002\n" in errors

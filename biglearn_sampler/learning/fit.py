@@ -22,7 +22,8 @@ class Progress:
     Arguments:
         step: steps done.
         mixture: the sampler, in the coordinates of training.
-        losses: mean loss over the chunk by task; `None` for a task that was not drawn.
+        losses: mean loss over the chunk by task; `None` for a task that was not drawn. The loss of a task is its KL
+            divergence up to a constant: `log Z`, and for conditional tasks one that depends on their conditions.
         task_steps: steps on each task since the beginning.
         evaluations: since the beginning.
         zero_density: points so far where the target's density was zero or not finite.

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 COSTS = (
     *Evaluations().to_json(),
+    "probe_evaluations",
     "task_steps",
     "zero_density_points",
     "rejected_updates",

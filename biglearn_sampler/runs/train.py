@@ -19,7 +19,7 @@ from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.learning import Training, fit
 from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
 from biglearn_sampler.runs.folder import RunFolder
-from biglearn_sampler.runs.plan import Plan, checked_training, make_plan
+from biglearn_sampler.runs.plan import PROBES, Plan, checked_training, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import run_record
 from biglearn_sampler.runs.recorder import ActiveRun, Recorder
@@ -157,6 +157,8 @@ def _metrics(plan: Plan, recorder: Recorder) -> dict[str, Any]:
     return {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
         **progress.evaluations.to_json(),
+        # Asked of the energy outside the training: the look at the door, and the draws behind these figures.
+        "probe_evaluations": PROBES,
         "evaluation_draws": draws.count,
         "task_steps": progress.task_steps,
         "zero_density_points": progress.zero_density,

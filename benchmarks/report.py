@@ -1,0 +1,52 @@
+"""How benchmarks write their tables: machine, date and commit above every figure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write_table(
+    name: str, title: str, command: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: str = ""
+) -> Path:
+    """Write `results/NAME.md` with a table and where it came from."""
+    lines = [
+        f"# {title}",
+        "",
+        f"Made by `{command}` on {date.today().isoformat()}, commit {_commit()}, {_machine()}.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{'---|' * len(columns)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+    if notes:
+        lines += ["", notes]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.md"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+    return path
+
+
+def _commit() -> str:
+    """The commit that was measured, with a mark if the tree had other changes than tables."""
+    here = Path(__file__).parent
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", "..", ":!results"], cwd=here, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return f"{commit} with uncommitted changes" if changed else commit
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpyro"))
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
