@@ -115,9 +115,7 @@ def test_an_ambiguous_name_is_told_with_the_qualified_ones():
 def test_an_unknown_name_is_told_with_the_near_one(catalogue):
     assert told(catalogue, "target", "funel") == ["there is no target 'funel'; did you mean 'funnel'?"]
     assert told(catalogue, "target", "a:funel") == ["there is no target 'a:funel'; did you mean 'a:funnel'?"]
-    assert told(catalogue, "scheduler", "zzz") == [
-        "there is no scheduler 'zzz'. There are: endless, nested, uniform"
-    ]
+    assert told(catalogue, "scheduler", "zzz") == ["there is no scheduler 'zzz'. There are: endless, nested, uniform"]
     assert told(catalogue, "metric", "zzz") == ["there is no metric 'zzz'. There are: none"]
 
 
@@ -161,9 +159,7 @@ def test_an_unknown_parameter_is_told_with_the_near_one_and_all_others(catalogue
     assert told(catalogue, "target", "funnel", {"scal": 1.0}) == [
         f"a:funnel has no parameter 'scal'; did you mean 'scale'? {accepted}"
     ]
-    assert told(catalogue, "target", "funnel", {"zzz": 1.0}) == [
-        f"a:funnel has no parameter 'zzz'. {accepted}"
-    ]
+    assert told(catalogue, "target", "funnel", {"zzz": 1.0}) == [f"a:funnel has no parameter 'zzz'. {accepted}"]
 
 
 def test_all_wrong_parameters_are_told_at_once_also_of_nested_entries(catalogue):
@@ -288,9 +284,7 @@ def test_a_preset_must_be_a_mapping(catalogue):
     assert catalogue.build("settings", "quick", {"steps": 3}).value == {"steps": 3}
     wrong = Entry(name="wrong", build=lambda: [1], summary="a list")
     other = Catalogue(plugins={"a": plugin(settings=[wrong])}, entry_points=False)
-    with pytest.raises(
-        CatalogueError, match=r"a:wrong: build must give something of kind 'settings', got \[1\]"
-    ):
+    with pytest.raises(CatalogueError, match=r"a:wrong: build must give something of kind 'settings', got \[1\]"):
         other.build("settings", "wrong")
 
 

@@ -80,8 +80,7 @@ def test_a_plugin_that_cannot_be_imported_is_told_and_the_others_stay(site):
     catalogue = Catalogue(only=["my-rings", "needs-e3nn"])
     assert catalogue.find("target", "ring").plugin == "sources_test_rings"
     assert [str(problem) for problem in catalogue.problems] == [
-        "plugin 'sources_test_needs' (needs-e3nn), import: "
-        "ModuleNotFoundError: No module named 'no_such_package_e3nn'"
+        "plugin 'sources_test_needs' (needs-e3nn), import: ModuleNotFoundError: No module named 'no_such_package_e3nn'"
     ]
     failed = catalogue.plugins[0]
     assert (failed.name, failed.version, failed.offers) == ("sources_test_needs", "1.5", {})

@@ -75,9 +75,7 @@ def biglearn_commands(commands):
         raise typer.Exit(status)
 '''
 
-BAD = (
-    "from biglearn_sampler.catalogue import hookimpl\n\n@hookimpl\ndef biglearn_targets():\n    return None\n"
-)
+BAD = "from biglearn_sampler.catalogue import hookimpl\n\n@hookimpl\ndef biglearn_targets():\n    return None\n"
 
 
 @pytest.fixture(autouse=True)
@@ -317,10 +315,8 @@ def test_strict_tells_every_problem(call, folder):
     assert (status, output) == (1, "")
     assert errors.splitlines() == [
         "error: plugins have problems",
-        f"  plugin 'worse' (file {folder}/worse.py), import: "
-        "ModuleNotFoundError: No module named 'no_such_package'",
-        f"  plugin 'bad' (file {folder}/bad.py), hook: "
-        "biglearn_targets returned None; it must return a list of Entry",
+        f"  plugin 'worse' (file {folder}/worse.py), import: ModuleNotFoundError: No module named 'no_such_package'",
+        f"  plugin 'bad' (file {folder}/bad.py), hook: biglearn_targets returned None; it must return a list of Entry",
     ]
     assert call("--strict", "show", "targets")[0] == 0
 

@@ -292,6 +292,7 @@ def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
         _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130
     assert (
         "the run is interrupted; as far as it came it is in runs/two_modes-002\n" in errors

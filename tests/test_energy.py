@@ -67,16 +67,12 @@ def log_integral(target: AbstractTarget, half_width: float) -> float:
     return float(np.log(np.exp(log_densities(target, points)).sum() * area))
 
 
-def channel_by_quadrature(
-    target: AbstractTarget, channel: Channel, views: np.ndarray, half_width: float
-) -> np.ndarray:
+def channel_by_quadrature(target: AbstractTarget, channel: Channel, views: np.ndarray, half_width: float) -> np.ndarray:
     """`log integral q(x) N(y; W x + b, sigma^2 I) dx` at every view `y`."""
     points, area = plane(target.centre, half_width)
     density = np.exp(log_densities(target, points))
     seen = points @ np.asarray(channel.matrix).T + np.asarray(channel.offset)
-    return np.log(
-        [(density * norm.pdf(view - seen, scale=channel.noise).prod(axis=-1)).sum() * area for view in views]
-    )
+    return np.log([(density * norm.pdf(view - seen, scale=channel.noise).prod(axis=-1)).sum() * area for view in views])
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -112,11 +108,7 @@ def test_data_are_inputs_of_compiled_code() -> None:
     assert jax.make_jaxpr(evaluate)(first, jnp.zeros(2)).consts == []
     compiled = jax.jit(evaluate)
     expected = -0.5 * ((POINTS + 1.0) ** 2).sum()
-    assert (
-        float(compiled(first, jnp.zeros(2)))
-        != float(compiled(second, jnp.zeros(2)))
-        == pytest.approx(expected)
-    )
+    assert float(compiled(first, jnp.zeros(2))) != float(compiled(second, jnp.zeros(2))) == pytest.approx(expected)
     assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -144,9 +136,7 @@ def test_mistakes_in_a_function_target_are_told(function: Any, settings: dict[st
 
 
 def test_a_target_describes_itself() -> None:
-    target = function_target(
-        half_square, dim=2, scale=[1.0, 2.5], facts=Facts(log_z=float(np.log(2 * np.pi)))
-    )
+    target = function_target(half_square, dim=2, scale=[1.0, 2.5], facts=Facts(log_z=float(np.log(2 * np.pi))))
     assert target.describe() == {
         "dimension": "2",
         "declared centre": "0",
@@ -260,9 +250,7 @@ def test_a_log_density_without_gradient_is_refused() -> None:
         form = jax.ShapeDtypeStruct((), point.dtype)
         return jax.pure_callback(lambda x: -np.sum(x**2), form, point, vmap_method="sequential")
 
-    with pytest.raises(
-        TargetError, match="the gradient of the log density cannot be had: ValueError: Pure callbacks"
-    ):
+    with pytest.raises(TargetError, match="the gradient of the log density cannot be had: ValueError: Pure callbacks"):
         probe(function_target(through_numpy, dim=2, scale=1.0), jnp.asarray(POINTS))
 
 

@@ -83,9 +83,7 @@ def test_a_draw_of_density_zero_leaves_no_elbo():
     log_target = EXACT.log_target.copy()
     log_target[:3] = -np.inf
     found = measure("elbo", Draws(EXACT.points, log_target, EXACT.log_sampler))
-    assert found["elbo"] == Measured.missing(
-        "3 of 4000 draws have target density zero, so that the bound is -inf"
-    )
+    assert found["elbo"] == Measured.missing("3 of 4000 draws have target density zero, so that the bound is -inf")
     assert found["kl_reverse"].value is None
     assert found["zero_density_draws"].value == 3.0
 
@@ -263,9 +261,7 @@ def test_chains_that_disagree_are_seen(planted):
 
 
 def test_what_chains_cannot_say_is_told():
-    assert measure("chain_diagnostics", EXACT)["rhat_max"] == Measured.missing(
-        "independent draws have no chains"
-    )
+    assert measure("chain_diagnostics", EXACT)["rhat_max"] == Measured.missing("independent draws have no chains")
     short = measure("chain_diagnostics", chains_of(EXACT.points[:12]))
     assert short["ess_bulk_min"] == Measured.missing("chains need at least 4 draws, got 3")
     still = measure("chain_diagnostics", chains_of(np.repeat(EXACT.points[:4], 50, axis=0)))

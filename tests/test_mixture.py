@@ -129,9 +129,7 @@ def test_draws_in_single_precision_are_single() -> None:
 
 def test_far_away_the_log_density_stays_finite_in_single_precision() -> None:
     mixture = single_precision(random_mixture(2))
-    value, gradient = jax.jit(jax.value_and_grad(log_density, argnums=1))(
-        mixture, np.full(2, 1e4, np.float32)
-    )
+    value, gradient = jax.jit(jax.value_and_grad(log_density, argnums=1))(mixture, np.full(2, 1e4, np.float32))
     assert np.isfinite(value) and np.isfinite(gradient).all()
 
 
@@ -144,9 +142,7 @@ def test_one_point_a_batch_and_plain_code_agree() -> None:
     mixture, points = random_mixture(3), some_points(3, count=6)
     one_by_one = np.array([log_density(mixture, point) for point in points])
     np.testing.assert_allclose(log_density(mixture, points), one_by_one, rtol=1e-12)
-    np.testing.assert_allclose(
-        np.ravel(log_density(mixture, points.reshape(2, 3, 3))), one_by_one, rtol=1e-12
-    )
+    np.testing.assert_allclose(np.ravel(log_density(mixture, points.reshape(2, 3, 3))), one_by_one, rtol=1e-12)
     np.testing.assert_allclose(mixture.log_density(jnp.asarray(points)), one_by_one, rtol=1e-12)
 
 
@@ -177,9 +173,7 @@ def test_stratified_draws_come_from_every_component() -> None:
     for component, mean, factor in zip(np.asarray(draws), mixture.means, mixture.factors, strict=True):
         centred = component - np.asarray(mean)
         assert within_errors(component, mean)
-        assert within_errors(
-            centred[:, :, None] * centred[:, None, :], np.asarray(factor) @ np.asarray(factor).T
-        )
+        assert within_errors(centred[:, :, None] * centred[:, None, :], np.asarray(factor) @ np.asarray(factor).T)
 
 
 def test_stratified_draws_carry_gradients_to_means_and_factors() -> None:
@@ -201,9 +195,7 @@ def test_moments_are_those_of_quadrature() -> None:
     masses = densities(mixture, points) * area
     mean = masses @ points
     np.testing.assert_allclose(mixture.mean(), mean, atol=1e-8)
-    np.testing.assert_allclose(
-        mixture.covariance(), (masses * (points - mean).T) @ (points - mean), atol=1e-8
-    )
+    np.testing.assert_allclose(mixture.covariance(), (masses * (points - mean).T) @ (points - mean), atol=1e-8)
 
 
 @pytest.mark.parametrize("rows", (1, 2))

@@ -277,9 +277,7 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
     class Frame:
         __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    with pytest.raises(
-        TargetError, match="takes arrays, numbers, texts and containers of those, got Frame; pass its"
-    ):
+    with pytest.raises(TargetError, match="takes arrays, numbers, texts and containers of those, got Frame; pass its"):
         from_numpyro(regression, Frame())
     with pytest.raises(TargetError, match="a distribution takes no further arguments; only a model does"):
         from_numpyro(dist.Normal(0.0, 1.0), 3.0)  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -50,7 +50,9 @@ def test_moments_of_a_gaussian(dense_mass):
         mean, error = found[name]["mean"], found[name]["mcse"]
         assert mean is not None and error is not None
         assert abs(mean - value) < 4.5 * error
-        assert error < 0.5
+        assert error < 0.15 * (
+            found[name]["sd"] or 0.0
+        )  # some 40 effective draws or more, so that the line above can fail
     assert result.notes == {"divergences": 0.0, "longest_trajectories": 0.0}
 
 

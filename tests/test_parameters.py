@@ -174,8 +174,7 @@ def test_types_are_good_and_read_well(annotation, text):
 
 
 ALLOWED = (
-    "allowed are bool, int, float, str, Literal, None, tuples of them with their item types, "
-    "and classes with a `kind`"
+    "allowed are bool, int, float, str, Literal, None, tuples of them with their item types, and classes with a `kind`"
 )
 
 

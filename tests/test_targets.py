@@ -103,9 +103,7 @@ def test_gradients_are_those_of_differences(name: str, targets, draws) -> None:
     for coordinate in range(target.dim):
         shift = step * np.eye(target.dim)[coordinate]
         ahead, behind = (np.asarray(log_densities(target, points + sign * shift)) for sign in (1.0, -1.0))
-        np.testing.assert_allclose(
-            gradients[:, coordinate], (ahead - behind) / (2.0 * step), rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(gradients[:, coordinate], (ahead - behind) / (2.0 * step), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -204,9 +202,7 @@ def test_the_unequal_mixture_has_the_correlations_of_its_table() -> None:
 
 
 def test_the_rings_have_the_published_energy_and_the_masses_of_the_plane(targets) -> None:
-    assert float(log_density(targets["rings"], jnp.array([0.6, 0.8]))) == pytest.approx(
-        np.log(np.cos(1.0) + 1.001)
-    )
+    assert float(log_density(targets["rings"], jnp.array([0.6, 0.8]))) == pytest.approx(np.log(np.cos(1.0) + 1.001))
     assert float(log_density(targets["rings"], jnp.array([12.0, 16.0]))) == pytest.approx(4.5 * np.pi - 20.0)
 
     def ring(lower: float, upper: float) -> float:
@@ -214,9 +210,7 @@ def test_the_rings_have_the_published_energy_and_the_masses_of_the_plane(targets
 
     # Beyond the edge e: integral 2 pi r exp(e - r) dr = 2 pi (e + 1).
     edge = 4.5 * np.pi
-    masses = np.array(
-        [ring(0.0, np.pi), ring(np.pi, 3 * np.pi), ring(3 * np.pi, edge) + 2 * np.pi * (edge + 1)]
-    )
+    masses = np.array([ring(0.0, np.pi), ring(np.pi, 3 * np.pi), ring(3 * np.pi, edge) + 2 * np.pi * (edge + 1)])
     assert pytest.approx(np.log(masses.sum()), abs=1e-11) == rings.LOG_Z
     np.testing.assert_allclose(rings.RING_MASSES, masses / masses.sum(), atol=1e-9)
     # The published values, to the digits given.
@@ -346,9 +340,7 @@ def test_the_evidence_of_eight_schools_is_one_integral(targets) -> None:
         return likelihood * 2.0 * tau / (5.0 * np.pi * (1.0 + (tau / 5.0) ** 2))
 
     evidence = quad(joint, -20.0, 8.0, epsrel=1e-11, limit=200)[0]
-    assert targets["eight_schools"].facts.log_z == pytest.approx(
-        np.log(evidence) - 13 * np.log(10.0), abs=1e-7
-    )
+    assert targets["eight_schools"].facts.log_z == pytest.approx(np.log(evidence) - 13 * np.log(10.0), abs=1e-7)
 
 
 def test_eight_schools_agrees_with_the_reference_draws(targets, draws) -> None:

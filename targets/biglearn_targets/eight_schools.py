@@ -62,9 +62,7 @@ def _spread_masses() -> Float[np.ndarray, " cells"]:
     tau = np.exp(LOG_SPREAD_GRID.midpoints)[:, None]
     centre, precision = _mean_given(tau)
     variances = np.square(ERRORS) + tau**2
-    without_mean = -0.5 * (np.square(EFFECTS) / variances + np.log(2.0 * np.pi * variances)).sum(
-        1, keepdims=True
-    )
+    without_mean = -0.5 * (np.square(EFFECTS) / variances + np.log(2.0 * np.pi * variances)).sum(1, keepdims=True)
     log_likelihood = without_mean + 0.5 * (centre**2 * precision - np.log(MEAN_SCALE**2 * precision))
     prior = 2.0 / (np.pi * SPREAD_SCALE * (1.0 + (tau / SPREAD_SCALE) ** 2))
     return (np.exp(log_likelihood) * prior * tau * LOG_SPREAD_GRID.width)[:, 0]
@@ -102,7 +100,6 @@ ENTRIES = (
         name="eight_schools",
         build=eight_schools,
         summary="effects of coaching in eight schools, a hierarchical model from practice",
-        reference="Rubin (1981): Estimation in parallel randomized experiments, Journal of Educational "
-        "Statistics 6",
+        reference="Rubin (1981): Estimation in parallel randomized experiments, Journal of Educational Statistics 6",
     ),
 )

@@ -65,9 +65,7 @@ class Nuts(AbstractBaseline):
         began = time.perf_counter()
         one_chain = _chain.lower(self, form, arrays, firsts[0], keys[0]).compile()
         ready = time.perf_counter()
-        chains = [
-            jax.device_get(one_chain(arrays, tries, each)) for tries, each in zip(firsts, keys, strict=True)
-        ]
+        chains = [jax.device_get(one_chain(arrays, tries, each)) for tries, each in zip(firsts, keys, strict=True)]
         seconds_run = time.perf_counter() - ready
         return _result(self, Trace(*map(np.stack, zip(*chains, strict=True))), ready - began, seconds_run)
 
@@ -160,9 +158,7 @@ def nuts(
     warmup: Annotated[int, "iterations of adaptation for each chain, at least 0; not kept"] = 1000,
     draws: Annotated[int, "iterations kept for each chain, at least 1"] = 1000,
     max_tree_depth: Annotated[int, "a trajectory has at most 2^max_tree_depth - 1 steps, from 1 to 20"] = 10,
-    target_accept: Annotated[
-        float, "acceptance probability that the step size is adapted to, in (0, 1)"
-    ] = 0.8,
+    target_accept: Annotated[float, "acceptance probability that the step size is adapted to, in (0, 1)"] = 0.8,
     dense_mass: Annotated[bool, "adapt a full mass matrix instead of a diagonal one"] = False,
 ) -> Nuts:
     """The baseline.

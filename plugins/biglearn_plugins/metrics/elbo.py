@@ -37,9 +37,7 @@ def _elbo(draws: Draws) -> Measured:
     if isinstance(ratios, str):
         return Measured.missing(ratios)
     if lost:
-        return Measured.missing(
-            f"{lost} of {draws.count} draws have target density zero, so that the bound is -inf"
-        )
+        return Measured.missing(f"{lost} of {draws.count} draws have target density zero, so that the bound is -inf")
     return Measured(float(ratios.mean()), float(ratios.std(ddof=1)) / math.sqrt(draws.count))
 
 

@@ -49,9 +49,7 @@ def tail_warning(draws: Draws) -> str | None:
 def _khat(weights: np.ndarray, draws: Draws) -> Measured:
     positive = int(np.count_nonzero(np.isfinite(weights)))
     if positive < FEWEST_DRAWS:
-        return Measured.missing(
-            f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}"
-        )
+        return Measured.missing(f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}")
     size = float(np.median(np.abs(draws.log_target[np.isfinite(weights)])))
     _, shape = pareto_smooth(weights, max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size))
     if shape is None:

@@ -59,9 +59,7 @@ class ContourPanel(AbstractPanel):
         lines = with_levels(self.view.mixture_log_density(sampler))
         if lines is not None:
             values, levels = lines
-            axes.contour(
-                horizontal, vertical, values.T, levels, colors=VERMILLION, linewidths=1.2, linestyles="solid"
-            )
+            axes.contour(horizontal, vertical, values.T, levels, colors=VERMILLION, linewidths=1.2, linestyles="solid")
         axes.add_collection(component_ellipses(sampler))
         axes.plot(*self.modes.T, "+", color=BLACK, markersize=5, markeredgewidth=0.8)
         axes.set_xlim(self.view.lower[0], self.view.upper[0])

@@ -76,9 +76,7 @@ def _draw_losses(axes: Axes, losses: Mapping[str, np.ndarray]) -> None:
         style = STYLES[index // len(LINES) % len(STYLES)]
         marker = "o" if values.size == 1 else ""
         colour = LINES[index % len(LINES)]
-        axes.plot(
-            evaluations, values, color=colour, linestyle=style, marker=marker, linewidth=1.3, label=name
-        )
+        axes.plot(evaluations, values, color=colour, linestyle=style, marker=marker, linewidth=1.3, label=name)
     values = np.concatenate([series[1] for series in losses.values()])
     if np.ptp(values) > WIDE:
         axes.set_yscale("symlog", linthresh=1.0)

@@ -61,9 +61,7 @@ def phases(
     if not schedulers:
         raise ValueError("`schedulers` must name at least one scheduler")
     if len(shares) != len(schedulers):
-        raise ValueError(
-            f"`shares` must be one number for each of the {len(schedulers)} phases, got {len(shares)}"
-        )
+        raise ValueError(f"`shares` must be one number for each of the {len(schedulers)} phases, got {len(shares)}")
     if not all(0 < share < float("inf") for share in shares):
         raise ValueError(f"`shares` must be above 0, got {shares}")
     return Phases(schedulers, tuple(share / sum(shares) for share in shares))

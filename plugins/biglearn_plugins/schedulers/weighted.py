@@ -62,9 +62,7 @@ def weighted(
     """Every task with its own probability."""
     _check_tasks(tasks)
     if len(weights) != len(tasks):
-        raise ValueError(
-            f"`weights` must be one number for each of the {len(tasks)} tasks, got {len(weights)}"
-        )
+        raise ValueError(f"`weights` must be one number for each of the {len(tasks)} tasks, got {len(weights)}")
     if min(weights) < 0 or not 0 < sum(weights) < float("inf"):
         raise ValueError(f"`weights` must not be negative and not all zero, got {weights}")
     return Weighted(tasks, tuple(weight / sum(weights) for weight in weights))

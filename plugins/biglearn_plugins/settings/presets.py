@@ -10,9 +10,7 @@ BIG_LEARNING = "Anonymous (2024), Big Cooperative Learning to Conquer Local Opti
 
 
 def paper(
-    steps: Annotated[
-        int, "training steps, at least 1; 10,000 outer times 20 inner ones in the paper"
-    ] = 200_000,
+    steps: Annotated[int, "training steps, at least 1; 10,000 outer times 20 inner ones in the paper"] = 200_000,
 ) -> dict[str, Any]:
     """The 25-mode experiment as the released code has it: corner start, SGD, equal weights, exact channels."""
     return {

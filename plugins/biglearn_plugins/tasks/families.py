@@ -27,9 +27,7 @@ def marginal(size: Size = 1, transformation: Map = use("coordinate_subset")) -> 
     return Task("marginal", "marginal", transformation, _checked(size))
 
 
-def conditional(
-    size: Size = 1, transformation: Map = use("coordinate_subset"), condition: Source = "sampler"
-) -> Task:
+def conditional(size: Size = 1, transformation: Map = use("coordinate_subset"), condition: Source = "sampler") -> Task:
     """A random subset of the coordinates given all others; exact for any energy."""
     return Task("conditional", "conditional", transformation, _checked(size), condition)
 
