@@ -47,7 +47,7 @@ EXPERIMENTS = (
     Experiment("paper", "grid25", "paper"),
     Experiment("paper, joint only", "grid25", "paper", JOINT),
     Experiment("two modes, transformed tasks", "two_modes", "transformed"),
-    Experiment("two modes, joint only", "two_modes", "transformed", {**JOINT, "components": 2}),
+    Experiment("two modes, joint only", "two_modes", "transformed", JOINT),
 )
 
 

@@ -28,9 +28,12 @@ def paper(
 def transformed(
     steps: Annotated[int, "training steps, at least 1"] = 4000,
 ) -> dict[str, Any]:
-    """All transformed tasks uniformly, with the target's closed-form channels."""
+    """Section 3.3: two equal components that start on one side, all transformed tasks uniformly, exact channels."""
     return {
+        "components": 2,
         "channels": "exact",
+        "start": {"mean": -1.0, "sd": 0.1},
+        "weights": {"learn": False},
         "scheduler": {
             "name": "bi_level",
             "scheduler": {
@@ -52,7 +55,7 @@ ENTRIES = [
     Entry(
         name="transformed",
         build=transformed,
-        summary="all transformed tasks uniformly, exact channels",
+        summary="the paper's two components that start on one side: all transformed tasks uniformly, exact channels",
         reference=f"{BIG_LEARNING} (section 3.3)",
     ),
 ]
