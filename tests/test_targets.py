@@ -15,10 +15,13 @@ from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
 from biglearn_sampler.energy import AbstractTarget
-from biglearn_targets import biglearn_targets, double_well, eight_schools, mueller_brown, rings
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_targets import double_well, eight_schools, funnel, mixtures, mueller_brown, rings
 from biglearn_targets.grid import Grid, draws_on_line, draws_on_plane
 
-ENTRIES = {entry.name: entry for entry in biglearn_targets()}
+# The benchmarks of other publications are in `test_targets_mixtures.py` and `test_targets_models.py`.
+FAMILIES = (mixtures, rings, double_well, mueller_brown, funnel, eight_schools)
+ENTRIES = {entry.name: entry for family in FAMILIES for entry in family.ENTRIES}
 COUNT = 20_000
 
 # Half-widths of boxes that hold all but 1e-8 of the mass, around 0, for the targets in two dimensions.
@@ -191,6 +194,32 @@ def test_two_modes_are_as_far_apart_as_asked() -> None:
     np.testing.assert_allclose(target.scale, 3.3)
 
 
+def test_the_grid_stays_where_it_is_when_another_scale_is_declared(targets) -> None:
+    wide = ENTRIES["grid25"].build(scale=40.0)
+    np.testing.assert_array_equal(wide.scale, [40.0, 40.0])
+    assert same_arrays(wide.mixture, targets["grid25"].mixture)
+
+
+def test_two_modes_without_more_parameters_are_those_of_before(targets) -> None:
+    before = GaussianMixture.of([[-1.0, 0.0], [1.0, 0.0]], 0.1)
+    assert same_arrays(targets["two_modes"].mixture, before)
+    np.testing.assert_array_equal(targets["two_modes"].scale, np.full(2, 1.0 + 1.5 * 0.1**0.5))
+
+
+def test_two_modes_can_be_far_apart_and_unequal() -> None:
+    target = ENTRIES["two_modes"].build(separation=20.0, variance=1.0, first_weight=0.1, scale=10.0)
+    np.testing.assert_array_equal(target.scale, [10.0, 10.0])
+    np.testing.assert_allclose(target.facts.mode_weights, [0.1, 0.9])
+    np.testing.assert_array_equal(target.facts.modes, [[-10.0, 0.0], [10.0, 0.0]])
+    expected = np.log(0.1) + gaussian([-10.0, 0.0], np.eye(2)).logpdf([-9.0, 1.0])
+    assert float(target.log_density(jnp.array([-9.0, 1.0]))) == pytest.approx(expected, rel=1e-12)
+
+
+def same_arrays(first: Any, second: Any) -> bool:
+    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+
 def test_the_unequal_mixture_has_the_correlations_of_its_table() -> None:
     mixture = ENTRIES["unequal_mixture"].build(dim=5).mixture
     np.testing.assert_allclose(mixture.weights, [0.4, 0.3, 0.2, 0.1])
@@ -284,6 +313,9 @@ def test_draws_from_the_funnel_follow_its_law(targets, draws) -> None:
     [
         ("two_modes", {"separation": 0.0}, "`separation` must be above 0, got 0.0"),
         ("two_modes", {"variance": -1.0}, "`variance` must be above 0, got -1.0"),
+        ("two_modes", {"first_weight": 1.0}, "`first_weight` must be between 0 and 1, got 1.0"),
+        ("two_modes", {"scale": 0.0}, "`scale` must be above 0, got 0.0"),
+        ("grid25", {"scale": -1.0}, "`scale` must be above 0, got -1.0"),
         ("unequal_mixture", {"dim": 1}, "`dim` must be at least 2, got 1"),
         ("funnel", {"dim": 1}, "`dim` must be at least 2, got 1"),
         ("funnel", {"scale": 0.0}, "`scale` must be above 0, got 0.0"),

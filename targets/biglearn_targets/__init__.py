@@ -11,7 +11,35 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_targets() -> Iterable[Entry[Any]]:
     """Every entry of the gallery. The families are imported here: a listing of plugins needs no JAX."""
-    from biglearn_targets import double_well, eight_schools, funnel, mixtures, mueller_brown, rings
+    from biglearn_targets import (
+        double_well,
+        eight_schools,
+        funnel,
+        gmmvi_mixtures,
+        logistic_regression,
+        many_well,
+        mixtures,
+        mog40,
+        mueller_brown,
+        phi4,
+        planar_robot,
+        rings,
+        student_t_mixtures,
+    )
 
-    families = (mixtures, rings, double_well, mueller_brown, funnel, eight_schools)
+    families = (
+        mixtures,
+        mog40,
+        gmmvi_mixtures,
+        student_t_mixtures,
+        rings,
+        double_well,
+        many_well,
+        mueller_brown,
+        funnel,
+        planar_robot,
+        phi4,
+        eight_schools,
+        logistic_regression,
+    )
     return [entry for family in families for entry in family.ENTRIES]

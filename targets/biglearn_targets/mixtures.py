@@ -29,35 +29,48 @@ UNEQUAL_TABLE = (
 )
 
 
-def grid25() -> MixtureTarget:
+def grid25(
+    scale: Annotated[float, "declared scale, above 0; the grid itself stays as it is"] = 4.0,
+) -> MixtureTarget:
     """25 equal components with means `{-4, -2, 0, 2, 4}^2` and covariance `0.05 I`.
 
     Neighbours are nine standard deviations apart.
 
-    Declared: centre 0, scale 4, the half-width of the grid.
+    Declared: centre 0, scale 4, the half-width of the grid; another scale shows what a wrong declaration costs.
+
+    Raises:
+        ValueError: `scale` is not positive.
     """
+    _check_positive("scale", scale)
     means = list(product(GRID_POSITIONS, repeat=2))
-    return MixtureTarget.of(GaussianMixture.of(means, GRID_VARIANCE), scale=4.0)
+    return MixtureTarget.of(GaussianMixture.of(means, GRID_VARIANCE), scale=scale)
 
 
 def two_modes(
     separation: Annotated[float, "distance between the two means, above 0"] = 2.0,
     variance: Annotated[float, "variance of each component in every direction, above 0"] = 0.1,
+    first_weight: Annotated[float, "weight of the component on the left, between 0 and 1"] = 0.5,
+    scale: Annotated[float | None, "declared scale, above 0; by default the half-width of the region"] = None,
 ) -> MixtureTarget:
-    """Two equal components with means `(+-separation / 2, 0)` and covariance `variance * I`.
+    """Two components with means `(+-separation / 2, 0)` and covariance `variance * I`, equal unless told otherwise.
+
+    With separation 20, variance 1, first weight 0.1 and scale 10 the modes are twenty standard deviations apart, and
+    only their masses are hard to find.
 
     Declared: centre 0, scale `separation / 2 + 1.5 sqrt(variance)`, the half-width of the region.
 
     Raises:
-        ValueError: `separation` or `variance` is not positive.
+        ValueError: `separation`, `variance` or `scale` is not positive, or `first_weight` not between 0 and 1.
     """
-    if not separation > 0:
-        raise ValueError(f"`separation` must be above 0, got {separation}")
-    if not variance > 0:
-        raise ValueError(f"`variance` must be above 0, got {variance}")
+    _check_positive("separation", separation)
+    _check_positive("variance", variance)
+    if not 0 < first_weight < 1:
+        raise ValueError(f"`first_weight` must be between 0 and 1, got {first_weight}")
     half = 0.5 * separation
-    mixture = GaussianMixture.of([[-half, 0.0], [half, 0.0]], variance)
-    return MixtureTarget.of(mixture, scale=half + 1.5 * variance**0.5)
+    declared = half + 1.5 * variance**0.5 if scale is None else scale
+    _check_positive("scale", declared)
+    mixture = GaussianMixture.of([[-half, 0.0], [half, 0.0]], variance, [first_weight, 1.0 - first_weight])
+    return MixtureTarget.of(mixture, scale=declared)
 
 
 def unequal_mixture(
@@ -86,9 +99,14 @@ def unequal_mixture(
     return MixtureTarget.of(GaussianMixture.of(means, covariances, weights), scale=4.0)
 
 
+def _check_positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"`{name}` must be above 0, got {value}")
+
+
 ENTRIES = (
     Entry(name="grid25", build=grid25, summary="25 equal Gaussians on a 5 x 5 grid", reference=PAPER),
-    Entry(name="two_modes", build=two_modes, summary="two equal Gaussians in the plane", reference=PAPER),
+    Entry(name="two_modes", build=two_modes, summary="two Gaussians in the plane, equal or not", reference=PAPER),
     Entry(
         name="unequal_mixture",
         build=unequal_mixture,
