@@ -20,7 +20,7 @@ def write_table(
     lines = [
         f"# {title}",
         "",
-        f"Made by `{command}` on {date.today().isoformat()}, commit {_commit()}, {_machine()}.",
+        f"Made by `{command}` on {date.today().isoformat()}, commit {commit()}, {_machine()}.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
@@ -35,7 +35,7 @@ def write_table(
     return path
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that was measured, with a mark if the tree had other changes than tables."""
     here = Path(__file__).parent
     commit = subprocess.run(

@@ -301,7 +301,8 @@ def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "interrupted"
     last = json.loads(history.read_text().splitlines()[-1])
-    assert RunFolder.existing(folder).read_snapshots()[-1].step == last["step"]
+    # The signal may come after the sampler of a chunk was taken in and before its row was written.
+    assert RunFolder.existing(folder).read_snapshots()[-1].step >= last["step"]
     assert call("sample", folder, "-n", 3, "--out", "x.npy")[0] == 0
 
 

@@ -266,32 +266,30 @@ def test_the_energy_serves_what_needs_no_integral_and_quadrature_the_rest() -> N
     target = as_energy(mixture_target(2))
     assert chosen((JOINT, CONDITIONAL, WHOLE), target) == ["energy"] * 3
     assert chosen((MARGINAL, NOISED), target) == ["quadrature"] * 2
-    (marginal,) = choose_estimators((MARGINAL,), as_energy(mixture_target(3)), "energy", 8, EXTENT)
-    assert isinstance(marginal, MarginalQuadrature) and marginal.integrated == 2
+    pair = Task("pair", "marginal", Orthogonal(), size=2)
+    (marginal,) = choose_estimators((pair,), as_energy(mixture_target(3)), "energy", 8, EXTENT)
+    assert isinstance(marginal, MarginalQuadrature) and marginal.integrated == 1
+
+
+def test_the_reservoir_serves_what_would_need_a_large_grid() -> None:
+    assert chosen((MARGINAL, NOISED, CONDITIONAL), mixture_target(3)) == ["reservoir", "reservoir", "energy"]
 
 
 def test_closed_forms_are_used_only_where_an_integral_is_needed_and_allowed() -> None:
     target = mixture_target(3)
     assert chosen((JOINT, CONDITIONAL, MARGINAL, NOISED), target, "exact") == ["energy"] * 2 + ["exact channel"] * 2
-    assert chosen((MARGINAL,), target) == ["quadrature"]
+    assert chosen((MARGINAL,), target) == ["reservoir"]
 
 
-def test_refused_tasks_are_named_with_the_reason_and_those_that_can_be_done() -> None:
+def test_closed_forms_that_do_not_exist_are_refused_with_the_tasks_that_need_none() -> None:
+    target = as_energy(mixture_target(3))
     with pytest.raises(TaskError) as told:
-        choose_estimators((JOINT, NOISED, CONDITIONAL), as_energy(mixture_target(3)), "energy", 8, EXTENT)
+        choose_estimators((JOINT, NOISED, CONDITIONAL), target, "exact", 8, EXTENT)
     assert str(told.value) == (
-        "this target cannot do 1 of the scheduler's tasks. 'noised': it integrates out 3 coordinates, and quadrature "
-        "takes at most 2. Of these tasks it can do: joint, conditional; joint and conditional tasks without noise are "
-        "exact for any energy"
+        "channels=exact was asked for, and the target offers no closed form of its channels, which 1 of the "
+        "scheduler's tasks need: 'noised'. Of these tasks it can do: joint, conditional; with channels=energy it can "
+        "do all of them"
     )
-
-
-def test_a_target_with_closed_forms_is_told_how_to_use_them() -> None:
-    with pytest.raises(TaskError, match="takes at most 2; channels=exact would use the target's closed form"):
-        choose_estimators((NOISED,), mixture_target(3), "energy", 8, EXTENT)
-
-
-def test_closed_forms_that_do_not_exist_are_refused() -> None:
-    text = "'marginal': channels=exact was asked for, and the target offers no closed form .* can do: none; joint"
-    with pytest.raises(TaskError, match=text):
-        choose_estimators((MARGINAL,), as_energy(mixture_target(2)), "exact", 8, EXTENT)
+    with pytest.raises(TaskError, match="tasks need: 'marginal', 'noised'. Of these tasks it can do: none; with"):
+        choose_estimators((MARGINAL, NOISED), target, "exact", 8, EXTENT)
+    assert chosen((JOINT, CONDITIONAL), target, "exact") == ["energy"] * 2

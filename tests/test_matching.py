@@ -21,7 +21,8 @@ from biglearn_plugins.transformations.noise import FixedNoise
 from biglearn_plugins.transformations.orthogonal import Identity, Orthogonal
 from biglearn_sampler.energy import MixtureTarget, function_target
 from biglearn_sampler.estimators import AbstractEstimator, EnergyEstimator, MarginalQuadrature, NoisedQuadrature
-from biglearn_sampler.learning.matching import BROAD, Matching, TaskGradient
+from biglearn_sampler.learning.matching import Matching, TaskGradient
+from biglearn_sampler.learning.proposals import BROAD, LARGEST_LEVEL, SMALLEST_LEVEL
 from biglearn_sampler.mixture import Channel, GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 from biglearn_sampler.tasks import Task
 
@@ -94,8 +95,20 @@ JOINT = Task("joint", "joint", Identity())
 MARGINAL = Task("marginal", "marginal", Orthogonal())
 CONDITIONAL = Task("conditional", "conditional", Orthogonal())
 BROADLY = Task("broadly", "conditional", Orthogonal(), condition="broad")
+HAZILY = Task("hazily", "conditional", Orthogonal(), condition="noised")
 BLURRED = Task("blurred", "joint", Composition((Orthogonal(), FixedNoise(0.5))))
 BLURRED_CONDITIONAL = Task("blurred_conditional", "conditional", Composition((Orthogonal(), FixedNoise(0.5))))
+
+
+def hazy_law() -> GaussianMixture:
+    """`y_1` of the sampler with noise of a log-uniform level, in 40 steps: finer than the error of an estimate."""
+    levels = np.exp(np.linspace(np.log(SMALLEST_LEVEL), np.log(LARGEST_LEVEL), 81)[1::2])
+    laws = [SAMPLER.through(Channel.of(TURN[:1], 1.5 * level)) for level in levels.tolist()]
+    return GaussianMixture(
+        jnp.concatenate([law.log_weights for law in laws]) - np.log(len(laws)),
+        jnp.concatenate([law.means for law in laws]),
+        jnp.concatenate([law.factors for law in laws]),
+    )
 
 
 @lru_cache
@@ -109,6 +122,7 @@ def problem(name: str) -> Problem:
         "marginal": Problem(MARGINAL, MarginalQuadrature(TARGET, 1, 96, 4.0), LINE, on_a_grid(LINE)),
         "conditional": Problem(CONDITIONAL, energy, WHOLE, given_a_law_of_conditions(WHOLE, own_law)),
         "conditional, broad": Problem(BROADLY, energy, WHOLE, given_a_law_of_conditions(WHOLE, broad_law)),
+        "conditional, noised": Problem(HAZILY, energy, WHOLE, given_a_law_of_conditions(WHOLE, hazy_law())),
         "noised": Problem(BLURRED, grid, NOISED, on_a_grid(NOISED)),
         "noised conditional": Problem(
             BLURRED_CONDITIONAL, grid, NOISED, given_a_law_of_conditions(NOISED, blurred_law)
@@ -116,7 +130,15 @@ def problem(name: str) -> Problem:
     }[name]
 
 
-NAMES = ("joint", "marginal", "conditional", "conditional, broad", "noised", "noised conditional")
+NAMES = (
+    "joint",
+    "marginal",
+    "conditional",
+    "conditional, broad",
+    "conditional, noised",
+    "noised",
+    "noised conditional",
+)
 UNCONDITIONAL = ("joint", "marginal", "noised")
 
 

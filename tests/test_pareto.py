@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from biglearn_sampler.evaluation.pareto import fit_generalised_pareto, pareto_smooth
+from biglearn_sampler.importance.pareto import fit_generalised_pareto, pareto_smooth
 
 UNIFORM = (np.arange(1000) + 0.5) / 1000
 NORMAL = ndtri(UNIFORM)

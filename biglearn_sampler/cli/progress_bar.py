@@ -31,7 +31,7 @@ class _Bar:
         self._bar = bar
         self._task = bar.add_task("starting", total=None, told="")
 
-    def training_began(self, steps: int) -> None:
+    def training_began(self, steps: int | None) -> None:
         """Show the length of the training; compilation comes first."""
         self._bar.update(self._task, description="compiling", total=steps)
 
@@ -42,7 +42,7 @@ class _Bar:
         modes = "" if row["modes_covered"] is None else f" | {row['modes_covered']} modes"
         self._bar.update(
             self._task,
-            description="training",
+            description=row.get("phase", "training"),
             completed=row["step"],
             told=f"loss {losses} | {spent:,} evaluations{modes}",
         )

@@ -42,6 +42,11 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="one setting, such as training.steps=500; may be repeated"),
     ] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="EVALS", help="evaluations of the energy and its gradient at most")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="wall time of the training at most")] = None,
+    components: Annotated[int | None, typer.Option(metavar="K", help="mixture components at most")] = None,
     baseline: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="run this beside, such as nuts; may be repeated")
     ] = None,
@@ -65,7 +70,7 @@ def train(
             target,
             seed=seed,
             settings=settings,
-            overrides=_assignments("--set", assignment),
+            overrides={**_assignments("--set", assignment), **_limits(budget, minutes, components)},
             parameters=_assignments("-p", parameter),
             baselines=baseline or (),
             out=out or RUNS / target.split(":")[-1],
@@ -139,6 +144,12 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise RunFailed(f"{path} cannot be written: {error.strerror or error}") from error
         raise
+
+
+def _limits(budget: int | None, minutes: float | None, components: int | None) -> dict[str, float]:
+    """The settings behind the options that limit a training."""
+    limits = {"budget.evaluations": budget, "budget.minutes": minutes, "components": components}
+    return {key: value for key, value in limits.items() if value is not None}
 
 
 def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:

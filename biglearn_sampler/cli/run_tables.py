@@ -14,7 +14,7 @@ COSTS = (
     "seconds_compile",
     "seconds_run",
 )
-ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps"}
+ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps", "verdict"}
 MOST_MOMENTS = 40
 """Rows of the table of moments; `metrics.json` has them all."""
 

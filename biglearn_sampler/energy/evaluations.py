@@ -20,6 +20,11 @@ class Evaluations(NamedTuple):
     gradient: int = 0
     exact_channel: int = 0
 
+    @property
+    def total(self) -> int:
+        """All kinds together."""
+        return sum(self)
+
     def plus(self, other: Evaluations) -> Evaluations:
         """The sum of two counts."""
         return Evaluations(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))

@@ -41,6 +41,11 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
             "numbers. Declare a centre and a scale where the density is positive, or check the function"
         )
     finite = np.isfinite(values)
+    if np.ptp(values[finite]) > 0 and not gradients[finite].any():
+        raise TargetError(
+            "the gradient of the log density is zero everywhere in the start region, while its values differ; expected "
+            "a function that is differentiable with jax (look for rounding, integers, comparisons or stop_gradient)"
+        )
     if not np.isfinite(gradients[finite]).any():
         raise TargetError(
             "the gradient of the log density is not finite anywhere in the start region; expected finite "

@@ -7,3 +7,5 @@ from biglearn_sampler.estimators.estimator import AbstractEstimator as AbstractE
 from biglearn_sampler.estimators.exact_channel import ExactChannelEstimator as ExactChannelEstimator
 from biglearn_sampler.estimators.marginal_quadrature import MarginalQuadrature as MarginalQuadrature
 from biglearn_sampler.estimators.noised_quadrature import NoisedQuadrature as NoisedQuadrature
+from biglearn_sampler.estimators.reservoir import ReservoirEstimator as ReservoirEstimator
+from biglearn_sampler.estimators.reservoir import ReservoirSizes as ReservoirSizes

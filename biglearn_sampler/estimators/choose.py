@@ -12,56 +12,68 @@ from biglearn_sampler.estimators.estimator import AbstractEstimator
 from biglearn_sampler.estimators.exact_channel import ExactChannelEstimator
 from biglearn_sampler.estimators.marginal_quadrature import MarginalQuadrature
 from biglearn_sampler.estimators.noised_quadrature import NoisedQuadrature
+from biglearn_sampler.estimators.reservoir import DEFAULT_SIZES, ReservoirEstimator, ReservoirSizes
 from biglearn_sampler.tasks import Task
 
 Channels = Literal["energy", "exact"]
 """`energy`: from evaluations of the energy alone; `exact`: the target's closed form where a task needs an integral."""
 
-MOST_INTEGRATED = 2
-"""A third coordinate would cost `nodes^3` evaluations for every point."""
+MOST_INTEGRATED = 1
+"""A second coordinate would cost `nodes^2` evaluations for every point; the reservoir serves all at one price."""
+
+LARGEST_GRID = 2
+"""Dimension of the largest grid that is evaluated once, for tasks with noise."""
 
 
 def choose_estimators(
-    tasks: Sequence[Task], target: AbstractTarget, channels: Channels, nodes: int, extent: float
+    tasks: Sequence[Task],
+    target: AbstractTarget,
+    channels: Channels,
+    nodes: int,
+    extent: float,
+    reservoir: ReservoirSizes = DEFAULT_SIZES,
 ) -> tuple[AbstractEstimator, ...]:
-    """One estimator for each task, the cheapest exact one that is allowed.
+    """One estimator for each task, the cheapest exact one that is allowed; where there is none, the reservoir.
+
+    All tasks that need the reservoir share one.
 
     Arguments:
         tasks: what a scheduler may draw.
         target: in the coordinates of training.
         channels: whether the target's closed form may be used.
         nodes, extent: of quadratures; see `MarginalQuadrature`.
+        reservoir: how many points it has.
 
     Raises:
-        TaskError: the target cannot do a task; the text names the tasks that it can do.
+        TaskError: the closed form was asked for and there is none; the text names the tasks that need none.
     """
-    chosen = [_choose(task, target, channels, nodes, extent) for task in tasks]
-    refused = {task.name: why for task, why in zip(tasks, chosen, strict=True) if isinstance(why, str)}
-    if refused:
-        possible = [task.name for task in tasks if task.name not in refused]
-        told = "; ".join(f"'{name}': {why}" for name, why in refused.items())
-        raise TaskError(
-            f"this target cannot do {len(refused)} of the scheduler's tasks. {told}. "
-            f"Of these tasks it can do: {', '.join(possible) or 'none'}; joint and conditional tasks without noise "
-            "are exact for any energy"
-        )
-    return tuple(estimator for estimator in chosen if isinstance(estimator, AbstractEstimator))
+    exact = channels == "exact"
+    if exact and not target.has_exact_channels:
+        _refuse(tasks, target.dim)
+    shared = ReservoirEstimator.empty(target, reservoir)
 
-
-def _choose(
-    task: Task, target: AbstractTarget, channels: Channels, nodes: int, extent: float
-) -> AbstractEstimator | str:
-    """An estimator, or the reason why there is none."""
-    if not task.needs_integral(target.dim):
-        return EnergyEstimator(target)
-    if channels == "exact":
-        if target.has_exact_channels:
+    def choose(task: Task) -> AbstractEstimator:
+        if not task.needs_integral(target.dim):
+            return EnergyEstimator(target)
+        if exact:
             return ExactChannelEstimator(target)
-        return "channels=exact was asked for, and the target offers no closed form of its channels"
-    integrated = target.dim if task.transformation.noisy else target.dim - task.rows(target.dim)
-    if integrated > MOST_INTEGRATED:
-        hint = "; channels=exact would use the target's closed form" if target.has_exact_channels else ""
-        return f"it integrates out {integrated} coordinates, and quadrature takes at most {MOST_INTEGRATED}{hint}"
-    if task.transformation.noisy:
-        return NoisedQuadrature.of(target, nodes, extent)
-    return MarginalQuadrature(target, integrated, nodes, extent)
+        if task.transformation.noisy:
+            return NoisedQuadrature.of(target, nodes, extent) if target.dim <= LARGEST_GRID else shared
+        integrated = target.dim - task.rows(target.dim)
+        return MarginalQuadrature(target, integrated, nodes, extent) if integrated <= MOST_INTEGRATED else shared
+
+    return tuple(choose(task) for task in tasks)
+
+
+def _refuse(tasks: Sequence[Task], dim: int) -> None:
+    """Raise if a task needs a closed form."""
+    refused = [task.name for task in tasks if task.needs_integral(dim)]
+    if not refused:
+        return
+    possible = [task.name for task in tasks if task.name not in refused]
+    named = ", ".join(f"'{name}'" for name in refused)
+    raise TaskError(
+        f"channels=exact was asked for, and the target offers no closed form of its channels, which {len(refused)} of "
+        f"the scheduler's tasks need: {named}. Of these tasks it can do: {', '.join(possible) or 'none'}; with "
+        "channels=energy it can do all of them"
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.mixture import Channel
@@ -34,6 +35,10 @@ class AbstractEstimator(ABC):
     def setup_price(self) -> Evaluations:
         """What was spent once, when the estimator was made."""
         return Evaluations()
+
+    def is_supported(self) -> Bool[Array, ""]:
+        """Whether the source can be trusted now; a step on one that cannot is skipped, and this is counted."""
+        return jnp.array(True)
 
     def admit(self, channel: Channel) -> Channel:
         """The channel that will be used in place of the drawn one; it may have more noise, never less.

@@ -20,9 +20,13 @@ def guarded(
     Value and gradient are computed in one pass, so that a gradient step costs one evaluation of each.
     """
 
+    def precise(point: Float[Array, " dim"]) -> Float[Array, ""]:
+        # A density in half precision could not hold what stands for the logarithm of zero.
+        return jnp.asarray(log_density(point), point.dtype)
+
     @jax.custom_jvp
     def finite_log_density(point: Float[Array, " dim"]) -> Float[Array, ""]:
-        value = log_density(point)
+        value = precise(point)
         return jnp.where(jnp.isfinite(value), jnp.maximum(value, ZERO_DENSITY), ZERO_DENSITY)
 
     @finite_log_density.defjvp
@@ -30,7 +34,7 @@ def guarded(
         primals: tuple[Float[Array, " dim"]], tangents: tuple[Float[Array, " dim"]]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         (point,), (tangent,) = primals, tangents
-        value, gradient = jax.value_and_grad(log_density)(point)
+        value, gradient = jax.value_and_grad(precise)(point)
         usable = jnp.isfinite(value) & jnp.isfinite(gradient).all()
         gradient = jnp.where(usable, gradient, 0.0)
         finite = jnp.where(jnp.isfinite(value), jnp.maximum(value, ZERO_DENSITY), ZERO_DENSITY)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.estimators.estimator import AbstractEstimator
 from biglearn_sampler.estimators.grid import regular_grid
 from biglearn_sampler.estimators.guard import guarded
+from biglearn_sampler.estimators.kernel_sum import kernel_log_density
 from biglearn_sampler.mixture import Channel
 
 
@@ -42,9 +42,7 @@ class NoisedQuadrature(AbstractEstimator):
         return cls(points, values + target.dim * jnp.log(step), step)
 
     def log_density(self, channel: Channel, views: Float[Array, "count rows"]) -> Float[Array, " count"]:
-        squares = ((views[:, None] - channel.mean(self.points)) ** 2).sum(-1)
-        normaliser = channel.rows * jnp.log(channel.noise * jnp.sqrt(2.0 * jnp.pi))
-        return logsumexp(self.log_masses - 0.5 * squares / channel.noise**2, axis=-1) - normaliser
+        return kernel_log_density(channel, views, self.points, self.log_masses)
 
     def price(self, count: int) -> Evaluations:
         return Evaluations()

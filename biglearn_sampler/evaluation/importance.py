@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpyro.diagnostics import effective_sample_size
 
 from biglearn_sampler.evaluation.draws import Draws
-from biglearn_sampler.evaluation.pareto import pareto_smooth
+from biglearn_sampler.importance.pareto import pareto_smooth
 
 
 def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dict[str, float | None]]:

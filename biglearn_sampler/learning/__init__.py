@@ -6,6 +6,7 @@ from biglearn_sampler.learning.matching import Matching as Matching
 from biglearn_sampler.learning.natural import clip_by_fisher_norm as clip_by_fisher_norm
 from biglearn_sampler.learning.natural import natural_gradient as natural_gradient
 from biglearn_sampler.learning.optimizer import build_optimizer as build_optimizer
+from biglearn_sampler.learning.refill import ReservoirReport as ReservoirReport
 from biglearn_sampler.learning.start import StartRegion as StartRegion
 from biglearn_sampler.learning.step import Training as Training
 from biglearn_sampler.learning.step import TrainKeys as TrainKeys

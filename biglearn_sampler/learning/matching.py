@@ -12,14 +12,12 @@ from jaxtyping import Array, Float, Int, Key
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.estimators import AbstractEstimator
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
+from biglearn_sampler.learning.proposals import BROAD, noise_levels
 from biglearn_sampler.mixture import Channel, GaussianMixture, UnconstrainedMixture, constrain
 from biglearn_sampler.tasks import Task
 
 LARGEST_SIGNAL = 1e4
 """Bounds the log ratio that weights learn from: a component in zero density is that bad, not infinitely bad."""
-
-BROAD = 2.0
-"""Half-width of the law of broad conditions, in declared scales."""
 
 
 class TaskGradient(NamedTuple):
@@ -135,16 +133,22 @@ class Matching:
     def _conditions(
         self, frozen: GaussianMixture, channel: Channel, key: Key[Array, ""]
     ) -> Float[Array, "points given"]:
-        """Values of `y_S`: views of draws of the sampler, or of broad points around the declared region."""
+        """Values of `y_S`: the views of points from where the task says."""
         key_origin, key_noise = jax.random.split(key)
-        if self.task.condition == "sampler":
-            origin = frozen.sample(key_origin, self.points)
-        else:
-            shape = (self.points, frozen.dim)
-            origin = self.centre + BROAD * self.scale * jax.random.normal(key_origin, shape)
-        views = channel.mean(origin)
+        views = channel.mean(self._origins(frozen, key_origin))
         views = views + channel.noise * jax.random.normal(key_noise, views.shape)
         return views[:, : self.task.given_rows(frozen.dim)]
+
+    def _origins(self, frozen: GaussianMixture, key: Key[Array, ""]) -> Float[Array, "points dim"]:
+        """Points of which conditions are the views: of the sampler, of noised samplers, or around the region."""
+        if self.task.condition == "sampler":
+            return frozen.sample(key, self.points)
+        shape = (self.points, frozen.dim)
+        if self.task.condition == "broad":
+            return self.centre + BROAD * self.scale * jax.random.normal(key, shape)
+        key_draw, key_level, key_noise = jax.random.split(key, 3)
+        noise = noise_levels(key_level, (self.points, 1)) * self.scale
+        return frozen.sample(key_draw, self.points) + noise * jax.random.normal(key_noise, shape)
 
 
 def _surrogate(ratios: _Ratios) -> tuple[Float[Array, ""], TaskGradient]:

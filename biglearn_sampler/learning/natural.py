@@ -7,7 +7,7 @@ They act on `UnconstrainedMixture` and can be chained with any others::
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,43 @@ def natural_gradient() -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def clip_by_fisher_norm(radius: float) -> optax.GradientTransformation:
+def scale_by_sample_size() -> optax.GradientTransformationExtraArgs:
+    """Slow down what few points cannot tell: the shape of a component, but not its size.
+
+    A natural step of a factor is `L A` with a lower triangle `A`; its trace says how the component as a whole should
+    shrink or grow, the rest how its axes should differ. With `n` effective points the trace is estimated well from
+    the first one on, while the noise of the rest is `dim / n`: the rest is scaled by `min(1, 2 n / (n + dim))`, which
+    is 1 from `n = dim` on. One learning rate then serves every dimension.
+
+    `update` takes a keyword argument `effective_size` of shape `(components,)`, the effective number of points behind
+    the gradient of each component (`1 / sum_i w_i^2` for normalised importance weights `w_i`).
+    """
+
+    def update(
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        *,
+        effective_size: Float[Array, " components"],
+        **_: Any,
+    ) -> tuple[optax.Updates, optax.OptState]:
+        step, parameters = _mixtures(updates, params)
+        dim = step.means.shape[-1]
+        share = jnp.minimum(1.0, 2.0 * effective_size / (effective_size + dim))[:, None]
+        growth = step.log_diagonals.mean(-1, keepdims=True)
+        log_diagonals = growth + share * (step.log_diagonals - growth)
+        # With A = c I the strict lower triangle of L A is c times that of L.
+        common = growth[..., None] * parameters.off_diagonals
+        off_diagonals = common + share[..., None] * (step.off_diagonals - common)
+        return step._replace(log_diagonals=log_diagonals, off_diagonals=off_diagonals), state
+
+    return optax.GradientTransformationExtraArgs(
+        lambda params: optax.EmptyState(),
+        update,  # pyright: ignore[reportArgumentType]: the keyword is required
+    )
+
+
+def clip_by_fisher_norm(radius: float | Float[Array, ""]) -> optax.GradientTransformation:
     """A trust region: scale the step of every component so that its length in the Fisher metric is at most `radius`.
 
     The squared length of a step `(d_mu, d_L)` is `|L^-1 d_mu|^2 + |A|_F^2 + |diag A|^2` with `A = L^-1 d_L`, twice

@@ -30,20 +30,23 @@ class TrainState(NamedTuple):
 
 
 class TrainKeys(NamedTuple):
-    """The two sources of randomness of a training.
+    """The sources of randomness of a training.
 
     Arguments:
         tasks: for the scheduler and the random maps.
         points: for the points and the conditions.
+        reservoir: for the points that fill it.
     """
 
     tasks: Key[Array, ""]
     points: Key[Array, ""]
+    reservoir: Key[Array, ""]
 
     @classmethod
     def of(cls, key: Key[Array, ""]) -> TrainKeys:
-        """Both from one key."""
-        return cls(*jax.random.split(key))
+        """All from one key."""
+        # Folded in, so that a training without a reservoir is what it was before there were any.
+        return cls(*jax.random.split(key), reservoir=jax.random.fold_in(key, 2))
 
 
 class StepInfo(NamedTuple):
@@ -55,6 +58,7 @@ class StepInfo(NamedTuple):
         loss: of the task.
         zero_density: points where the target's density was zero or not finite.
         rejected: whether the update was not finite and was left out, wholly or for the components concerned.
+        skipped: whether the task's estimator could not be trusted, so that nothing was learnt.
     """
 
     done: Bool[Array, ""]
@@ -62,6 +66,7 @@ class StepInfo(NamedTuple):
     loss: Float[Array, ""]
     zero_density: Int[Array, ""]
     rejected: Bool[Array, ""]
+    skipped: Bool[Array, ""]
 
 
 @jax.tree_util.register_dataclass
@@ -99,6 +104,8 @@ class Training:
     def step(self, state: TrainState, drawn: TaskDraw, key: Key[Array, ""]) -> tuple[TrainState, StepInfo]:
         """One step on a drawn task: estimate its gradient, update. Pure; the same arguments give the same result.
 
+        On an estimator that is not supported nothing changes but the count of steps.
+
         Arguments:
             state: before the step.
             drawn: what the scheduler decided.
@@ -116,11 +123,20 @@ class Training:
         updates, optimizer_state = self.optimizer.update(told.gradient, state.optimizer_state, state.parameters)
         proposed = (optax.apply_updates(state.parameters, updates), optimizer_state)
         finite = _is_finite(proposed[0])
+        supported = jnp.stack([matching.estimator.is_supported() for matching in self.matchings])[drawn.task]
         parameters, optimizer_state = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old), proposed, (state.parameters, state.optimizer_state)
+            lambda new, old: jnp.where(finite & supported, new, old),
+            proposed,
+            (state.parameters, state.optimizer_state),
         )
-        rejected = ~(finite & _is_finite(told.gradient))
-        info = StepInfo(jnp.array(True), drawn.task, told.loss, told.zero_density, rejected)
+        info = StepInfo(
+            done=jnp.array(True),
+            task=drawn.task,
+            loss=told.loss,
+            zero_density=jnp.where(supported, told.zero_density, 0),
+            rejected=supported & ~(finite & _is_finite(told.gradient)),
+            skipped=~supported,
+        )
         return TrainState(parameters, optimizer_state, state.step + 1), info
 
     def chunk(self, state: TrainState, keys: TrainKeys, length: int) -> tuple[TrainState, StepInfo]:
@@ -135,7 +151,7 @@ class Training:
 
         def idle(state: TrainState) -> tuple[TrainState, StepInfo]:
             no = jnp.array(False)
-            return state, StepInfo(no, jnp.zeros((), int), jnp.zeros(()), jnp.zeros((), int), no)
+            return state, StepInfo(no, jnp.zeros((), int), jnp.zeros(()), jnp.zeros((), int), no, no)
 
         def body(state: TrainState, given: tuple[TaskDraw, Key[Array, ""]]) -> tuple[TrainState, StepInfo]:
             return jax.lax.cond(state.step < self.steps, lambda s: self.step(s, *given), idle, state)

@@ -19,7 +19,7 @@ from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.evaluation.importance import moments
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.settings import Settings
 
@@ -29,6 +29,15 @@ COSTS = (
     *Evaluations().to_json(),
     "probe_evaluations",
     "task_steps",
+    "evaluations_by_source",
+    "evaluations_by_task",
+    "skipped_steps",
+    "evaluations_by_purpose",
+    "training_ended",
+    "modes_found",
+    "components",
+    "verdict",
+    "reservoir",
     "zero_density_points",
     "rejected_updates",
     "seconds_compile",
@@ -46,12 +55,12 @@ BATCH = 4000
 """Draws that are evaluated at once, which bounds the memory."""
 
 
-def draws_of(mixture: GaussianMixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
+def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
     """Fresh draws of a sampler, with both log densities at them."""
     arrays, rebuilt = split_arrays(target)
 
     @jax.jit
-    def drawn(arrays: list[Array], mixture: GaussianMixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
+    def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
         points = mixture.sample(key, count)
         log_density = rebuilt(arrays).log_density
         return (

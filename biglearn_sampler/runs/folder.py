@@ -22,13 +22,16 @@ import numpy as np
 
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.errors import RunFailed, RunFolderError
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.run import Snapshot
 
 FORMAT = 1
 """Version of the files; a reader refuses what it does not know."""
 
 FIELDS = ("log_weights", "means", "factors")
+
+NO_WEIGHT = -1e4
+"""Log weight of components that only fill up a table."""
 
 DAMAGED = (ValueError, RecursionError)
 """What reading a damaged text or JSON file raises."""
@@ -104,13 +107,22 @@ class RunFolder:
         except OSError as error:
             raise self._cannot_write("history.jsonl", error) from error
 
-    def write_mixture(self, mixture: GaussianMixture) -> None:
-        """Write `sampler.npz`."""
-        self._write_arrays("sampler.npz", {name: np.asarray(getattr(mixture, name)) for name in FIELDS})
+    def write_mixture(self, mixture: Mixture) -> None:
+        """Write `sampler.npz`; of a product of mixtures every factor, with its coordinates."""
+        if isinstance(mixture, GaussianMixture):
+            self._write_arrays("sampler.npz", _fields(mixture))
+            return
+        arrays = {"blocks": np.array(len(mixture.blocks))}
+        for number, (block, factor) in enumerate(zip(mixture.blocks, mixture.factors_of, strict=True)):
+            arrays[f"block_{number}"] = np.array(block)
+            arrays |= {f"{name}_{number}": array for name, array in _fields(factor).items()}
+        self._write_arrays("sampler.npz", arrays)
 
     def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
-        """Write `snapshots.npz`; all snapshots have the same number of components."""
-        arrays = {name: np.stack([getattr(s.mixture, name) for s in snapshots]) for name in FIELDS}
+        """Write `snapshots.npz`; smaller mixtures are filled up with components of weight zero."""
+        most = max(snapshot.mixture.components for snapshot in snapshots)
+        padded = [_fields(_padded(snapshot.mixture, most)) for snapshot in snapshots]
+        arrays = {name: np.stack([fields[name] for fields in padded]) for name in FIELDS}
         self._write_arrays("snapshots.npz", {"steps": np.array([s.step for s in snapshots]), **arrays})
 
     def read_record(self) -> dict[str, Any]:
@@ -144,7 +156,7 @@ class RunFolder:
             raise self._damaged("history.jsonl", "expected a JSON object in each line")
         return rows
 
-    def read_mixture(self) -> GaussianMixture:
+    def read_mixture(self) -> Mixture:
         """The trained mixture.
 
         Raises:
@@ -154,7 +166,10 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path / 'sampler.npz'} does not exist; the run did not get as far as writing a sampler"
             )
-        return self._mixture("sampler.npz", self._read_arrays("sampler.npz", FIELDS))
+        blocks = self._read_arrays("sampler.npz", ("blocks",), optional=True)
+        if not blocks:
+            return self._mixture("sampler.npz", self._read_arrays("sampler.npz", FIELDS))
+        return self._factored(range(int(blocks["blocks"])))
 
     def read_snapshots(self) -> list[Snapshot]:
         """The snapshots; an empty list when the run wrote none."""
@@ -166,7 +181,7 @@ class RunFolder:
         if steps.ndim != 1 or steps.dtype.kind not in "iu" or len(shapes) > 1:
             raise self._damaged("snapshots.npz", "expected one step for each mixture")
         return [
-            Snapshot(int(step), self._mixture("snapshots.npz", {name: arrays[name][i] for name in FIELDS}))
+            Snapshot(int(step), _unpadded(self._mixture("snapshots.npz", {name: arrays[name][i] for name in FIELDS})))
             for i, step in enumerate(steps)
         ]
 
@@ -184,13 +199,27 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise self._damaged(name, _reason(error)) from error
 
-    def _read_arrays(self, name: str, fields: Sequence[str]) -> dict[str, np.ndarray]:
+    def _factored(self, numbers: range) -> FactoredMixture:
+        """The product of mixtures in `sampler.npz`."""
+        blocks, factors = [], []
+        for number in numbers:
+            stored = self._read_arrays("sampler.npz", [f"{name}_{number}" for name in ("block", *FIELDS)])
+            blocks.append(tuple(stored[f"block_{number}"].tolist()))
+            factors.append(self._mixture("sampler.npz", {name: stored[f"{name}_{number}"] for name in FIELDS}))
+        sizes = [len(block) for block in blocks]
+        fitting = sizes == [factor.dim for factor in factors]
+        if not fitting or sorted(place for block in blocks for place in block) != list(range(sum(sizes))):
+            raise self._damaged("sampler.npz", "expected every coordinate in one block, with a factor for each block")
+        return FactoredMixture(tuple(blocks), tuple(factors))
+
+    def _read_arrays(self, name: str, fields: Sequence[str], *, optional: bool = False) -> dict[str, np.ndarray]:
         try:
             # NumPy leaves a damaged file open that it has opened itself.
             with (self.path / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 version = int(stored["format"])
                 # A newer format may have other fields.
-                arrays = {field: stored[field] for field in fields} if version == FORMAT else {}
+                wanted = [field for field in fields if not optional or field in stored]
+                arrays = {field: stored[field] for field in wanted} if version == FORMAT else {}
         # NumPy and zipfile raise many kinds of errors on damaged files; each means the same to the user.
         except Exception as error:
             raise self._damaged(name, f"it is damaged, or no file of a run ({told(error)})") from error
@@ -239,6 +268,23 @@ class RunFolder:
 
     def _damaged(self, name: str, reason: object) -> RunFolderError:
         return RunFolderError(f"{self.path / name} cannot be read: {reason}")
+
+
+def _fields(mixture: GaussianMixture) -> dict[str, np.ndarray]:
+    return {name: np.asarray(getattr(mixture, name)) for name in FIELDS}
+
+
+def _padded(mixture: GaussianMixture, count: int) -> GaussianMixture:
+    """The same law with as many components as asked for, the further ones of no weight."""
+    extra = count - mixture.components
+    log_weights = jnp.concatenate([mixture.log_weights, jnp.full(extra, NO_WEIGHT)])
+    repeated = np.concatenate([np.arange(mixture.components), np.zeros(extra, int)])
+    return GaussianMixture(log_weights, mixture.means[repeated], mixture.factors[repeated])
+
+
+def _unpadded(mixture: GaussianMixture) -> GaussianMixture:
+    kept = np.flatnonzero(np.asarray(mixture.log_weights) > NO_WEIGHT)
+    return GaussianMixture(mixture.log_weights[kept], mixture.means[kept], mixture.factors[kept])
 
 
 def _made(path: Path) -> bool:

@@ -12,17 +12,17 @@ from jaxtyping import Array, Key
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
-from biglearn_sampler.errors import TargetError, TaskError
-from biglearn_sampler.estimators import choose_estimators
+from biglearn_sampler.errors import TargetError
+from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
 from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
-from biglearn_sampler.mixture import GaussianMixture, unconstrain
+from biglearn_sampler.mixture import Mixture, unconstrain
 from biglearn_sampler.runs.optimizer import optimizer_of
 from biglearn_sampler.runs.read_settings import ReadSettings
 from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.settings import Settings
 from biglearn_sampler.runs.start import start_region
-from biglearn_sampler.tasks import AbstractScheduler
+from biglearn_sampler.tasks import AbstractScheduler, Task
 
 PROBES = 64
 """Points of the start region at which an energy is looked at before the training."""
@@ -46,11 +46,12 @@ class RunKeys:
     training: Key[Array, ""]
     evaluation: Key[Array, ""]
     baselines: Key[Array, ""]
+    verdict: Key[Array, ""]
 
     @classmethod
     def of(cls, seed: int) -> RunKeys:
         """The keys of a seed."""
-        return cls(*jax.random.split(jax.random.key(seed), 4))
+        return cls(*jax.random.split(jax.random.key(seed), 5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,9 @@ class Plan:
         target: in its own units.
         settings: complete.
         start: the region in the target's own units.
-        scheduler, metrics, reports, baselines: built from the catalogue.
+        scheduler: of a scheduled training.
+        exploration_tasks: of an adaptive training; they propose where to look.
+        metrics, reports, baselines: built from the catalogue.
         keys: from the seed.
     """
 
@@ -69,6 +72,7 @@ class Plan:
     settings: Settings
     start: StartRegion
     scheduler: Built[AbstractScheduler]
+    exploration_tasks: tuple[Task, ...]
     metrics: Sequence[Built[AbstractMetric]]
     reports: Sequence[Built[AbstractReport]]
     baselines: Mapping[str, Built[AbstractBaseline]]
@@ -89,9 +93,11 @@ class Plan:
             SettingsError: there is no such optimiser.
         """
         settings, scheduler = self.settings, self.scheduler.value
-        target = self._target_of_training()
-        quadrature = settings.quadrature
-        estimators = choose_estimators(scheduler.tasks, target, settings.channels, quadrature.nodes, quadrature.extent)
+        target = self.target_of_training()
+        quadrature, sizes = settings.quadrature, ReservoirSizes(**settings.reservoir.model_dump())
+        estimators = choose_estimators(
+            scheduler.tasks, target, settings.channels, quadrature.nodes, quadrature.extent, sizes
+        )
         matchings = tuple(
             Matching(task, estimator, target.centre, target.scale, settings.training.points)
             for task, estimator in zip(scheduler.tasks, estimators, strict=True)
@@ -107,7 +113,7 @@ class Plan:
 
     def begin(self, training: Training) -> TrainState:
         """The state before the first step."""
-        mixture = self.start.mixture(self.keys.start, self.settings.components)
+        mixture = self.start.mixture(self.keys.start, self.settings.scheduled_components)
         if self.settings.coordinates == "whitened":
             scale = 1.0 / self.target.value.scale
             mixture = mixture.affine(-self.target.value.centre * scale, scale)
@@ -117,7 +123,7 @@ class Plan:
         """The keys of the training."""
         return TrainKeys.of(self.keys.training)
 
-    def in_own_units(self, mixture: GaussianMixture) -> GaussianMixture:
+    def in_own_units(self, mixture: Mixture) -> Mixture:
         """A mixture of the training, in the target's own units."""
         if self.settings.coordinates == "raw":
             return mixture
@@ -134,7 +140,8 @@ class Plan:
         except TargetError as error:
             raise TargetError(f"target '{self.target.record.name}': {error}") from error
 
-    def _target_of_training(self) -> AbstractTarget:
+    def target_of_training(self) -> AbstractTarget:
+        """The target in the coordinates of training."""
         return Whitened(self.target.value) if self.settings.coordinates == "whitened" else self.target.value
 
 
@@ -167,6 +174,7 @@ def make_plan(
         settings=settings,
         start=start_region(settings.start, built_target.value),
         scheduler=catalogue.build("scheduler", settings.scheduler),
+        exploration_tasks=tuple(catalogue.build("task", spec).value for spec in settings.exploration.tasks),
         metrics=[catalogue.build("metric", spec) for spec in settings.metrics],
         reports=[catalogue.build("report", spec) for spec in settings.reports],
         baselines=_named([catalogue.build("baseline", spec) for spec in baselines]),
@@ -191,12 +199,3 @@ def _named(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[Abst
         name if names.count(name) == 1 else f"{name}_{names[: position + 1].count(name)}": built
         for position, (name, built) in enumerate(zip(names, baselines, strict=True))
     }
-
-
-def checked_training(plan: Plan) -> Training:
-    """The training of a plan, with the target's name in the errors."""
-    plan.probe()
-    try:
-        return plan.training()
-    except TaskError as error:
-        raise TaskError(f"target '{plan.target.record.name}': {error}") from error

@@ -15,7 +15,7 @@ from biglearn_sampler.errors import CatalogueError, SettingsError
 from biglearn_sampler.runs.merge_settings import merge
 from biglearn_sampler.runs.optimizer import optimizer_problem
 from biglearn_sampler.runs.requirements import missing_requirements
-from biglearn_sampler.runs.settings import Settings
+from biglearn_sampler.runs.settings import SCHEDULED, Settings
 from biglearn_sampler.runs.settings_problem import SettingsProblem, line_of, validation_problems
 
 
@@ -64,6 +64,7 @@ def read_settings(
     merged, problems = merge(loaded.values, overrides)
     settings, more = _validated(merged)
     problems += more
+    problems += _idle_problems(merged)
     wrong = {problem.place[0] for problem in problems}
     problems += _entry_problems(settings, catalogue)
     problems += [SettingsProblem(("requires",), text) for text in missing_requirements(settings.requires)]
@@ -120,6 +121,14 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings, list[SettingsProble
     return Settings.model_validate(kept), problems
 
 
+def _idle_problems(values: Mapping[str, Any]) -> list[SettingsProblem]:
+    """What an adaptive training was given and would not look at."""
+    if values.get("method") != "adaptive":
+        return []
+    text = "belongs to method = 'scheduled'; an adaptive training decides it by itself"
+    return [SettingsProblem((key,), text) for key in SCHEDULED if key in values and values[key] != "energy"]
+
+
 def _without(values: Mapping[str, Any], place: Sequence[str]) -> dict[str, Any]:
     """A copy without the key at a place, or without the list that holds the place."""
     head, rest = place[0], place[1:]
@@ -143,6 +152,8 @@ def _entry_problems(settings: Settings, catalogue: Catalogue) -> list[SettingsPr
 def _entries(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, Any]]:
     """Place, kind and spec of every entry that settings name."""
     yield ("scheduler",), "scheduler", settings.scheduler
+    for position, spec in enumerate(settings.exploration.tasks):
+        yield ("exploration", "tasks", str(position)), "task", spec
     for key, kind in {"metrics": "metric", "reports": "report"}.items():
         for position, spec in enumerate(getattr(settings, key)):
             yield (key, str(position)), kind, spec

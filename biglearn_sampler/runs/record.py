@@ -13,15 +13,15 @@ from typing import Any
 import jax
 
 from biglearn_sampler.catalogue import EntryRecord
-from biglearn_sampler.learning import Training
 from biglearn_sampler.runs.folder import FORMAT
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.read_settings import ReadSettings
+from biglearn_sampler.runs.trainers import AbstractTrainer
 
 PACKAGES = ("biglearn-sampler", "jax", "jaxlib", "numpyro", "numpy", "optax", "pluggy")
 
 
-def run_record(plan: Plan, training: Training, read: ReadSettings, seed: int) -> dict[str, Any]:
+def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings, seed: int) -> dict[str, Any]:
     """The record of a run that is about to start, as JSON has it."""
     entries: Sequence[EntryRecord] = [
         plan.target.record,
@@ -36,7 +36,7 @@ def run_record(plan: Plan, training: Training, read: ReadSettings, seed: int) ->
         "seed": seed,
         "settings": plan.settings.model_dump(mode="json"),
         "settings_source": read.source,
-        "sources": dict(zip(training.task_names, (m.estimator.source for m in training.matchings), strict=True)),
+        "sources": trainer.sources,
         "entries": [record.to_json() for record in entries],
         "versions": {name: version(name) for name in PACKAGES},
         "platform": _platform(),

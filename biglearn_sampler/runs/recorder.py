@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.learning import Progress
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan
+from biglearn_sampler.runs.progress_figures import row_of
 from biglearn_sampler.runs.run import Snapshot
 from biglearn_sampler.runs.snapshots import SnapshotTaker
+from biglearn_sampler.runs.trainers import AbstractTrainer, TrainingProgress
 from biglearn_sampler.runs.watcher import Watcher
 
 SECONDS_BETWEEN_SAVES = 5.0
@@ -55,7 +55,7 @@ class Recorder:
         catalogue: whose observers are told.
         watcher: is told after every chunk.
         folder: where to write, or `None`.
-        first: the mixture before the training, in the target's own units.
+        trainer: whose first mixture is the first snapshot.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Recorder:
         catalogue: Catalogue,
         watcher: Watcher,
         folder: RunFolder | None,
-        first: GaussianMixture,
+        trainer: AbstractTrainer,
     ) -> None:
         self._plan, self._run, self._catalogue, self._watcher, self._folder = (
             plan,
@@ -74,18 +74,19 @@ class Recorder:
             watcher,
             folder,
         )
-        self._taker = SnapshotTaker(-(-plan.settings.training.steps // plan.chunk), first)
+        self._taker = SnapshotTaker(trainer.chunks, trainer.first)
         self._count_modes = _mode_counter(plan)
         self._saved = time.monotonic()
         self.history: list[dict[str, Any]] = []
-        self.progress: Progress | None = None
-        self.sampler = first
+        self.progress: TrainingProgress | None = None
+        self.sampler: Mixture = trainer.first
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: TrainingProgress) -> None:
         """Take in a chunk."""
         self.progress = progress
         self.sampler = self._plan.in_own_units(progress.mixture)
-        self._taker.see(progress.step, self.sampler)
+        if isinstance(self.sampler, GaussianMixture):
+            self._taker.see(progress.step, self.sampler)
         row = self._row(progress)
         self.history.append(row)
         if self._folder is not None:
@@ -99,25 +100,21 @@ class Recorder:
     def snapshots(self) -> list[Snapshot]:
         """The kept snapshots, the last one the sampler as it is now."""
         step = 0 if self.progress is None else self.progress.step
-        return self._taker.snapshots(Snapshot(step, self.sampler))
+        # A product of mixtures has too many components to be kept as one.
+        last = None if isinstance(self.sampler, FactoredMixture) else Snapshot(step, self.sampler)
+        return self._taker.snapshots(last)
 
-    def _row(self, progress: Progress) -> dict[str, Any]:
+    def _row(self, progress: TrainingProgress) -> dict[str, Any]:
         return {
             "step": progress.step,
             **progress.evaluations.to_json(),
-            "loss": {name: _finite(loss) for name, loss in progress.losses.items()},
+            **row_of(progress),
             "modes_covered": self._count_modes(self.sampler),
             "zero_density": progress.zero_density,
-            "rejected": progress.rejected,
-            "seconds": round(progress.seconds_run, 4),
         }
 
 
-def _finite(loss: float | None) -> float | None:
-    return loss if loss is not None and math.isfinite(loss) else None
-
-
-def _mode_counter(plan: Plan) -> Callable[[GaussianMixture], int | None]:
+def _mode_counter(plan: Plan) -> Callable[[Mixture], int | None]:
     """Counts the covered modes of a sampler, where modes are known; for the eyes only, training never sees it."""
     facts = plan.target.value.facts
     if facts.responsibilities is None or facts.mode_weights is None:
@@ -125,7 +122,7 @@ def _mode_counter(plan: Plan) -> Callable[[GaussianMixture], int | None]:
     responsibilities, weights = facts.responsibilities, facts.mode_weights
 
     @jax.jit
-    def count(mixture: GaussianMixture) -> jax.Array:
+    def count(mixture: Mixture) -> jax.Array:
         points = mixture.sample(plan.keys.evaluation, COVERAGE_DRAWS)
         mass = jax.vmap(responsibilities)(points).mean(0)
         return jnp.sum(mass >= COVERED_SHARE * weights)

@@ -9,7 +9,7 @@ from typing import Any
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import BaselineResult
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, Mixture
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Run:
     Arguments:
         target: the target that was trained on.
         name: its qualified name, or the name of the function.
-        sampler: the trained mixture, in the target's own units.
+        sampler: the trained mixture, in the target's own units; a `FactoredMixture` where the target was found to be
+            a product with too many modes for a plain one.
         metrics: as in `metrics.json`: flat figures, `standard_errors`, `reasons`, `moments`, `baselines`.
         history: one row for each chunk of the training, as in `history.jsonl`.
         snapshots: the sampler at several times, the first before training, the last the sampler itself.
@@ -38,7 +39,7 @@ class Run:
 
     target: AbstractTarget
     name: str
-    sampler: GaussianMixture
+    sampler: Mixture
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     snapshots: Sequence[Snapshot]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 LARGEST = 1e18
 """Of any number: training computes with 32 bits, where the square of a larger one is infinite."""
@@ -30,6 +30,16 @@ EntrySpec = str | dict[str, Any]
 
 ENERGY_ONLY = {"name": "uniform", "tasks": ("joint", "transformed_conditional")}
 """The tasks that are exact for any energy in any dimension."""
+
+
+EXPLORING = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
+"""All families of tasks of the paper."""
+
+SCHEDULED_COMPONENTS = 64
+"""Of a scheduled training that names no number."""
+
+SCHEDULED = ("channels", "scheduler", "training", "optimizer", "weights", "quadrature", "reservoir")
+"""What only a scheduled training knows; `channels = "energy"` says nothing."""
 
 
 class _Section(BaseModel):
@@ -82,10 +92,42 @@ class WeightSettings(_Section):
 
 
 class QuadratureSettings(_Section):
-    """Of marginal and noised tasks that integrate out at most two coordinates."""
+    """Of marginal tasks that integrate out one coordinate, and of noised tasks in one and two dimensions."""
 
     nodes: Whole = Field(default=128, ge=8, le=4096, description="grid points for each integrated coordinate")
     extent: Positive = Field(default=4.0, description="half-width of the grid, in declared scales")
+
+
+class ReservoirSettings(_Section):
+    """Of all other marginal and noised tasks: points of the energy with importance weights, which they share."""
+
+    capacity: Whole = Field(
+        default=4096, ge=16, le=10_000_000, description="points that are kept, and evaluated before the first step"
+    )
+    refill: Whole = Field(
+        default=512, ge=16, le=1_000_000, description="points that are evaluated before every further chunk"
+    )
+    resampled: Whole = Field(
+        default=512, ge=16, le=1_000_000, description="points, drawn by their weights, that a step looks at"
+    )
+
+
+class ExplorationSettings(_Section):
+    """How an adaptive training looks for modes."""
+
+    tasks: tuple[EntrySpec, ...] = Field(
+        default=EXPLORING,
+        description="tasks that propose where to look, beside the joint one; a bandit learns which of them serve",
+    )
+
+
+class BudgetSettings(_Section):
+    """Where a training ends at the latest. What it found until then is kept and measured."""
+
+    evaluations: Whole | None = Field(
+        default=None, ge=1, le=2**53, description="of the energy and its gradient together; default: no limit"
+    )
+    minutes: Positive | None = Field(default=None, description="of wall time, compilation included; default: no limit")
 
 
 class EvaluationSettings(_Section):
@@ -97,7 +139,21 @@ class EvaluationSettings(_Section):
 class Settings(_Section):
     """All settings of a run. The same defaults serve every target."""
 
-    components: Whole = Field(default=64, ge=1, le=1_000_000, description="number of mixture components")
+    method: Literal["auto", "adaptive", "scheduled"] = Field(
+        default="auto",
+        description="'adaptive' finds out by itself how many components and steps a target needs; 'scheduled' makes a "
+        "fixed number of steps on the tasks of a scheduler; 'auto': scheduled if a setting is given that only a "
+        "scheduled training knows",
+    )
+    components: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="number of mixture components, 64 by default; of an adaptive training the largest number, by "
+        "default a function of the dimension",
+    )
+    budget: BudgetSettings = BudgetSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     channels: Literal["energy", "exact"] = Field(
         default="energy", description="'exact' lets tasks use the target's closed form, more than an energy gives"
     )
@@ -112,6 +168,7 @@ class Settings(_Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     weights: WeightSettings = WeightSettings()
     quadrature: QuadratureSettings = QuadratureSettings()
+    reservoir: ReservoirSettings = ReservoirSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     metrics: tuple[EntrySpec, ...] = Field(
         default=("elbo", "log_z", "ess", "khat", "mode_coverage"), description="metrics to compute at the end"
@@ -123,3 +180,17 @@ class Settings(_Section):
     requires: tuple[str, ...] = Field(
         default=(), description="distributions that must be installed, as in 'biglearn-lj>=0.2'"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_method(cls, values: Any) -> Any:
+        """Say which method `auto` means, so that a record holds what was done."""
+        if not isinstance(values, dict) or values.get("method", "auto") != "auto":
+            return values
+        given = [key for key in SCHEDULED if key in values and values[key] != "energy"]
+        return {**values, "method": "scheduled" if given else "adaptive"}
+
+    @property
+    def scheduled_components(self) -> int:
+        """Number of components of a scheduled training."""
+        return self.components or SCHEDULED_COMPONENTS

@@ -13,26 +13,42 @@ MOST_NUMBERS = 4_000_000
 
 
 class SnapshotTaker:
-    """Keeps the mixture at geometrically spaced chunks: much happens early.
+    """Keeps the mixture at geometrically spaced chunks, since much happens early; where the number of chunks is not
+    known, at evenly spaced ones.
 
     Arguments:
-        chunks: number of chunks of the training.
+        chunks: number of chunks of the training, if it is known.
         first: the mixture before the training, in the target's own units.
     """
 
-    def __init__(self, chunks: int, first: GaussianMixture) -> None:
-        size = first.factors.size + first.means.size
-        most = int(np.clip(MOST_NUMBERS // size, 2, MOST_SNAPSHOTS))
-        self._wanted = set(np.unique(np.geomspace(1, chunks, most).round().astype(int)).tolist()) | {chunks}
+    def __init__(self, chunks: int | None, first: GaussianMixture) -> None:
+        self._wanted = None if chunks is None else _geometric(chunks, _most(first))
         self._chunks_seen = 0
+        self._every = 1
         self._kept = [Snapshot(0, first)]
 
     def see(self, step: int, mixture: GaussianMixture) -> None:
         """Look at the mixture after a chunk."""
         self._chunks_seen += 1
-        if self._chunks_seen in self._wanted:
+        if self._wanted is not None:
+            if self._chunks_seen in self._wanted:
+                self._kept.append(Snapshot(step, mixture))
+        elif self._chunks_seen % self._every == 0:
             self._kept.append(Snapshot(step, mixture))
+            if len(self._kept) > _most(mixture):
+                self._kept = [self._kept[0], *self._kept[2::2]]
+                self._every *= 2
 
-    def snapshots(self, last: Snapshot) -> list[Snapshot]:
+    def snapshots(self, last: Snapshot | None) -> list[Snapshot]:
         """What was kept, with the end of the training, also of one that was interrupted."""
-        return self._kept if self._kept[-1].step == last.step else [*self._kept, last]
+        if last is None:
+            return self._kept
+        return [*[kept for kept in self._kept if kept.step < last.step], last]
+
+
+def _most(mixture: GaussianMixture) -> int:
+    return int(np.clip(MOST_NUMBERS // (mixture.factors.size + mixture.means.size), 2, MOST_SNAPSHOTS))
+
+
+def _geometric(chunks: int, most: int) -> set[int]:
+    return set(np.unique(np.geomspace(1, chunks, most).round().astype(int)).tolist()) | {chunks}

@@ -16,12 +16,18 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     Arguments:
         metrics: the content of `metrics.json`.
     """
-    told = [_modes(metrics), *_trust(metrics)]
+    told = [*_verdict(metrics), *_modes(metrics), *_trust(metrics)]
     if metrics.get("exact_channel_evaluations"):
         told.append(
             f"The training used {metrics['exact_channel_evaluations']:,} evaluations of the target's closed-form "
             "channels (channels=exact): more than an energy alone gives."
         )
+    told += [
+        f"{skipped:,} of {metrics['task_steps'][name]:,} steps on the task {name} were skipped: the weights of the "
+        "points in the reservoir were too uneven to support it."
+        for name, skipped in metrics.get("skipped_steps", {}).items()
+        if skipped
+    ]
     if metrics.get("zero_density_points"):
         told.append(
             f"{metrics['zero_density_points']:,} points of the training had a log density that is not finite and "
@@ -40,19 +46,21 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _modes(metrics: Mapping[str, Any]) -> str:
+def _verdict(metrics: Mapping[str, Any]) -> list[str]:
+    verdict = metrics.get("verdict")
+    return [verdict["sentence"]] if verdict else []
+
+
+def _modes(metrics: Mapping[str, Any]) -> list[str]:
     covered, total, ess = metrics.get("modes_covered"), metrics.get("modes_total"), metrics.get("ess")
     if covered is None or total is None:
-        return (
-            "Whether modes were missed cannot be told from these figures: the modes of this target are not known, "
-            "and ESS and k-hat see only what the sampler visits. Compare with other seeds or with --baseline nuts."
-        )
+        return []
     if covered == total:
-        return f"All {total:.0f} known modes are covered."
+        return [f"All {total:.0f} known modes are covered."]
     missed = f"Collapsed: {covered:.0f} of {total:.0f} known modes are covered"
     if ess is not None and ess >= GOOD_ESS:
-        return f"{missed}, although ESS is {ess:.3f}: ESS cannot see a mode that the sampler never visits."
-    return f"{missed}."
+        return [f"{missed}, although ESS is {ess:.3f}: ESS cannot see a mode that the sampler never visits."]
+    return [f"{missed}."]
 
 
 def _trust(metrics: Mapping[str, Any]) -> list[str]:

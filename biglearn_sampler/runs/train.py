@@ -16,14 +16,16 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.errors import BiglearnError, RunFailed, UserError
 from biglearn_sampler.evaluation import BaselineResult
-from biglearn_sampler.learning import Training, fit
 from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
 from biglearn_sampler.runs.folder import RunFolder
-from biglearn_sampler.runs.plan import PROBES, Plan, checked_training, make_plan
+from biglearn_sampler.runs.plan import PROBES, Plan, make_plan
+from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import run_record
 from biglearn_sampler.runs.recorder import ActiveRun, Recorder
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.trainers import AbstractTrainer, trainer_of
+from biglearn_sampler.runs.verdict import verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
 logger = logging.getLogger(__name__)
@@ -74,11 +76,11 @@ def train(
     catalogue = catalogue or Catalogue()
     read = read_settings(settings, overrides or {}, catalogue)
     plan = make_plan(target, read, baselines, int(seed), catalogue, parameters or {})
-    training = checked_training(plan)
-    record = run_record(plan, training, read, int(seed))
+    trainer = trainer_of(plan)
+    record = run_record(plan, trainer, read, int(seed))
     folder = _new_folder(out, numbered)
     try:
-        run = _execute(plan, training, record, catalogue, watcher or Nobody(), folder)
+        run = _execute(plan, trainer, record, catalogue, watcher or Nobody(), folder)
     except KeyboardInterrupt:
         _close(folder, record, "interrupted", None)
         raise
@@ -99,7 +101,7 @@ def _new_folder(out: str | Path | None, numbered: bool) -> RunFolder | None:
 
 def _execute(
     plan: Plan,
-    training: Training,
+    trainer: AbstractTrainer,
     record: dict[str, Any],
     catalogue: Catalogue,
     watcher: Watcher,
@@ -109,19 +111,19 @@ def _execute(
         folder.write_json("run.json", record)
     active = ActiveRun(plan.target.record.name, record, folder.path if folder else None)
     catalogue.notify("biglearn_run_started", run=active)
-    watcher.training_began(plan.settings.training.steps)
-    state = plan.begin(training)
-    first = plan.start.mixture(plan.keys.start, plan.settings.components)
-    recorder = Recorder(plan, active, catalogue, watcher, folder, first)
+    watcher.training_began(trainer.steps)
+    recorder = Recorder(plan, active, catalogue, watcher, folder, trainer)
     try:
-        fit(training, state, plan.train_keys(), plan.chunk, recorder)
+        ended = trainer.train(recorder)
     finally:
         # Also when the training was interrupted: the sampler as far as it came is worth having.
         if folder is not None and recorder.progress is not None:
             folder.write_mixture(recorder.sampler)
             folder.write_snapshots(recorder.snapshots())
     watcher.phase_began("measuring")
-    metrics = _metrics(plan, recorder)
+    metrics = _metrics(plan, recorder, ended)
+    watcher.phase_began("looking for what was missed")
+    metrics["verdict"] = verdict_of(plan, recorder.sampler)
     if folder is not None:
         # Already now: a baseline may take long and may be interrupted.
         folder.write_json("metrics.json", metrics)
@@ -146,7 +148,7 @@ def _execute(
     return run
 
 
-def _metrics(plan: Plan, recorder: Recorder) -> dict[str, Any]:
+def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `metrics.json` without baselines."""
     progress = recorder.progress
     assert progress is not None  # a training has at least one step
@@ -156,15 +158,11 @@ def _metrics(plan: Plan, recorder: Recorder) -> dict[str, Any]:
     draws = draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
     return {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
-        **progress.evaluations.to_json(),
+        **costs_of(progress),
+        **ended,
         # Asked of the energy outside the training: the look at the door, and the draws behind these figures.
         "probe_evaluations": PROBES,
         "evaluation_draws": draws.count,
-        "task_steps": progress.task_steps,
-        "zero_density_points": progress.zero_density,
-        "rejected_updates": progress.rejected,
-        "seconds_compile": round(progress.seconds_compile, 3),
-        "seconds_run": round(progress.seconds_run, 3),
         "baselines": {},
     }
 

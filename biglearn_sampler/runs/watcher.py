@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 class Watcher(Protocol):
     """Is told what happens; whatever it does, the run stays the same."""
 
-    def training_began(self, steps: int) -> None:
-        """The training is about to be compiled and will take so many steps."""
+    def training_began(self, steps: int | None) -> None:
+        """The training is about to be compiled and will take so many steps, if that is known."""
 
     def chunk_finished(self, row: Mapping[str, Any]) -> None:
         """A chunk is done; the row stands in `history.jsonl`."""
@@ -23,7 +23,7 @@ class Watcher(Protocol):
 class Nobody:
     """A watcher that does nothing."""
 
-    def training_began(self, steps: int) -> None:
+    def training_began(self, steps: int | None) -> None:
         """Ignored."""
 
     def chunk_finished(self, row: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from biglearn_sampler.mixture import Channel
 from biglearn_sampler.tasks.transformation import AbstractTransformation
 
 Shape = Literal["joint", "marginal", "conditional"]
-Condition = Literal["sampler", "broad"]
+Condition = Literal["sampler", "noised", "broad"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Task:
             `size` rows, `S` all the others).
         transformation: the law of the map.
         size: number of rows in `T`, at least 1; with `dim` or more rows the task is the joint one.
-        condition: where `z_S` of a conditional task comes from: the sampler itself, or `broad`, twice the declared
-            region.
+        condition: where `z_S` of a conditional task comes from: the sampler itself; `noised`, the sampler with noise
+            of a random level up to the declared scale; or `broad`, twice the declared region.
     """
 
     kind: ClassVar[str] = "task"

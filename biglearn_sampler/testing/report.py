@@ -77,6 +77,10 @@ def _row(number: int) -> dict[str, Any]:
     return {
         "step": 100 * number,
         **Evaluations(gradient=4000 * number).to_json(),
+        "evaluations_by_source": {"energy": 4000 * number},
+        "evaluations_by_task": {"joint": 4000 * number, "marginal": 0},
+        "skipped_steps": {"joint": 0, "marginal": 0},
+        "reservoir": None,
         "loss": {"joint": 1.0 / number, "marginal": None},
         "modes_covered": number,
         "zero_density": 0,

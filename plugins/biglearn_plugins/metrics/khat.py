@@ -12,7 +12,7 @@ from biglearn_plugins.metrics.log_weights import log_weights
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
-from biglearn_sampler.evaluation.pareto import FLOAT32_RESOLUTION, pareto_smooth
+from biglearn_sampler.importance.pareto import FLOAT32_RESOLUTION, pareto_smooth
 
 # Below, a fifth of the draws is fewer than the five that a tail needs.
 FEWEST_DRAWS = 25

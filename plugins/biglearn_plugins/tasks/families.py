@@ -12,8 +12,8 @@ BIG_LEARNING = "Anonymous (2024), Big Cooperative Learning to Conquer Local Opti
 Map = Annotated[AbstractTransformation, "the law of the random map"]
 Size = Annotated[int, "number of coordinates that are matched, at least 1 and below the dimension"]
 Source = Annotated[
-    Literal["sampler", "broad"],
-    "where conditions come from: the sampler itself, or twice the declared region",
+    Literal["sampler", "noised", "broad"],
+    "where conditions come from: the sampler itself, the sampler with noise, or twice the declared region",
 ]
 
 

@@ -1,0 +1,8 @@
+"""The adaptive training: from energies alone to a mixture that covers every mode."""
+
+from biglearn_sampler.engine.account import Account as Account
+from biglearn_sampler.engine.account import Budget as Budget
+from biglearn_sampler.engine.engine import Engine as Engine
+from biglearn_sampler.engine.engine import Outcome as Outcome
+from biglearn_sampler.engine.progress import EngineProgress as EngineProgress
+from biglearn_sampler.engine.rules import Rules as Rules

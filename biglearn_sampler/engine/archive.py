@@ -1,0 +1,156 @@
+"""The modes that were found: one Gaussian for each, with the log mass it accounts for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import logsumexp
+
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.mixture import LOG_TWO_PI
+
+NEWS = 1.0
+"""Nats by which a mode must exceed what the others explain."""
+
+SLACK = 0.05
+"""Share of the depth below the highest peak by which an explanation may fall short: Gaussians fail far out."""
+
+NEGLIGIBLE = 1e-4
+"""A mode with a smaller share of the mass found is not kept."""
+
+
+class Mode(NamedTuple):
+    """One mode.
+
+    Arguments:
+        mean, factor: of its Gaussian `N_k`.
+        evidence: `e_k = E_k[log q - log N_k]`, a lower bound of the log mass around it.
+        points, log_target: draws of `N_k`, on which it is compared with others.
+        settled: whether it is beyond discussion, since all modes were fitted together: it is neither replaced nor
+            dropped.
+    """
+
+    mean: Float[np.ndarray, " dim"]
+    factor: Float[np.ndarray, "dim dim"]
+    evidence: float
+    points: Float[np.ndarray, "points dim"]
+    log_target: Float[np.ndarray, " points"]
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All modes found so far: the unnormalised mixture `h(x) = sum_k exp(e_k) N_k(x)`.
+
+    Arguments:
+        dim: number of coordinates.
+        modes: in the order of their discovery.
+    """
+
+    dim: int
+    modes: tuple[Mode, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of modes."""
+        return len(self.modes)
+
+    @cached_property
+    def means(self) -> Float[np.ndarray, "modes dim"]:
+        """Of all modes."""
+        return np.array([mode.mean for mode in self.modes]).reshape(-1, self.dim)
+
+    @cached_property
+    def factors(self) -> Float[np.ndarray, "modes dim dim"]:
+        """Of all modes."""
+        return np.array([mode.factor for mode in self.modes]).reshape(-1, self.dim, self.dim)
+
+    @cached_property
+    def evidence(self) -> Float[np.ndarray, " modes"]:
+        """Of all modes."""
+        return np.array([mode.evidence for mode in self.modes])
+
+    @cached_property
+    def total(self) -> float:
+        """Log of the mass found."""
+        return float(logsumexp(self.evidence)) if self.modes else -np.inf
+
+    @cached_property
+    def peak(self) -> float:
+        """Log density at the highest mode, as its Gaussian has it."""
+        if not self.modes:
+            return 0.0
+        diagonals = np.diagonal(self.factors, axis1=1, axis2=2)
+        return float((self.evidence - np.log(diagonals).sum(-1)).max() - 0.5 * self.dim * LOG_TWO_PI)
+
+    @cached_property
+    def _inverse(self) -> Float[np.ndarray, "modes dim dim"]:
+        return np.linalg.inv(self.factors)
+
+    def population(self) -> Population:
+        """The modes as components, weighted by their evidence."""
+        return Population(self.means, self.factors, self.evidence).normalised()
+
+    def log_density(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, " points"]:
+        """`log h(x)`; `-inf` while nothing was found."""
+        if not self.modes:
+            return np.full(len(points), -np.inf)
+        standard = np.einsum("kij,nkj->nki", self._inverse, points[:, None] - self.means)
+        log_determinant = np.log(np.diagonal(self._inverse, axis1=1, axis2=2)).sum(-1)
+        log_component = log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
+        return np.asarray(logsumexp(log_component + self.evidence, axis=1))
+
+    def surprise(
+        self, log_target: Float[np.ndarray, " points"], log_density: Float[np.ndarray, " points"]
+    ) -> Float[np.ndarray, " points"]:
+        """Above 1 where the modes do not explain the target: `(log q - log h) / (NEWS + SLACK (peak - log q)^+)`."""
+        return (log_target - log_density) / (NEWS + SLACK * np.maximum(self.peak - log_target, 0.0))
+
+    def excess(self, mode: Mode) -> float:
+        """`E_k[log q - log h]`: what the modes of this archive leave unexplained under a mode."""
+        if not self.modes:
+            return np.inf
+        return float((mode.log_target - self.log_density(mode.points)).mean())
+
+    def twin(self, mode: Mode) -> int | None:
+        """The mode in which the mean of another one lies and conversely, if any."""
+        if not self.modes:
+            return None
+        difference = self.means - mode.mean
+        theirs = (np.einsum("kij,kj->ki", self._inverse, difference) ** 2).sum(-1)
+        mine = (np.linalg.solve(mode.factor, difference.T) ** 2).sum(0)
+        distance = np.maximum(theirs, mine)
+        nearest = int(distance.argmin())
+        return nearest if distance[nearest] < max(4.0, self.dim / 4.0) else None
+
+    def is_negligible(self, mode: Mode) -> bool:
+        """Whether a mode is too light to be kept."""
+        return not mode.evidence > self.total + np.log(NEGLIGIBLE)
+
+    def is_news(self, mode: Mode) -> bool:
+        """Whether a mode is somewhere else than the known ones and exceeds what they explain."""
+        return self.twin(mode) is None and self.excess(mode) > NEWS
+
+    def with_mode(self, mode: Mode) -> Archive:
+        """The archive with one more mode."""
+        return replace(self, modes=(*self.modes, mode))
+
+    def with_better_twin(self, mode: Mode) -> Archive:
+        """The archive with a mode in the place of its twin, if that is worse and may be replaced."""
+        twin = self.twin(mode)
+        if twin is None or self.modes[twin].settled or not mode.evidence > self.modes[twin].evidence:
+            return self
+        return replace(self, modes=(*self.modes[:twin], mode, *self.modes[twin + 1 :]))
+
+    def pruned(self) -> Archive:
+        """Without negligible modes and those that the others explain, looked at from the lightest on."""
+        kept = list(self.modes)
+        for mode in sorted((mode for mode in self.modes if not mode.settled), key=lambda mode: mode.evidence):
+            rest = Archive(self.dim, tuple(other for other in kept if other is not mode))
+            if rest.modes and (self.is_negligible(mode) or rest.excess(mode) < NEWS):
+                kept = list(rest.modes)
+        return replace(self, modes=tuple(kept))

@@ -1,0 +1,106 @@
+"""The components as the host sees them between two stretches of steps: NumPy arrays in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import logsumexp
+
+from biglearn_sampler.mixture import GaussianMixture
+
+LEAST_SIZE = 32
+NO_WEIGHT = -1e4
+"""Log weight of components that only fill up a size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Components with their weights, in whitened coordinates.
+
+    Arguments:
+        means: `mu_k`.
+        factors: `L_k`.
+        log_weights: `log w_k`, normalised.
+    """
+
+    means: Float[np.ndarray, "components dim"]
+    factors: Float[np.ndarray, "components dim dim"]
+    log_weights: Float[np.ndarray, " components"]
+
+    @classmethod
+    def of(cls, mixture: GaussianMixture) -> Population:
+        """The components of a mixture."""
+        return cls(*(np.asarray(leaf, float) for leaf in (mixture.means, mixture.factors, mixture.log_weights)))
+
+    @classmethod
+    def at(cls, means: Float[np.ndarray, "components dim"], width: float | Float[np.ndarray, " dim"]) -> Population:
+        """Equal components of one width, or of one for each coordinate, with equal weights."""
+        count, dim = means.shape
+        factors = np.broadcast_to(np.diag(np.broadcast_to(width, dim)), (count, dim, dim)).copy()
+        return cls(np.array(means, float), factors, equal_log_weights(count))
+
+    @property
+    def count(self) -> int:
+        """Number of components."""
+        return len(self.means)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.means.shape[1]
+
+    def mixture(self) -> GaussianMixture:
+        """As a mixture in the precision of the device."""
+        arrays = (self.log_weights, self.means, self.factors)
+        return GaussianMixture(*(np.asarray(array, np.float32) for array in arrays))  # pyright: ignore
+
+    def take(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Population:
+        """Some components, in the given order, with their weights made to sum to one."""
+        index = np.asarray(chosen, int)
+        return Population(self.means[index], self.factors[index], self.log_weights[index]).normalised()
+
+    def equal(self) -> Population:
+        """The same components with equal weights."""
+        return self.weighted(np.zeros(self.count))
+
+    def weighted(self, log_weights: Float[np.ndarray, " components"]) -> Population:
+        """The same components with other weights, made to sum to one."""
+        return Population(self.means, self.factors, log_weights).normalised()
+
+    def joined(self, other: Population) -> Population:
+        """Both sets of components, each keeping its log weights, made to sum to one."""
+        return Population(
+            np.concatenate([self.means, other.means]),
+            np.concatenate([self.factors, other.factors]),
+            np.concatenate([self.log_weights, other.log_weights]),
+        ).normalised()
+
+    def normalised(self) -> Population:
+        """Weights that sum to one."""
+        return Population(self.means, self.factors, self.log_weights - logsumexp(self.log_weights))
+
+    def padded(self) -> Population:
+        """With components of no weight up to a power of two, so that compiled code meets few sizes."""
+        count = max(LEAST_SIZE, 1 << (self.count - 1).bit_length())
+        repeated = np.concatenate([np.arange(self.count), np.zeros(count - self.count, int)])
+        log_weights = np.concatenate([self.log_weights, np.full(count - self.count, NO_WEIGHT)])
+        return Population(self.means[repeated], self.factors[repeated], log_weights)
+
+    def draws(self, generator: np.random.Generator, each: int) -> Float[np.ndarray, "points dim"]:
+        """`each` points of every component in antithetic pairs, component by component."""
+        noise = generator.standard_normal((self.count, -(-each // 2), self.dim))
+        noise = np.concatenate([noise, -noise], 1)[:, :each]
+        points = self.means[:, None] + np.einsum("kij,kmj->kmi", self.factors, noise)
+        return points.reshape(-1, self.dim)
+
+    def spread(self) -> Float[np.ndarray, " dim"]:
+        """Standard deviation of every coordinate inside a typical component."""
+        return np.sqrt(np.einsum("kij,kij->ki", self.factors, self.factors).mean(0))
+
+
+def equal_log_weights(count: int) -> Float[np.ndarray, " components"]:
+    """`-log(count)` for every component."""
+    return np.full(count, -np.log(count))

@@ -1,0 +1,149 @@
+"""What is left when a target is no small mixture: many components, the modes and fresh broad ones, slowly annealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+from scipy.special import logsumexp
+
+from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.polish import polished
+from biglearn_sampler.engine.population import Population, equal_log_weights
+from biglearn_sampler.engine.proposals import Proposer
+from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.settle import Told
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.steps import Pace
+from biglearn_sampler.mixture import LOG_TWO_PI
+
+POOR_ESS = 0.1
+"""Below this share of effective draws another cycle is made, twice as long and at half the rate."""
+
+DEAD = 0.1
+"""Share of an equal weight below which a component is moved."""
+
+CANDIDATES = 4
+"""Draws of the sampler for every component, from which moved components choose."""
+
+DEPTH = 10.0
+"""Nats below the highest peak of the sampler at which candidates are no longer more surprising."""
+
+
+@dataclass(eq=False)
+class Refiner:
+    """An annealed refinement.
+
+    Arguments:
+        stepper: asks the energy.
+        rules: of the engine.
+        proposer: of places for components without weight.
+        region: over which fresh components begin.
+        generator: of host-side randomness.
+        told: is told after every stretch.
+    """
+
+    stepper: Stepper
+    rules: Rules
+    proposer: Proposer
+    region: Region
+    generator: np.random.Generator
+    told: Told
+    moves: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def refine(self, modes: Population, key: Key[Array, ""]) -> tuple[Population, bool]:
+        """Cycles of annealing until the effective sample size is fair.
+
+        Returns:
+            the components with their best weights, and whether the budget allowed all that was wanted.
+        """
+        population = self._begun(modes)
+        for cycle in range(self.rules.cycles):
+            population, complete = self._cycle(population, cycle, jax.random.fold_in(key, cycle))
+            population, ess = polished(population, self.stepper, self.generator, self.rules.polish_points)
+            if ess >= POOR_ESS or not complete:
+                return population, complete
+        return population, True
+
+    def _begun(self, modes: Population) -> Population:
+        """The heaviest modes and fresh components, in random order, since they draw by turns."""
+        count = self.rules.refine_components(modes.dim)
+        best = modes.take(np.argsort(-modes.log_weights, kind="stable")[: max(count // 2, 1)])
+        if best.count == count:
+            return best.equal()
+        fresh = Population.at(self.region.draws(self.generator, np.ones(count - best.count)), self.rules.width)
+        return best.joined(fresh).take(self.generator.permutation(count)).equal()
+
+    def _cycle(self, population: Population, cycle: int, key: Key[Array, ""]) -> tuple[Population, bool]:
+        rules, fresh = self.rules, self.rules.refine_fresh_points
+        length = rules.refine_steps(population.dim) * 2**cycle
+        for first in range(0, length, rules.round_steps):
+            if not self.stepper.account.allows(self.stepper.price(population.count, fresh)):
+                return population, False
+            learns = cycle > 0 or first >= rules.held_share * length
+            pace = Pace(
+                first=first,
+                length=length,
+                final=rules.final_rate,
+                weight_rate=rules.weight_rate * learns,
+                rate=0.5**cycle,
+            )
+            key_stretch = jax.random.fold_in(key, first)
+            population, trace = self.stepper.steps(population, key_stretch, pace, "refine", rules.window_points, fresh)
+            self.moves = []
+            dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
+            if learns and first < rules.moving_share * length and len(dead):
+                population = self._moved(population, dead, first / length)
+            self.told("refine", population, trace)
+        return population, True
+
+    def _moved(self, population: Population, dead: Int[np.ndarray, " dead"], progress: float) -> Population:
+        """Components without weight at places that the sampler explains least: its own draws, or what tasks propose."""
+        kept = population.take(np.setdiff1d(np.arange(population.count), dead))
+        archive = _as_archive(kept)
+        parents = self.generator.choice(kept.count, CANDIDATES * population.count, p=np.exp(kept.log_weights))
+        noise = self.generator.standard_normal((len(parents), kept.dim))
+        own = kept.means[parents] + np.einsum("nij,nj->ni", kept.factors[parents], noise)
+        proposed = self.proposer.of_tasks(archive, self.region, self.generator, progress)
+        points = np.concatenate([own, proposed.points])
+        factors = np.concatenate([kept.factors[parents], proposed.factors])
+        log_target = self.stepper.log_density(points, "proposals")
+        known = _log_density(kept, points)
+        is_own = np.arange(len(points)) < len(own)
+        means, widths, log_weights = population.means.copy(), population.factors.copy(), population.log_weights.copy()
+        floor = known.max() - DEPTH
+        for number in dead.tolist():
+            resampled = bool(self.generator.random() < 0.5) or not len(proposed.points)
+            # A draw of the sampler with Gumbel noise on its log weight is a draw of the target.
+            gain = log_target - known + self.generator.gumbel(size=len(points))
+            if not resampled:
+                gain = log_target - np.maximum(known, floor)
+            chosen = int(np.where(is_own == resampled, gain, -np.inf).argmax())
+            means[number], widths[number] = points[chosen], factors[chosen]
+            log_weights[number] = equal_log_weights(population.count)[0]
+            placed = log_weights[number] + _log_density_of_one(means[number], widths[number], points)
+            known = np.logaddexp(known, placed)
+            self.moves.append({"move": "moved", "component": number, "by": "resampling" if resampled else "tasks"})
+        return Population(means, widths, log_weights).normalised()
+
+
+def _as_archive(population: Population) -> Archive:
+    nothing = (population.means[:0], np.zeros(0))
+    parts = zip(population.means, population.factors, population.log_weights.tolist(), strict=True)
+    return Archive(population.dim, tuple(Mode(mean, factor, weight, *nothing) for mean, factor, weight in parts))
+
+
+def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    return np.asarray(logsumexp(component_log_densities(points, population) + population.log_weights, axis=1))
+
+
+def _log_density_of_one(
+    mean: Float[np.ndarray, " dim"], factor: Float[np.ndarray, "dim dim"], points: Float[np.ndarray, "count dim"]
+) -> Float[np.ndarray, " count"]:
+    standard = np.linalg.solve(factor, (points - mean).T)
+    constant = np.log(np.diagonal(factor)).sum() + 0.5 * len(mean) * LOG_TWO_PI
+    return -constant - 0.5 * (standard**2).sum(0)

@@ -1,0 +1,108 @@
+"""The constants of the engine: one set for every target, each with its reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from biglearn_sampler.errors import SettingsError
+
+JUDGED_POINTS = 4
+"""Fresh points of every searcher on which it is judged."""
+
+BYTES = 4
+COPIES = 4
+"""Arrays of the size of all points times all components that a step holds at once."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the engine explores, settles, refines and polishes. Lengths are in declared scales.
+
+    Nothing here depends on the target; what must depend on the dimension is a method.
+
+    Arguments:
+        most_components: a limit of the user; `None` for `refine_components(dim)`.
+        searchers: components that explore.
+        fresh_points: drawn from every component in a step, in antithetic pairs.
+        round_steps: gradient steps between two looks at the components.
+        window_points: as many points are shared by all searchers or refined components, past steps included.
+        settling_points: likewise while a mixture of few components settles.
+        learning_rate: of means and factors; a natural step of 1 would be Newton's.
+        weight_rate: of log weights.
+        width: standard deviation of a fresh component.
+        rounds: of exploration at most.
+        proposals: of every kind in a round.
+        base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new.
+        refine_fresh_points: drawn from every component in a step of the refinement.
+        final_rate: share of the learning rate left at its end.
+        held_share: share of the refinement in which weights are held equal.
+        moving_share: share of the refinement in which components without weight are moved.
+        cycles: of the refinement at most; a further one is made where the sampler is still poor.
+        polish_points: on which the last weights are found.
+    """
+
+    most_components: int | None = None
+    searchers: int = 32
+    fresh_points: int = 2
+    round_steps: int = 40
+    window_points: int = 512
+    settling_points: int = 2048
+    learning_rate: float = 0.5
+    weight_rate: float = 0.2
+    width: float = 0.3
+    rounds: int = 48
+    proposals: int = 64
+    base_failures: int = 64
+    failures_per_mode: int = 3
+    refine_fresh_points: int = 1
+    final_rate: float = 0.02
+    held_share: float = 0.2
+    moving_share: float = 0.6
+    cycles: int = 2
+    polish_points: int = 16_384
+
+    @property
+    def least_evaluations(self) -> int:
+        """What one round of exploration asks."""
+        return self.searchers * (self.fresh_points * self.round_steps + JUDGED_POINTS)
+
+    def check_memory(self, dim: int) -> None:
+        """See that the largest step fits into the memory of the machine.
+
+        Raises:
+            SettingsError: it does not, with the largest number of components that would.
+        """
+        count = self.refine_components(dim)
+        points = max(self.window_points, self.fresh_points * count)
+        needed = BYTES * (COPIES * points * count * (dim + 1) + count * dim * dim)
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > available:
+            raise SettingsError(
+                f"components: a step with {count:,} components in {dim} dimensions needs about {needed / 2**30:,.0f} "
+                f"GiB of memory, this machine has {available / 2**30:,.0f} GiB; give a smaller number"
+            )
+
+    def refine_components(self, dim: int) -> int:
+        """Components of a refinement: as many as a step stays quick with."""
+        if self.most_components is not None:
+            return self.most_components
+        return 512 if dim <= 16 else 256 if dim <= 50 else 128
+
+    def refine_steps(self, dim: int) -> int:
+        """Steps of the first cycle of a refinement: about half a million points in few, or in fifty dimensions."""
+        return 1000 if dim <= 16 else 1480
+
+    def most_modes(self, dim: int) -> int:
+        """Modes that exploration keeps at most."""
+        if self.most_components is not None:
+            return self.most_components
+        return 128 if dim <= 16 else 64 if dim <= 50 else 32
+
+    def most_held(self, dim: int) -> int:
+        """Modes that searchers can pass by: all that can be found, on top of those of a sampler under judgement."""
+        return 2 * (self.most_modes(dim) + self.searchers)
+
+    def failures(self, modes: int) -> int:
+        """Searchers in a row without a new mode after which exploration ends (coupon collector)."""
+        return self.base_failures + self.failures_per_mode * modes

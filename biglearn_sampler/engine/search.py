@@ -1,0 +1,227 @@
+"""Exploration: searchers fall into modes by themselves; what they find is archived, and they set out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.bandit import Bandit
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, Proposals, Proposer
+from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.steps import Trace
+from biglearn_sampler.errors import RunFailed
+
+RESIDUAL = "residual"
+"""A restart where the target exceeds most what is known, among the joint proposals."""
+
+SETTLED_GAIN = 0.5
+"""A searcher that gained fewer nats over half a round has settled."""
+
+OLDEST = 10
+"""Rounds after which a searcher that does not settle sets out again."""
+
+LAST_STEPS = 5
+"""Over which figures of a round are averaged."""
+
+UNMOVED = 0.99
+"""Share of points without known explanation from which a searcher has settled by itself."""
+
+UNBOUNDED = 1e5
+"""Width in declared scales that no component of a proper density reaches."""
+
+LEAST_EVIDENCE = -1e20
+"""Stands for no density at all."""
+
+UNKNOWN_SURPRISE = 2.0
+"""Of every point while nothing is known."""
+
+
+@dataclass(eq=False)
+class Search:
+    """The state of an exploration.
+
+    A searcher falls into a mode while known modes exert no force on it. When it has settled on something new, it makes
+    one more round in which every point counts: the known modes may have bent it. Then its mode is archived, and it
+    sets out again, as do searchers that found nothing new.
+
+    Arguments:
+        stepper: asks the energy.
+        rules: of the engine.
+        searchers: where they are now.
+        archive: what was found.
+        proposer: of restarts.
+        generator: of all host-side randomness.
+        purpose: under which evaluations are booked.
+    """
+
+    stepper: Stepper
+    rules: Rules
+    searchers: Population
+    archive: Archive
+    proposer: Proposer
+    generator: np.random.Generator
+    purpose: str = "search"
+    rounds: int = 0
+    failures: int = field(default=0, init=False)
+    found_now: int = field(default=0, init=False)
+    moves: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        count = self.searchers.count
+        self._ages: Int[np.ndarray, " searchers"] = np.zeros(count, int)
+        self._confirming: Bool[np.ndarray, " searchers"] = np.zeros(count, bool)
+        self._origins: list[str | None] = [None] * count
+        self.bandit = Bandit((*self.proposer.kinds, RESIDUAL))
+
+    @property
+    def finished(self) -> bool:
+        """Whether so many searchers in a row found nothing new that all modes should have been met, or none fits in."""
+        most = self.rules.most_modes(self.searchers.dim)
+        return self.failures >= self.rules.failures(self.archive.count) or self.archive.count >= most
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another round is worth making and can be paid."""
+        return self.rounds < self.rules.rounds and not self.finished and self.stepper.account.allows(self._price)
+
+    @property
+    def _price(self) -> int:
+        return self.rules.least_evaluations + len(self.proposer.kinds) * self.rules.proposals
+
+    def found(self) -> Population:
+        """The modes as components; while there are none, the searchers as they are.
+
+        Raises:
+            RunFailed: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
+        """
+        if self.archive.count:
+            return self.archive.population()
+        width = float(np.abs(self.searchers.factors).max())
+        if not width < UNBOUNDED:
+            raise RunFailed(
+                f"the components grew to {width:.0e} declared scales without settling: the density seems to have no "
+                "finite mass (is it flat somewhere, or does it grow?). Bound it, for example by a prior"
+            )
+        return self.searchers
+
+    def again(self, archive: Archive) -> None:
+        """Begin anew from other known modes: every searcher sets out."""
+        self.archive, self.failures = archive, 0
+        if archive.count:
+            self._restart(range(self.searchers.count))
+
+    def round(self, key: Key[Array, ""]) -> None:
+        """One stretch of steps, a judgement of every searcher, and new starts for those that have concluded."""
+        self.searchers, trace = self.stepper.search(self.searchers, self.archive, self._confirming, key, self.purpose)
+        self._ages += 1
+        self.rounds += 1
+        self.moves = []
+        concluded = self._conclude(trace)
+        if concluded and not self.finished:
+            self._restart(concluded)
+
+    def _conclude(self, trace: Trace) -> list[int]:
+        """Archive what is new, the best first. Gives the searchers that are free to leave."""
+        modes = self._modes()
+        half = len(trace.ratios) // 2
+        gain = trace.ratios[half - LAST_STEPS : half].mean(0) - trace.ratios[-LAST_STEPS:].mean(0)
+        settled = gain < SETTLED_GAIN
+        unmoved = (trace.free[-LAST_STEPS:].mean(0) > UNMOVED) | self._confirming
+        concluded, won, before = [], [], self.archive.count
+        for number in np.argsort([-mode.evidence for mode in modes], kind="stable").tolist():
+            if not settled[number] and self._ages[number] < OLDEST:
+                continue
+            mode = modes[number]
+            if settled[number] and not self.archive.is_negligible(mode):
+                if self.archive.is_news(mode):
+                    if not unmoved[number]:
+                        self._confirming[number] = True
+                        continue
+                    self.archive = self.archive.with_mode(mode)
+                    won.append(number)
+                elif unmoved[number]:
+                    self.archive = self.archive.with_better_twin(mode)
+            concluded.append(number)
+        self.archive = self.archive.pruned()
+        self._learn(concluded, won, modes)
+        # A mode that came for another that went is no news.
+        self.found_now = max(self.archive.count - before, 0)
+        self.failures = 0 if self.found_now else self.failures + len(concluded)
+        return concluded
+
+    def _learn(self, concluded: Sequence[int], won: Sequence[int], modes: Sequence[Mode]) -> None:
+        """Tell the bandit what became of the restarts, and the record what was found."""
+        kept = {id(mode) for mode in self.archive.modes}
+        for number in concluded:
+            new = number in won and id(modes[number]) in kept
+            origin = self._origins[number]
+            self._confirming[number] = False
+            if origin is not None:
+                self.bandit.learn(origin, new)
+            if new:
+                evidence = round(modes[number].evidence, 4)
+                self.moves.append({"move": "found", "searcher": number, "by": origin or "start", "evidence": evidence})
+
+    def _modes(self) -> list[Mode]:
+        """Every searcher as the mode it would be; its evidence is one standard error below the estimate."""
+        searchers = self.searchers
+        count = searchers.count
+        points = searchers.draws(self.generator, JUDGED_POINTS)
+        log_target = self.stepper.log_density(points, self.purpose)
+        log_component = component_log_densities(points, searchers)
+        own = log_component[np.arange(len(points)), np.repeat(np.arange(count), JUDGED_POINTS)]
+        ratio = np.maximum(log_target - own, LEAST_EVIDENCE).reshape(count, JUDGED_POINTS)
+        evidence = np.maximum(ratio.mean(1) - ratio.std(1) / JUDGED_POINTS**0.5, LEAST_EVIDENCE)
+        points, log_target = points.reshape(count, JUDGED_POINTS, -1), log_target.reshape(count, JUDGED_POINTS)
+        return [
+            Mode(searchers.means[k], searchers.factors[k], float(evidence[k]), points[k], log_target[k])
+            for k in range(count)
+        ]
+
+    def _restart(self, concluded: Sequence[int]) -> None:
+        """Send searchers to proposals, one after another; each start counts as known for the next ones."""
+        archive = self.archive
+        region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
+        progress = min(self.rounds / self.rules.rounds, 1.0)
+        proposals = self.proposer.draw(archive, region, self.generator, progress)
+        known, log_target = archive.log_density(proposals.points), np.zeros(len(proposals.points))
+        surprise = np.full(len(known), UNKNOWN_SURPRISE)
+        if archive.count:
+            log_target = self.stepper.log_density(proposals.points, "proposals")
+            surprise = archive.surprise(log_target, known)
+        self.bandit.forget()
+        means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
+        for number in concluded:
+            kind = self.bandit.choose(self._possible(proposals), self.generator)
+            chosen = self._chosen(kind, proposals, surprise)
+            self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
+            means[number], factors[number] = proposals.points[chosen], proposals.factors[chosen]
+            if archive.count:
+                started = Mode(means[number], factors[number], archive.evidence.max(), means[:0], known[:0])
+                known = np.logaddexp(known, Archive(archive.dim, (started,)).log_density(proposals.points))
+                surprise = np.where(np.isneginf(surprise), surprise, archive.surprise(log_target, known))
+            surprise[chosen] = -np.inf
+        self.searchers = Population(means, factors, self.searchers.log_weights)
+
+    def _possible(self, proposals: Proposals) -> list[str]:
+        """The kinds of which there are proposals now."""
+        kinds = [self.proposer.kinds[number] for number in np.unique(proposals.kind)]
+        return [*kinds, RESIDUAL] if self.archive.count else kinds
+
+    def _chosen(self, kind: str, proposals: Proposals, surprise: Float[np.ndarray, " count"]) -> int:
+        """A surprising proposal of a kind: any one of the joint kinds, the most surprising of the others."""
+        names = np.array(self.proposer.kinds)[proposals.kind]
+        wanted = np.isin(names, (DECLARED, FOUND)) if kind == RESIDUAL else names == kind
+        places = np.flatnonzero(wanted)
+        if kind not in (DECLARED, FOUND):
+            return int(places[surprise[places].argmax()])
+        open_places = places[surprise[places] > 1.0]
+        return int(self.generator.choice(open_places if len(open_places) else places))

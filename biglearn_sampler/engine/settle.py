@@ -1,0 +1,177 @@
+"""One mixture from the modes that were found: weights learnt, twins merged, and the worst components split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.steps import Pace, Trace
+
+LEAST_COMPONENTS = 8
+"""The smallest mixture that is fitted; sizes are powers of two, so that few are compiled."""
+
+STRETCHES = 6
+"""Stretches of steps at most, before the rates are annealed."""
+
+STILL_FALLING = 0.5
+"""The variance must fall to this share of itself in a stretch, or it has settled."""
+
+ANNEALED_STRETCHES = 3
+
+GOOD = 1e-3
+"""Variance of `log q - log p` below which the mixture is the target: nothing is left to refine."""
+
+HOPELESS = 0.3
+"""Variance above which the target is no small mixture: splitting goes on in the refinement."""
+
+SPLIT_POINTS = 16
+"""Fresh points of every component on which its fit is judged."""
+
+SAME = 0.05
+"""KL divergence below which two components are one."""
+
+WEIGHTLESS = 0.01
+"""Share of an equal weight below which a component is dropped."""
+
+LAST_STEPS = 10
+"""Over which figures are averaged."""
+
+Told = Callable[[str, Population, Trace], None]
+"""Is told the phase, the components, and the trace."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Components fitted together.
+
+    Arguments:
+        population: as they ended.
+        merged: without twins and weightless ones.
+        variance: of `log q - log p`.
+        elbo: of the mixture.
+    """
+
+    population: Population
+    merged: Population
+    variance: float
+    elbo: float
+
+    @property
+    def good(self) -> bool:
+        """Whether the target is this mixture."""
+        return self.variance < GOOD
+
+
+@dataclass(frozen=True, eq=False)
+class Settler:
+    """Fits all modes together.
+
+    Arguments:
+        stepper: asks the energy.
+        rules: of the engine.
+        generator: of host-side randomness.
+        told: is told after every stretch.
+    """
+
+    stepper: Stepper
+    rules: Rules
+    generator: np.random.Generator
+    told: Told
+
+    def settle(self, population: Population, key: Key[Array, ""]) -> Fit:
+        """Fit as many components as the next power of two; once more with twice as many, if that may help."""
+        most = self.rules.refine_components(population.dim)
+        count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)
+        first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
+        if first.good or count >= most // 2:
+            return first
+        count = min(max(count, 1 << first.merged.count.bit_length()), most)
+        return self._fitted(self._grown(first.merged, count), jax.random.fold_in(key, 1))
+
+    def _fitted(self, population: Population, key: Key[Array, ""]) -> Fit:
+        """Steps at full rate until the variance settles, then annealed ones."""
+        last = variance = np.inf
+        elbo = -np.inf
+        for stretch in range(STRETCHES):
+            pace = Pace(weight_rate=self.rules.weight_rate)
+            population, variance, elbo = self._stretch(population, jax.random.fold_in(key, stretch), pace)
+            if variance < 0.1 * GOOD or variance > STILL_FALLING * last or not self._can_pay(population):
+                break
+            last = variance
+        if variance > 0.1 * GOOD:
+            length = ANNEALED_STRETCHES * self.rules.round_steps
+            for stretch in range(ANNEALED_STRETCHES):
+                if not self._can_pay(population):
+                    break
+                first = stretch * self.rules.round_steps
+                pace = Pace(first, length, self.rules.final_rate, weight_rate=self.rules.weight_rate)
+                key_stretch = jax.random.fold_in(key, STRETCHES + stretch)
+                population, variance, elbo = self._stretch(population, key_stretch, pace)
+        return Fit(population, _merged(population), variance, elbo)
+
+    def _can_pay(self, population: Population) -> bool:
+        return self.stepper.account.allows(self.stepper.price(population.count, self.rules.fresh_points))
+
+    def _stretch(self, population: Population, key: Key[Array, ""], pace: Pace) -> tuple[Population, float, float]:
+        rules = self.rules
+        population, trace = self.stepper.steps(
+            population, key, pace, "settle", rules.settling_points, rules.fresh_points
+        )
+        self.told("settle", population, trace)
+        return population, float(trace.variance[-LAST_STEPS:].mean()), float(trace.elbo[-LAST_STEPS:].mean())
+
+    def _grown(self, population: Population, count: int) -> Population:
+        """More components: those that fit worst are cut along their longest axis, worse ones farther apart."""
+        points = population.draws(self.generator, SPLIT_POINTS)
+        log_target = np.maximum(self.stepper.log_density(points, "settle"), -1e20)
+        log_ratio = (log_target - _log_density(population, points)).reshape(population.count, -1)
+        burden = np.exp(population.log_weights) * np.minimum(log_ratio.var(1), 1e4)
+        pieces = np.ones(population.count, int)
+        while pieces.sum() < count:
+            pieces[(burden / pieces**2).argmax()] += 1
+        origin = np.repeat(np.arange(population.count), pieces)
+        place = np.concatenate([np.arange(n) - (n - 1) / 2 for n in pieces])
+        outermost = np.maximum(1.0, (pieces[origin] - 1) / 2)
+        size, axes = np.linalg.eigh(population.factors @ population.factors.swapaxes(1, 2))
+        longest = axes[:, :, -1] * np.sqrt(size[:, -1:])
+        cut = np.minimum(1.0, log_ratio.std(1))[origin] * place / outermost
+        return Population(
+            population.means[origin] + cut[:, None] * longest[origin],
+            population.factors[origin],
+            population.log_weights[origin] - np.log(pieces[origin]),
+        )
+
+
+def _merged(population: Population) -> Population:
+    """Without weightless components; those that are nearly identical are added up, the heaviest stays."""
+    kept: list[int] = []
+    weights = np.exp(population.log_weights)
+    for number in np.argsort(-population.log_weights, kind="stable").tolist():
+        if weights[number] < WEIGHTLESS / population.count:
+            continue
+        twin = next((other for other in kept if _divergence(population, number, other) < SAME), None)
+        if twin is None:
+            kept.append(number)
+        else:
+            weights[twin] += weights[number]
+    return Population(population.means[kept], population.factors[kept], np.log(weights[kept])).normalised()
+
+
+def _divergence(population: Population, first: int, second: int) -> float:
+    """`KL[N_first || N_second]`."""
+    factor = population.factors[second]
+    relative = np.linalg.solve(factor, population.factors[first])
+    shift = np.linalg.solve(factor, population.means[first] - population.means[second])
+    squares = (relative**2).sum() + shift @ shift - population.dim
+    return float(0.5 * squares - np.log(np.abs(np.diag(relative))).sum())
+
+
+def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    return np.logaddexp.reduce(component_log_densities(points, population) + population.log_weights, axis=1)

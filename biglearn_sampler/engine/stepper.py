@@ -1,0 +1,205 @@
+"""The energy as the engine asks it: compiled once for every size, and every answer booked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key
+
+from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
+from biglearn_sampler.engine.account import Account
+from biglearn_sampler.engine.archive import Archive
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.steps import (
+    Held,
+    Pace,
+    Trace,
+    ValueAndScore,
+    fresh_components,
+    joint_steps,
+    search_steps,
+)
+from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
+from biglearn_sampler.learning.shared_points import inverse_factors, standardised
+from biglearn_sampler.mixture import GaussianMixture
+
+LEAST_STEPS = 2
+"""Steps whose points are shared at least, so that components that draw by turns are all there."""
+
+LEAST_SHARED = 64
+"""Points of a step, below which past steps are no longer counted: they are too far in the past."""
+
+
+class Stepper:
+    """A target in the coordinates of training.
+
+    Arguments:
+        target: in the coordinates of training.
+        rules: of the engine.
+        account: where evaluations are booked.
+    """
+
+    def __init__(self, target: AbstractTarget, rules: Rules, account: Account) -> None:
+        self.dim, self.rules, self.account = target.dim, rules, account
+        self.seconds_compile = 0.0
+        self._compiled: set[tuple[Any, ...]] = set()
+        self._arrays, rebuilt = split_arrays(target)
+
+        def value_and_score(arrays: list[Array]) -> ValueAndScore:
+            return jax.vmap(jax.value_and_grad(guarded(rebuilt(arrays).log_density)))
+
+        @partial(jax.jit, static_argnames=("count", "window", "fresh"))
+        def joint(
+            arrays: list[Array],
+            mixture: GaussianMixture,
+            key: Key[Array, ""],
+            pace: Pace,
+            count: int,
+            window: int,
+            fresh: int,
+        ) -> tuple[GaussianMixture, Trace]:
+            return joint_steps(value_and_score(arrays), rules, mixture, key, pace, count, window, fresh)
+
+        @partial(jax.jit, static_argnames=("count", "window"))
+        def search(
+            arrays: list[Array],
+            mixture: GaussianMixture,
+            held: Held,
+            unmoved: Bool[Array, " components"],
+            key: Key[Array, ""],
+            count: int,
+            window: int,
+        ) -> tuple[GaussianMixture, Trace]:
+            return search_steps(value_and_score(arrays), rules, mixture, held, unmoved, key, count, window)
+
+        @jax.jit
+        def log_density(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+            return jax.vmap(guarded(rebuilt(arrays).log_density))(points)
+
+        @jax.jit
+        def scores(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, "count dim"]:
+            return value_and_score(arrays)(points)[1]
+
+        self._joint, self._search, self._log_density, self._scores = joint, search, log_density, scores
+
+    def on(self, target: AbstractTarget) -> Stepper:
+        """The same compiled code for another target that differs in its arrays only."""
+        other = copy(self)
+        other._arrays, _ = split_arrays(target)
+        return other
+
+    def steps(
+        self, population: Population, key: Key[Array, ""], pace: Pace, purpose: str, shared: int, fresh: int
+    ) -> tuple[Population, Trace]:
+        """A round of natural-gradient steps of the joint task on all components.
+
+        Arguments:
+            population: all of them learn.
+            key: of the points.
+            pace: rates.
+            purpose: under which evaluations are booked.
+            shared: as many points are shared by all components, past steps included.
+            fresh: points of every component in a step.
+        """
+        count = self.rules.round_steps
+        window = self._window(self._fresh(population.count, fresh), shared)
+        with self._timed("joint", population.count, window, fresh):
+            mixture, trace = self._joint(
+                self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
+            )
+            trace = self._booked(trace, self._fresh(population.count, fresh), purpose)
+        return Population.of(mixture), trace
+
+    def price(self, components: int, fresh: int) -> int:
+        """Evaluations of a round of steps."""
+        return self.rules.round_steps * self._fresh(components, fresh)
+
+    def search(
+        self,
+        population: Population,
+        archive: Archive,
+        unmoved: Bool[np.ndarray, " components"],
+        key: Key[Array, ""],
+        purpose: str,
+    ) -> tuple[Population, Trace]:
+        """A round of steps in which every component looks for a mode by itself, past those that are known.
+
+        Arguments:
+            population: the searchers.
+            archive: of known modes.
+            unmoved: searchers that take no notice of known modes.
+            key: of the points.
+            purpose: under which evaluations are booked.
+        """
+        held = Held.of(archive, self.rules.most_held(self.dim))
+        fresh = self._fresh(population.count, self.rules.fresh_points)
+        window = self._window(fresh, self.rules.window_points)
+        count = self.rules.round_steps
+        with self._timed("search", population.count):
+            mixture, trace = self._search(
+                self._arrays, population.mixture(), held, unmoved, key, count=count, window=window
+            )
+            trace = self._booked(trace, fresh, purpose)
+        return Population.of(mixture), trace
+
+    def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
+        """`log q` at points, `-inf` where the density is zero."""
+        with self._timed("log_density", len(points)):
+            values = np.asarray(self._log_density(self._arrays, np.asarray(points, np.float32)), float)
+        zero = values <= ZERO_DENSITY
+        self.account.add(purpose, Evaluations(energy=len(points)), int(zero.sum()))
+        return np.where(zero, -np.inf, values)
+
+    def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
+        """`grad log q` at points."""
+        self.account.add(purpose, Evaluations(gradient=len(points)))
+        return np.asarray(self._scores(self._arrays, np.asarray(points, np.float32)), float)
+
+    def _booked(self, trace: Trace, fresh: int, purpose: str) -> Trace:
+        """The trace on the host, once its evaluations are in the books."""
+        trace = jax.tree.map(lambda leaf: np.asarray(leaf, float), trace)
+        spent = Evaluations(gradient=len(trace.elbo) * fresh)
+        self.account.add(purpose, spent, int(trace.zero_density.sum()))
+        return trace
+
+    def _fresh(self, components: int, each: int) -> int:
+        """Points of a step."""
+        return fresh_components(components, each) * max(each, 2)
+
+    def _window(self, fresh: int, points: int) -> int:
+        """Steps whose points are shared, the newest included; more where components draw by turns."""
+        return int(np.clip(points // fresh, LEAST_STEPS, points // LEAST_SHARED))
+
+    @contextmanager
+    def _timed(self, *shape: Any) -> Iterator[None]:
+        """Books the first call with every shape as compilation, of which it nearly always consists."""
+        began = time.perf_counter()
+        yield
+        if shape not in self._compiled:
+            self._compiled.add(shape)
+            self.seconds_compile += time.perf_counter() - began
+
+
+@jax.jit
+def _component_log_densities(
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    factors: Float[Array, "components dim dim"],
+) -> Float[Array, "count components"]:
+    return standardised(points, means, inverse_factors(factors))[1]
+
+
+def component_log_densities(
+    points: Float[np.ndarray, "count dim"], population: Population
+) -> Float[np.ndarray, "count components"]:
+    """`log N_k(x_i)`, compiled once for every size."""
+    arrays = (points, population.means, population.factors)
+    return np.asarray(_component_log_densities(*(np.asarray(array, np.float32) for array in arrays)), float)

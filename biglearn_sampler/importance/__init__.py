@@ -1,0 +1,5 @@
+"""Points with importance weights, and how far they can be trusted."""
+
+from biglearn_sampler.importance.pareto import pareto_smooth as pareto_smooth
+from biglearn_sampler.importance.reservoir import Reservoir as Reservoir
+from biglearn_sampler.importance.reservoir import ReservoirQuality as ReservoirQuality

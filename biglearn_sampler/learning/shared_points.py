@@ -1,0 +1,254 @@
+"""The joint task with points that all components share: every evaluation serves every component near it.
+
+An alternative to `Matching`, where a component learns from its own draws only. Points of the last few steps stay in
+use, by importance weights that are bounded, so that a component that was moved cannot blow up.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Int
+
+from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture
+
+NEVER_DRAWN = 1e30
+"""Log density of the law behind the empty places of a window: their weight is zero."""
+
+LARGEST_LOG_RATIO = 1e8
+"""Bounds `log p - log q`, so that a point of zero density stays finite in sums."""
+
+LARGEST_DEVIATION = 1e4
+"""Bounds `log p - log q` in its variance."""
+
+NEGLIGIBLE = -30.0
+"""Logarithm of a weight that has no effect in 32 bits."""
+
+TINY = 1e-30
+"""Keeps quotients of vanishing sums finite."""
+
+
+class Window(NamedTuple):
+    """The points of the last steps, in a ring.
+
+    Arguments:
+        points: `x_i`.
+        log_target: `log q(x_i)`.
+        scores: `grad log q(x_i)`.
+        log_drawn: log density, at the time of drawing, of the equal-weight mixture that drew the point.
+        force: what share of its pull a point exerts when components learn alone; see `estimate_alone`.
+    """
+
+    points: Float[Array, "steps fresh dim"]
+    log_target: Float[Array, "steps fresh"]
+    scores: Float[Array, "steps fresh dim"]
+    log_drawn: Float[Array, "steps fresh"]
+    force: Float[Array, "steps fresh"]
+
+    @classmethod
+    def empty(cls, steps: int, fresh: int, dim: int) -> Window:
+        """A window without points."""
+        return cls(
+            jnp.zeros((steps, fresh, dim)),
+            jnp.zeros((steps, fresh)),
+            jnp.zeros((steps, fresh, dim)),
+            jnp.full((steps, fresh), NEVER_DRAWN),
+            jnp.ones((steps, fresh)),
+        )
+
+    def put(
+        self,
+        place: Int[Array, ""],
+        points: Float[Array, "fresh dim"],
+        log_target: Float[Array, " fresh"],
+        scores: Float[Array, "fresh dim"],
+        force: Float[Array, " fresh"] | float = 1.0,
+    ) -> Window:
+        """The window with fresh points in one place; `log_drawn` is filled in by the estimate."""
+        return self._replace(
+            points=self.points.at[place].set(points),
+            log_target=self.log_target.at[place].set(log_target),
+            scores=self.scores.at[place].set(scores),
+            force=self.force.at[place].set(force),
+        )
+
+
+class SharedEstimate(NamedTuple):
+    """What all points together say of the joint task.
+
+    Arguments:
+        gradient: of `KL[p || q]` in the parameters, component k's multiplied by its weight, as `Matching` gives it.
+        effective_size: effective number of points behind each component.
+        elbo: `E_p[log q - log p]`.
+        variance: `Var_p[log q - log p]`; zero at the optimum.
+        ratios: `E_k[log p - log q]` under every component; of components that learn alone, `E_k[log N_k - log q]`.
+        free: share of the points of every component that exert their force; 1 where all do.
+    """
+
+    gradient: UnconstrainedMixture
+    effective_size: Float[Array, " components"]
+    elbo: Float[Array, ""]
+    variance: Float[Array, ""]
+    ratios: Float[Array, " components"]
+    free: Float[Array, " components"]
+
+
+def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -> tuple[SharedEstimate, Window]:
+    """The gradient of the joint task from all points of a window, and the window with `log_drawn` filled in.
+
+    With `b` the equal-weight mixture now and `b_i` the one that drew `x_i`, component k weighs point i by
+    `omega_ik = N_k(x_i) / (b(x_i) + b_i(x_i))`, normalised over i: at most `components` times the mean. With
+    `G_i = grad log p(x_i) - grad log q(x_i)` (path derivative) and `z_ik = L_k^-1 (x_i - mu_k)`,
+
+        mean:    L_k^T sum_i omega_ik G_i
+        factor:  A_k = sym(L_k^T sum_i omega_ik G_i z_ik^T), Stein's form of E_k[L^T Hess(log p - log q) L]
+        weight:  r_k = sum_i omega_ik (log p - log q)(x_i)
+
+    No Hessian is asked for, and no gradient passes through the density of the mixture.
+
+    Arguments:
+        mixture: as it is now.
+        window: with the newest points put in.
+        newest: their place.
+    """
+    dim = mixture.means.shape[-1]
+    points = window.points.reshape(-1, dim)
+    log_target, scores = window.log_target.reshape(-1), window.scores.reshape(-1, dim)
+    inverse = inverse_factors(mixture.factors)
+    standard, log_component = standardised(points, mixture.means, inverse)
+    share, effective_size, window = _shares(log_component, window, newest)
+
+    joint = log_component + mixture.log_weights
+    log_sampler = logsumexp(joint, -1)
+    responsibility = _exp(joint - log_sampler[:, None])
+    pull = -jnp.einsum("kni,kij->nj", responsibility.T[..., None] * standard, inverse) - scores
+    by_mean = share.T @ pull
+    curvature = inverse @ _outer(share, points, pull, mixture.means, by_mean) @ mixture.factors
+
+    ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
+    ratios = share.T @ ratio
+    elbo = -(mixture.weights * ratios).sum()
+    deviation = jnp.clip(ratio, -LARGEST_DEVIATION, LARGEST_DEVIATION) + elbo
+    variance = (mixture.weights * (share.T @ deviation**2)).sum()
+    gradient = _plain_gradient(mixture, inverse, by_mean, curvature, ratios + elbo)
+    return SharedEstimate(gradient, effective_size, elbo, variance, ratios, jnp.ones_like(ratios)), window
+
+
+def estimate_alone(
+    mixture: GaussianMixture, window: Window, newest: Int[Array, ""], unmoved: Bool[Array, " components"]
+) -> tuple[SharedEstimate, Window]:
+    """The same for components that learn alone: component k minimises `KL[N_k || q]`, without regard to the others.
+
+    Many searchers then fall into the modes of the target independently of one another, and `-ratios` is the log mass
+    that each accounts for by itself. A point with force zero pulls nobody but those that take no notice of it: so
+    modes that are known already let searchers pass. They share points as above, since a point is as good for one as
+    for another.
+
+    Arguments:
+        mixture: the searchers; weights do not matter.
+        window: with the newest points put in, each with its force.
+        newest: their place.
+        unmoved: components that feel every point, whatever its force.
+    """
+    dim = mixture.means.shape[-1]
+    points = window.points.reshape(-1, dim)
+    log_target, scores = window.log_target.reshape(-1), window.scores.reshape(-1, dim)
+    inverse = inverse_factors(mixture.factors)
+    standard, log_component = standardised(points, mixture.means, inverse)
+    share, effective_size, window = _shares(log_component, window, newest)
+    ratio = log_component - jnp.maximum(log_target, -LARGEST_LOG_RATIO)[:, None]
+    ratios = (share * ratio).sum(0)
+
+    force = window.force.reshape(-1)
+    free = share.T @ force
+    share = share * jnp.maximum(force[:, None], unmoved)
+    weighed = share.T[..., None] * standard
+    by_score = share.T @ scores
+    by_mean = -jnp.einsum("kij,ki->kj", inverse, weighed.sum(1)) - by_score
+    by_target = inverse @ _outer(share, points, scores, mixture.means, by_score) @ mixture.factors
+    curvature = -by_target - weighed.mT @ standard
+    gradient = _plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
+    return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window
+
+
+def _shares(
+    log_component: Float[Array, "count components"], window: Window, newest: Int[Array, ""]
+) -> tuple[Float[Array, "count components"], Float[Array, " components"], Window]:
+    """The weights `omega_ik`, the effective number of points of each component, and the window with `log_drawn`."""
+    components = log_component.shape[-1]
+    log_equal = logsumexp(log_component, -1) - jnp.log(components)
+    log_drawn = window.log_drawn.at[newest].set(log_equal.reshape(window.log_drawn.shape)[newest])
+    share = _exp(log_component - jnp.logaddexp(log_equal, log_drawn.reshape(-1))[:, None])
+    share = jnp.nan_to_num(share / (share.sum(0) + TINY))
+    return share, 1.0 / ((share**2).sum(0) + TINY), window._replace(log_drawn=log_drawn)
+
+
+def _exp(exponent: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`exp`, zero below `NEGLIGIBLE`: numbers too small for full precision would slow matrix products down tenfold."""
+    return jnp.where(exponent < NEGLIGIBLE, 0.0, jnp.exp(jnp.maximum(exponent, NEGLIGIBLE)))
+
+
+def inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
+    """`L_k^-1` of every component."""
+    if factors.shape[-1] == 1:
+        return 1.0 / factors
+    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1], dtype=factors.dtype), factors.shape)
+    return solve_triangular(factors, identity, lower=True)
+
+
+def standardised(
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> tuple[Float[Array, "components count dim"], Float[Array, "count components"]]:
+    """`L_k^-1 (x_i - mu_k)`, component by component, and `log N_k(x_i)`.
+
+    The difference comes first: for a narrow component far from the origin, the difference of two products would have
+    no digits left.
+    """
+    dim = means.shape[-1]
+    standard = (points - means[:, None]) @ inverse.mT
+    log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+    constant = log_determinant - 0.5 * dim * LOG_TWO_PI
+    return standard, (constant[:, None] - 0.5 * (standard**2).sum(-1)).T
+
+
+def _outer(
+    share: Float[Array, "count components"],
+    points: Float[Array, "count dim"],
+    pulls: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    by_mean: Float[Array, "components dim"],
+) -> Float[Array, "components dim dim"]:
+    """`sum_i omega_ik (x_i - mu_k) G_i^T` for all components by one large matrix product; `by_mean` is the sum of G."""
+    dim = points.shape[-1]
+    middle = means.mean(0)
+    products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
+    return (share.T @ products).reshape(-1, dim, dim) - (means - middle)[:, :, None] * by_mean[:, None, :]
+
+
+def _plain_gradient(
+    mixture: GaussianMixture,
+    inverse: Float[Array, "components dim dim"],
+    by_mean: Float[Array, "components dim"],
+    curvature: Float[Array, "components dim dim"],
+    excess: Float[Array, " components"],
+) -> UnconstrainedMixture:
+    """The gradient in the unconstrained parameters, so that any optax transformation can follow.
+
+    The natural gradient asks for `sym(A)` with `A = curvature^T`; `L^-T sym(A)` is the plain gradient behind it.
+    """
+    weights = mixture.weights
+    symmetric = 0.5 * (curvature + curvature.mT)
+    by_factor = inverse.mT @ symmetric * weights[:, None, None]
+    diagonal = jnp.diagonal(mixture.factors, axis1=-2, axis2=-1)
+    return UnconstrainedMixture(
+        logits=weights * excess,
+        means=by_mean * weights[:, None],
+        log_diagonals=jnp.diagonal(by_factor, axis1=-2, axis2=-1) * diagonal,
+        off_diagonals=jnp.tril(by_factor, -1),
+    )

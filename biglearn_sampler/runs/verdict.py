@@ -1,0 +1,40 @@
+"""The verdict of a run, in the coordinates of its training."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.engine import Rules
+from biglearn_sampler.mixture import Mixture
+from biglearn_sampler.runs.plan import Plan
+from biglearn_sampler.verdict import CANNOT_TELL, judge
+
+logger = logging.getLogger(__name__)
+
+
+def verdict_of(plan: Plan, sampler: Mixture) -> dict[str, Any]:
+    """Whether a sampler covers the target of a plan, as it stands in `metrics.json`.
+
+    Arguments:
+        plan: of the run; its settings say in which coordinates the target is looked at.
+        sampler: in the target's own units.
+    """
+    target = plan.target.value
+    centre, scale = np.zeros(target.dim), np.ones(target.dim)
+    if plan.settings.coordinates == "whitened":
+        centre, scale = np.asarray(target.centre, float), np.asarray(target.scale, float)
+    inside = sampler.affine(jnp.asarray(-centre / scale), jnp.asarray(1.0 / scale))
+    try:
+        verdict = judge(
+            plan.target_of_training(), inside, plan.exploration_tasks, Rules(), plan.keys.verdict, centre, scale
+        )
+    except Exception as error:
+        # The sampler and its figures are there and are worth having without a verdict.
+        logger.warning("the verdict failed: %s", told(error))
+        return {"verdict": CANNOT_TELL, "sentence": f"Cannot tell: the search for missed mass failed: {told(error)}."}
+    return verdict.to_json()

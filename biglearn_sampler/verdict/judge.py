@@ -1,0 +1,325 @@
+"""The verdict on a sampler: covered, not covered, or cannot tell; with the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+from scipy.special import logsumexp
+
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.engine import Account, Rules
+from biglearn_sampler.engine.archive import NEWS, Archive, Mode
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.proposals import Proposer
+from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.search import Search
+from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.importance import Reservoir, pareto_smooth
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
+from biglearn_sampler.tasks import Task
+from biglearn_sampler.verdict.chains import tempered_chains
+from biglearn_sampler.verdict.groups import mode_groups
+
+COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
+
+DRAWS = 4000
+"""Fresh draws of the sampler."""
+
+BROAD = 2000
+"""Fresh broad and noised draws."""
+
+BROAD_SCALES = (1.0, 2.0)
+"""Of broad draws, in widths of the region."""
+
+FAR_SCALES = (1.0, 2.0, 8.0, 32.0)
+"""Of the starts of chains: a declared scale may be far too small."""
+
+NOISES = (0.1, 0.3, 1.0)
+"""Of noised draws, in widths of the region."""
+
+CHAINS = 64
+ROUNDS = 3
+"""Of a fresh search that passes by what the sampler knows."""
+
+MOST_MISSING = 0.01
+"""Share of the mass that may be missing in a sampler that covers its target."""
+
+MOST_WRONG = 0.05
+"""Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
+
+UNRELIABLE_KHAT = 0.7
+LEAST_EFFECTIVE = 50.0
+"""Effective draws below which weights say nothing."""
+
+SIGNIFICANT = 3.0
+"""Standard errors."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says.
+
+    Arguments:
+        verdict: `covered`, `not covered` or `cannot tell`.
+        sentence: the same for people, with how much is missing and where, or why it cannot be told.
+        missing_mass: share of the mass found now that the sampler does not know; `None` if nothing can be said.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
+        places: where mass is missing, in the target's own units, each with its share, the largest first.
+        evidence: the figures behind it.
+        evaluations: of energy and gradient that it took.
+    """
+
+    verdict: str
+    sentence: str
+    missing_mass: float | None
+    wrong_mass: float | None
+    places: Sequence[dict[str, Any]]
+    evidence: dict[str, Any]
+    evaluations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `metrics.json`."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, eq=False)
+class _Own:
+    """The sampler on its own draws."""
+
+    points: Float[np.ndarray, "draws dim"]
+    log_ratio: Float[np.ndarray, " draws"]
+    log_z: float
+    effective: float
+    khat: float | None
+    wrong_mass: float | None
+
+
+def judge(
+    target: AbstractTarget,
+    sampler: Mixture,
+    tasks: Sequence[Task],
+    rules: Rules,
+    key: Key[Array, ""],
+    centre: Float[np.ndarray, " dim"],
+    scale: Float[np.ndarray, " dim"],
+) -> Verdict:
+    """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
+
+    Three witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
+    modes; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must agree with that of the
+    sampler; (3) searchers that start where short tempered chains from broad and noised points end and where the
+    target exceeds the sampler, pass by what the sampler explains, and settle on what it does not.
+
+    Arguments:
+        target: in the coordinates of training.
+        sampler: in the same.
+        tasks: that propose further starts.
+        rules: of the engine, for the search.
+        key: apart from those of the training.
+        centre, scale: of the coordinates of training, to tell places in the target's own units.
+    """
+    key_own, key_broad, key_chains, key_search = jax.random.split(key, 4)
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key_broad), np.uint32))
+    account = Account()
+    stepper = Stepper(target, rules, account)
+    own = _own(sampler, stepper, key_own)
+    region = _region(own.points)
+    broad = _broad(sampler, own, region, stepper, generator)
+    known = _known(sampler, own, generator, stepper)
+    ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
+    account.add("verdict", ends.evaluations)
+    found = _search(known, ends.points, stepper, tasks, rules, generator, key_search)
+    new = [mode for mode in found if _is_new(mode, sampler, own.log_z)]
+    evidence = {
+        "log_z": own.log_z,
+        "ess": own.effective / DRAWS,
+        "khat": own.khat,
+        "log_z_broad": broad.log_mass if np.isfinite(broad.log_mass) else None,
+        "broad_effective": broad.quality().effective_size,
+        "chain_acceptance": ends.acceptance,
+        "new_modes": len(new),
+    }
+    return _decided(own, broad, new, evidence, account.total.total, centre, scale)
+
+
+def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""]) -> _Own:
+    points = np.asarray(sampler.sample(key, DRAWS), float)
+    log_target = stepper.log_density(points, "verdict")
+    log_ratio = log_target - _log_density(sampler, points)
+    if not np.isfinite(log_ratio).any():
+        return _Own(points, log_ratio, -np.inf, 0.0, None, None)
+    smoothed, khat = pareto_smooth(log_ratio)
+    log_z = float(logsumexp(log_ratio) - np.log(DRAWS))
+    weights = np.exp(smoothed)
+    effective = float(1.0 / (weights**2).sum())
+    khat = None if khat is None or not np.isfinite(khat) else float(khat)
+    return _Own(points, log_ratio, log_z, effective, khat, _wrong_mass(sampler, points, weights))
+
+
+def _wrong_mass(
+    sampler: Mixture, points: Float[np.ndarray, "draws dim"], weights: Float[np.ndarray, " draws"]
+) -> float:
+    """How far the masses of the sampler's modes are from their weighted ones; of a product, in the worst factor."""
+    if isinstance(sampler, FactoredMixture):
+        parts = [(f, points[:, list(block)]) for block, f in zip(sampler.blocks, sampler.factors_of, strict=True)]
+    else:
+        parts = [(sampler, points)]
+    worst = 0.0
+    for mixture, view in parts:
+        responsibilities = np.asarray(jax.jit(mixture.responsibilities)(view.astype(np.float32)), float)
+        group = mode_groups(responsibilities)
+        raw = np.bincount(group, responsibilities.mean(0))
+        weighed = np.bincount(group, weights @ responsibilities)
+        worst = max(worst, 0.5 * float(np.abs(raw - weighed).sum()))
+    return worst
+
+
+def _region(points: Float[np.ndarray, "draws dim"]) -> Region:
+    """Around the draws of the sampler, and never narrower than declared."""
+    return Region(points.mean(0), np.maximum(1.0, 2.0 * points.std(0)))
+
+
+def _broad(sampler: Mixture, own: _Own, region: Region, stepper: Stepper, generator: np.random.Generator) -> Reservoir:
+    """Points of one law, half broad and half the sampler itself, with its exact density."""
+    scales = generator.choice(BROAD_SCALES, BROAD)
+    broad = region.draws(generator, scales)
+    mine = own.points[generator.permutation(len(own.points))[:BROAD]]
+    points = np.concatenate([broad, mine])
+    log_target = stepper.log_density(points, "verdict")
+    standard = ((points - region.centre) / region.width) ** 2
+    dim = points.shape[1]
+    volume = np.log(region.width).sum() + 0.5 * dim * np.log(2.0 * np.pi)
+    parts = [-0.5 * standard.sum(1) / s**2 - dim * np.log(s) - volume - np.log(len(BROAD_SCALES)) for s in BROAD_SCALES]
+    log_proposal = np.logaddexp(np.logaddexp(*parts), _log_density(sampler, points)) - np.log(2.0)
+    return Reservoir.empty(len(points), dim).add(points, log_target, log_proposal)
+
+
+def _starts(own: _Own, region: Region, generator: np.random.Generator) -> Float[np.ndarray, "chains dim"]:
+    """Half broad, half noised draws of the sampler."""
+    half = CHAINS // 2
+    broad = region.draws(generator, generator.choice(FAR_SCALES, half))
+    noise = generator.choice(NOISES, (half, 1)) * generator.standard_normal((half, len(region.width)))
+    mine = own.points[generator.integers(len(own.points), size=half)]
+    return np.concatenate([broad, mine + region.width * noise])
+
+
+def _known(sampler: Mixture, own: _Own, generator: np.random.Generator, stepper: Stepper) -> Archive:
+    """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again."""
+    dim = own.points.shape[1]
+    if not isinstance(sampler, GaussianMixture) or not np.isfinite(own.log_z):
+        return Archive(dim)
+    population = Population.of(sampler)
+    order = np.argsort(-population.log_weights, kind="stable")[: stepper.rules.most_modes(dim)]
+    nothing = (np.zeros((0, dim)), np.zeros(0))
+    evidence = own.log_z + population.log_weights
+    return Archive(
+        dim,
+        tuple(
+            Mode(population.means[k], population.factors[k], float(evidence[k]), *nothing, settled=True) for k in order
+        ),
+    )
+
+
+def _search(
+    known: Archive,
+    starts: Float[np.ndarray, "starts dim"],
+    stepper: Stepper,
+    tasks: Sequence[Task],
+    rules: Rules,
+    generator: np.random.Generator,
+    key: Key[Array, ""],
+) -> list[Mode]:
+    """Modes beyond the known ones that fresh searchers settle on."""
+    chosen = starts[generator.permutation(len(starts))[: rules.searchers]]
+    proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
+    first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
+    search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
+    for number in range(ROUNDS):
+        search.round(jax.random.fold_in(key, number))
+    return [mode for mode in search.archive.modes if not mode.settled]
+
+
+def _is_new(mode: Mode, sampler: Mixture, log_z: float) -> bool:
+    """Whether a mode holds mass that the sampler does not: on its own points, and enough of it to matter."""
+    excess = float((mode.log_target - log_z - _log_density(sampler, mode.points)).mean())
+    return excess > NEWS and mode.evidence > log_z + np.log(0.1 * MOST_MISSING)
+
+
+def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    return np.asarray(jax.jit(sampler.log_density)(points.astype(np.float32)), float)
+
+
+def _decided(
+    own: _Own,
+    broad: Reservoir,
+    new: Sequence[Mode],
+    evidence: dict[str, Any],
+    evaluations: int,
+    centre: Float[np.ndarray, " dim"],
+    scale: Float[np.ndarray, " dim"],
+) -> Verdict:
+    total = float(np.logaddexp.reduce([own.log_z, *(mode.evidence for mode in new)]))
+    missing = 1.0 - float(np.exp(own.log_z - total)) if np.isfinite(total) else None
+    places = [
+        {"at": np.round(centre + scale * mode.mean, 4).tolist(), "share": float(np.exp(mode.evidence - total))}
+        for mode in sorted(new, key=lambda mode: -mode.evidence)[:5]
+    ]
+    disagreement = _disagreement(own, broad)
+    evidence["broad_missing"] = disagreement
+
+    def told(verdict: str, sentence: str) -> Verdict:
+        return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, evaluations)
+
+    if not np.isfinite(own.log_z):
+        return told(NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler.")
+    if missing is not None and missing >= MOST_MISSING:
+        where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
+        return told(NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}.")
+    if disagreement is not None and disagreement >= MOST_MISSING:
+        return told(
+            NOT_COVERED,
+            f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows.",
+        )
+    if own.effective < LEAST_EFFECTIVE or (
+        own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * DRAWS
+    ):
+        khat = "-" if own.khat is None else f"{own.khat:.2f}"
+        return told(
+            CANNOT_TELL,
+            f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective / DRAWS:.3f}, k-hat "
+            f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses.",
+        )
+    if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
+        return told(
+            NOT_COVERED,
+            f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode.",
+        )
+    return told(
+        COVERED,
+        f"Covered: fresh broad draws, tempered chains and a fresh search found no mass that the sampler misses "
+        f"(at most {MOST_MISSING:.0%}).",
+    )
+
+
+def _disagreement(own: _Own, broad: Reservoir) -> float | None:
+    """Share of the mass by which broad draws exceed the sampler, where that is beyond doubt; `None` if it is not."""
+    log_weights = broad.log_weights
+    if not np.isfinite(broad.log_mass) or broad.quality().effective_size < LEAST_EFFECTIVE:
+        return None
+    weights = np.exp(log_weights - broad.log_mass)
+    error = float(weights.std() / np.sqrt(broad.count))
+    own_weights = np.exp(own.log_ratio - own.log_z)
+    own_error = float(own_weights.std() / np.sqrt(len(own_weights)))
+    ratio = float(np.exp(own.log_z - broad.log_mass))
+    doubt = np.hypot(error, own_error) * max(ratio, 1.0)
+    return 1.0 - ratio if 1.0 - ratio > SIGNIFICANT * doubt else None
+
+
+def _short(numbers: Sequence[float]) -> str:
+    shown = ", ".join(f"{number:.3g}" for number in numbers[:4])
+    return f"({shown}, ...)" if len(numbers) > 4 else f"({shown})"
