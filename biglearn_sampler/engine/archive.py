@@ -19,7 +19,7 @@ NEWS = 1.0
 SLACK = 0.05
 """Share of the depth below the highest peak by which an explanation may fall short: Gaussians fail far out."""
 
-NEGLIGIBLE = 1e-4
+NEGLIGIBLE = 1e-3
 """A mode with a smaller share of the mass found is not kept."""
 
 

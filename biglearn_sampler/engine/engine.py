@@ -16,7 +16,7 @@ from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.factors import fit_factors
-from biglearn_sampler.engine.polish import LEAST_EACH, polished
+from biglearn_sampler.engine.polish import LEAST_EACH
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
@@ -86,10 +86,12 @@ class Engine:
         search = self._search(generator)
         settler = Settler(self.stepper, self.rules, generator, self._told)
         fit = self._explored(search, settler, key_search, key_settle)
+        if self.account.allows(LEAST_EACH * fit.population.count):
+            fit = settler.judged(fit, jax.random.fold_in(key_settle, self.rules.rounds + 1))
         found = {"modes": search.archive.count, "evidence": search.archive.total}
         if fit.good or not self.account.allows(self.rules.least_evaluations):
             how = "exact" if fit.good else "stopped"
-            return Outcome(self._polished(fit.population, generator), how, **found)
+            return Outcome(self._finished(fit.population), how, **found)
         blocks = find_blocks(fit.merged, self.stepper, generator)
         if blocks is not None:
             factored = fit_factors(self.target, blocks, fit.merged, self._tasks, self.rules, self.account, key_refine)
@@ -97,7 +99,7 @@ class Engine:
             sampler = factored.expanded() if small else factored
             self._tell("factors", sampler, None, told={"blocks": len(blocks)})
             return Outcome(sampler, "factored", **found)
-        region = refining_region(fit.merged)
+        region = refining_region(fit.merged, generator)
         refiner = Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
         population, complete = refiner.refine(fit.merged, key_refine)
         return Outcome(self._finished(population), "refined" if complete else "stopped", **found)
@@ -117,7 +119,8 @@ class Engine:
                 search.round(jax.random.fold_in(key_search, search.rounds))
                 news += search.found_now
                 self._told_search(search)
-            if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before):
+            long = self.account.total.total > self.rules.long_exploration
+            if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before or long):
                 return fit
             before = np.inf if fit is None else fit.variance
             fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))
@@ -146,11 +149,6 @@ class Engine:
         evidence = search.archive.total if search.archive.count else None
         told = {"modes": search.archive.count, "failures": search.failures, "success": search.bandit.rates}
         self._tell("search", search.found().padded().mixture(), evidence, search.moves, told)
-
-    def _polished(self, population: Population, generator: np.random.Generator) -> GaussianMixture:
-        if not self.account.allows(self.rules.polish_points):
-            return self._finished(population)
-        return self._finished(polished(population, self.stepper, generator, LEAST_EACH * population.count)[0])
 
     def _finished(self, population: Population) -> GaussianMixture:
         mixture = jax.tree.map(jnp.asarray, population.mixture())

@@ -71,10 +71,12 @@ def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, 
     )
     while search.goes_on:
         search.round(jax.random.fold_in(key_search, search.rounds))
-    fit = Settler(stepper, rules, generator, _nobody).settle(search.found(), key_settle)
+    settler = Settler(stepper, rules, generator, _nobody)
+    fit = settler.settle(search.found(), key_settle)
+    fit = settler.judged(fit, jax.random.fold_in(key_settle, 1))
     population = fit.population
     if not fit.good:
-        refiner = Refiner(stepper, rules, search.proposer, refining_region(fit.merged), generator, _nobody)
+        refiner = Refiner(stepper, rules, search.proposer, refining_region(fit.merged, generator), generator, _nobody)
         population, _ = refiner.refine(fit.merged, key_refine)
     return jax.tree.map(jnp.asarray, population.mixture())
 

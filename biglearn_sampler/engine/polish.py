@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
@@ -25,10 +27,25 @@ LEAST_EACH = 16
 TINY = 1e-37
 
 
-def polished(
-    population: Population, stepper: Stepper, generator: np.random.Generator, points: int
-) -> tuple[Population, float]:
-    """The same components with the weights that lower `KL[p || q]` most, and the effective sample size they give.
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """Components with their best weights, judged on points that taught the components nothing.
+
+    Arguments:
+        population: the components.
+        effective_share: effective draws among draws of the sampler, between 0 and 1.
+        variance: of `log q - log p` under the sampler.
+        elbo: its mean.
+    """
+
+    population: Population
+    effective_share: float
+    variance: float
+    elbo: float
+
+
+def polished(population: Population, stepper: Stepper, generator: np.random.Generator, points: int = 0) -> Polished:
+    """The same components with the weights that lower `KL[p || q]` most.
 
     Multiplicative descent `log w_k <- log w_k - a (r_k - sum_j w_j r_j)` with `r_k = E_k[log p - log q]`, estimated
     by importance weights on the same points throughout: a convex problem, which asks the energy once.
@@ -37,10 +54,7 @@ def polished(
         population: with weights to start from.
         stepper: asks the energy.
         generator: of the points.
-        points: about how many, the same number from every component.
-
-    Returns:
-        the components, and the share of effective draws among draws of the sampler, between 0 and 1.
+        points: about how many, the same number from every component and at least `LEAST_EACH`.
     """
     each = max(LEAST_EACH, 2 * (points // (2 * population.count)))
     drawn = population.draws(generator, each)
@@ -63,12 +77,16 @@ def polished(
         log_weights = np.maximum(log_weights - logsumexp(log_weights), LEAST_LOG_WEIGHT)
     better = population.weighted(log_weights)
     log_density = log_sampler(better.log_weights)
-    return better, _effective_share(log_target - log_density, log_density - log_equal)
+    return _judged(better, log_target - log_density, log_density - log_equal)
 
 
-def _effective_share(log_ratio: Float[np.ndarray, " points"], log_presence: Float[np.ndarray, " points"]) -> float:
-    """`(E_p w)^2 / E_p w^2` from points of the equal-weight mixture `b`; `log_presence` is `log p - log b`."""
-    weights = np.exp(log_ratio - log_ratio.max())
+def _judged(
+    population: Population, log_ratio: Float[np.ndarray, " points"], log_presence: Float[np.ndarray, " points"]
+) -> Polished:
+    """Moments under the sampler `p` from points of the equal-weight mixture `b`; `log_presence` is `log p - log b`."""
     presence = np.exp(log_presence - log_presence.max())
-    first, second = (presence * weights).sum(), (presence * weights**2).sum()
-    return float(first**2 / (second * presence.sum()))
+    presence /= presence.sum()
+    weights = np.exp(log_ratio - log_ratio.max())
+    effective_share = float((presence @ weights) ** 2 / (presence @ weights**2))
+    elbo = float(presence @ log_ratio)
+    return Polished(population, effective_share, float(presence @ (log_ratio - elbo) ** 2), elbo)

@@ -64,8 +64,9 @@ class Refiner:
         population = self._begun(modes)
         for cycle in range(self.rules.cycles):
             population, complete = self._cycle(population, cycle, jax.random.fold_in(key, cycle))
-            population, ess = polished(population, self.stepper, self.generator, self.rules.polish_points)
-            if ess >= POOR_ESS or not complete:
+            judged = polished(population, self.stepper, self.generator, self.rules.polish_points)
+            population = judged.population
+            if judged.effective_share >= POOR_ESS or not complete:
                 return population, complete
         return population, True
 

@@ -13,6 +13,10 @@ BETWEEN, WITHIN = 1.5, 3.0
 """Widths of a found region in standard deviations: of the modes' means, and inside a mode."""
 
 
+DRAWS = 4096
+NORMAL_QUARTILES = 1.349
+"""Distance of the quartiles of a normal law, in standard deviations."""
+
 MISSED, DWARFED = 4.0, 10.0
 """A declared region is wrong when what was found is so many times as far or as wide, or as small everywhere."""
 
@@ -43,12 +47,17 @@ class Region:
         return self.centre + self.width * scales[:, None] * noise
 
 
-def refining_region(population: Population) -> Region:
+def refining_region(population: Population, generator: np.random.Generator) -> Region:
     """Where fresh components of a refinement begin: the declared region, or what was found where that is elsewhere.
 
-    The declared region serves as long as the modes lie in it; one that misses them, or dwarfs them, is replaced.
+    The declared region serves as long as the bulk of the mass lies in it, by medians and quartiles, which heavy tails
+    do not move; one that misses the mass, or dwarfs it, is replaced.
     """
-    declared, found = Region.declared(population.dim), Region.found(population)
-    misses = (np.abs(found.centre) > MISSED * declared.width).any() or (found.width > MISSED * declared.width).any()
-    dwarfs = (found.width < declared.width / DWARFED).all()
-    return found if misses or dwarfs else declared
+    chosen = generator.choice(population.count, DRAWS, p=np.exp(population.log_weights))
+    noise = generator.standard_normal((DRAWS, population.dim))
+    points = population.means[chosen] + np.einsum("nij,nj->ni", population.factors[chosen], noise)
+    low, middle, high = np.quantile(points, (0.25, 0.5, 0.75), axis=0)
+    width = (high - low) / NORMAL_QUARTILES
+    misses = (np.abs(middle) > MISSED).any() or (width > MISSED).any()
+    dwarfs = (width < 1.0 / DWARFED).all()
+    return Region(middle, BETWEEN * width) if misses or dwarfs else Region.declared(population.dim)

@@ -34,6 +34,7 @@ class Rules:
         rounds: of exploration at most.
         proposals: of every kind in a round.
         base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new.
+        long_exploration: evaluations after which exploration is not resumed to improve a fit, only to complete it.
         refine_fresh_points: drawn from every component in a step of the refinement.
         final_rate: share of the learning rate left at its end.
         held_share: share of the refinement in which weights are held equal.
@@ -53,7 +54,8 @@ class Rules:
     width: float = 0.3
     rounds: int = 48
     proposals: int = 64
-    base_failures: int = 64
+    base_failures: int = 128
+    long_exploration: int = 150_000
     failures_per_mode: int = 3
     refine_fresh_points: int = 1
     final_rate: float = 0.02

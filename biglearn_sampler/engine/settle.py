@@ -9,12 +9,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace, Trace
 
-LEAST_COMPONENTS = 8
+LEAST_COMPONENTS = 32
 """The smallest mixture that is fitted; sizes are powers of two, so that few are compiled."""
 
 STRETCHES = 6
@@ -25,11 +26,14 @@ STILL_FALLING = 0.5
 
 ANNEALED_STRETCHES = 3
 
-GOOD = 1e-3
+GOOD = 3e-3
 """Variance of `log q - log p` below which the mixture is the target: nothing is left to refine."""
 
 HOPELESS = 0.3
 """Variance above which the target is no small mixture: splitting goes on in the refinement."""
+
+ATTEMPTS = 3
+"""Judgements on fresh points, with annealing between them."""
 
 SPLIT_POINTS = 16
 """Fresh points of every component on which its fit is judged."""
@@ -105,16 +109,31 @@ class Settler:
             if variance < 0.1 * GOOD or variance > STILL_FALLING * last or not self._can_pay(population):
                 break
             last = variance
-        if variance > 0.1 * GOOD:
-            length = ANNEALED_STRETCHES * self.rules.round_steps
-            for stretch in range(ANNEALED_STRETCHES):
-                if not self._can_pay(population):
-                    break
-                first = stretch * self.rules.round_steps
-                pace = Pace(first, length, self.rules.final_rate, weight_rate=self.rules.weight_rate)
-                key_stretch = jax.random.fold_in(key, STRETCHES + stretch)
-                population, variance, elbo = self._stretch(population, key_stretch, pace)
+        fit = Fit(population, _merged(population), variance, elbo)
+        return self.annealed(fit, jax.random.fold_in(key, STRETCHES)) if variance > 0.1 * GOOD else fit
+
+    def annealed(self, fit: Fit, key: Key[Array, ""]) -> Fit:
+        """The same components after their rates were annealed, which takes out the noise of the steps."""
+        length = ANNEALED_STRETCHES * self.rules.round_steps
+        population, variance, elbo = fit.population, fit.variance, fit.elbo
+        for stretch in range(ANNEALED_STRETCHES):
+            if not self._can_pay(population):
+                break
+            first = stretch * self.rules.round_steps
+            pace = Pace(first, length, self.rules.final_rate, weight_rate=self.rules.weight_rate)
+            population, variance, elbo = self._stretch(population, jax.random.fold_in(key, stretch), pace)
         return Fit(population, _merged(population), variance, elbo)
+
+    def judged(self, fit: Fit, key: Key[Array, ""]) -> Fit:
+        """The fit with its best weights, judged on fresh points; annealed again while it is nearly good."""
+        for attempt in range(ATTEMPTS):
+            told = polished(fit.population, self.stepper, self.generator)
+            fit = Fit(told.population, _merged(told.population), told.variance, told.elbo)
+            last = attempt == ATTEMPTS - 1
+            if last or not GOOD / 3 < fit.variance < HOPELESS or not self._can_pay(fit.population):
+                break
+            fit = self.annealed(fit, jax.random.fold_in(key, attempt))
+        return fit
 
     def _can_pay(self, population: Population) -> bool:
         return self.stepper.account.allows(self.stepper.price(population.count, self.rules.fresh_points))

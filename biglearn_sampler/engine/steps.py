@@ -16,7 +16,7 @@ from biglearn_sampler.engine.archive import NEWS, SLACK, Archive
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.natural import clip_by_fisher_norm, natural_gradient, scale_by_sample_size
-from biglearn_sampler.learning.shared_points import SharedEstimate, Window, estimate, estimate_alone, standardised
+from biglearn_sampler.learning.shared_points import SharedEstimate, Window, estimate, estimate_alone, log_densities
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 
 ValueAndScore = Callable[[Float[Array, "fresh dim"]], tuple[Float[Array, " fresh"], Float[Array, "fresh dim"]]]
@@ -92,7 +92,7 @@ class Held(NamedTuple):
 
     def force(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
         """0 where the known modes explain the target, else 1; see `Archive.surprise`."""
-        log_known = logsumexp(standardised(points, self.means, self.inverse)[1] + self.evidence, -1)
+        log_known = logsumexp(log_densities(points, self.means, self.inverse) + self.evidence, -1)
         limit = NEWS + SLACK * jnp.maximum(self.peak - log_target, 0.0)
         return (log_target - log_known > limit).astype(points.dtype)
 

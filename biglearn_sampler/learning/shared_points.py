@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
@@ -119,13 +119,13 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     points = window.points.reshape(-1, dim)
     log_target, scores = window.log_target.reshape(-1), window.scores.reshape(-1, dim)
     inverse = inverse_factors(mixture.factors)
-    standard, log_component = standardised(points, mixture.means, inverse)
+    log_component = log_densities(points, mixture.means, inverse)
     share, effective_size, window = _shares(log_component, window, newest)
 
     joint = log_component + mixture.log_weights
     log_sampler = logsumexp(joint, -1)
     responsibility = _exp(joint - log_sampler[:, None])
-    pull = -jnp.einsum("kni,kij->nj", responsibility.T[..., None] * standard, inverse) - scores
+    pull = _score(responsibility, points, mixture.means, inverse) - scores
     by_mean = share.T @ pull
     curvature = inverse @ _outer(share, points, pull, mixture.means, by_mean) @ mixture.factors
 
@@ -158,7 +158,7 @@ def estimate_alone(
     points = window.points.reshape(-1, dim)
     log_target, scores = window.log_target.reshape(-1), window.scores.reshape(-1, dim)
     inverse = inverse_factors(mixture.factors)
-    standard, log_component = standardised(points, mixture.means, inverse)
+    standard, log_component = _standardised(points, mixture.means, inverse)
     share, effective_size, window = _shares(log_component, window, newest)
     ratio = log_component - jnp.maximum(log_target, -LARGEST_LOG_RATIO)[:, None]
     ratios = (share * ratio).sum(0)
@@ -187,7 +187,7 @@ def _shares(
     return share, 1.0 / ((share**2).sum(0) + TINY), window._replace(log_drawn=log_drawn)
 
 
-def _exp(exponent: Float[Array, "..."]) -> Float[Array, "..."]:
+def _exp(exponent: Float[Array, ...]) -> Float[Array, ...]:
     """`exp`, zero below `NEGLIGIBLE`: numbers too small for full precision would slow matrix products down tenfold."""
     return jnp.where(exponent < NEGLIGIBLE, 0.0, jnp.exp(jnp.maximum(exponent, NEGLIGIBLE)))
 
@@ -200,7 +200,7 @@ def inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array,
     return solve_triangular(factors, identity, lower=True)
 
 
-def standardised(
+def _standardised(
     points: Float[Array, "count dim"],
     means: Float[Array, "components dim"],
     inverse: Float[Array, "components dim dim"],
@@ -215,6 +215,41 @@ def standardised(
     log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
     constant = log_determinant - 0.5 * dim * LOG_TWO_PI
     return standard, (constant[:, None] - 0.5 * (standard**2).sum(-1)).T
+
+
+def log_densities(
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> Float[Array, "count components"]:
+    """`log N_k(x_i)` by one thin matrix product for each coordinate; nothing of size `count components dim` is held."""
+    dim = means.shape[-1]
+    middle = means.mean(0)
+    shift = jnp.einsum("kij,kj->ki", inverse, means - middle)
+    rows = jnp.concatenate([inverse, -shift[..., None]], -1).transpose(1, 2, 0)
+    extended = jnp.concatenate([points - middle, jnp.ones((len(points), 1), points.dtype)], 1)
+
+    def add_square(row: Int[Array, ""], squares: Float[Array, "count components"]) -> Float[Array, "count components"]:
+        return squares + jnp.square(extended @ rows[row])
+
+    squares = jax.lax.fori_loop(0, dim, add_square, jnp.zeros((len(points), len(means)), points.dtype))
+    log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+    return log_determinant - 0.5 * dim * LOG_TWO_PI - 0.5 * squares
+
+
+def _score(
+    responsibility: Float[Array, "count components"],
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> Float[Array, "count dim"]:
+    """`grad log p(x_i) = sum_k r_ik S_k^-1 (mu_k - x_i)`, with the precisions mixed before they meet the point."""
+    dim = points.shape[-1]
+    middle = means.mean(0)
+    precision = inverse.mT @ inverse
+    pulls = jnp.einsum("kij,kj->ki", precision, means - middle)
+    mixed = (responsibility @ precision.reshape(-1, dim * dim)).reshape(-1, dim, dim)
+    return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
 
 
 def _outer(
