@@ -23,7 +23,7 @@ from biglearn_sampler.runs.summary import sentences
 
 ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
 TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
-TRAIN = import_module("biglearn_sampler.runs.train")
+TRAINERS = import_module("biglearn_sampler.runs.trainers")
 # A shell starts background jobs with SIGINT ignored, and every process below them inherits that.
 HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 PROGRAM = [sys.executable, "-c", f"{HEARS_CTRL_C}; from biglearn_sampler.cli import main; raise SystemExit(main())"]
@@ -57,7 +57,8 @@ def no_training(monkeypatch):
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(TRAIN, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "Engine", fail)
 
     return set_error
 
@@ -160,7 +161,7 @@ USER_ERRORS = {
     "key twice": (["train", "two_modes", "--settings", "twice.toml"], "error: twice.toml is not valid TOML: "),
     "near preset": (["train", "two_modes", "--settings", "pape"], "did you mean 'paper'?"),
     "no steps": (["train", "two_modes", "--set", "training.steps=0"], "  training.steps: must be at least 1, got 0\n"),
-    "unicode": (["train", "two_modes", "--set", "ширина=3"], "  ширина: unknown key; the keys are: components, "),
+    "unicode": (["train", "two_modes", "--set", "ширина=3"], "  ширина: unknown key; the keys are: method, components, "),
     "baseline": (["train", "two_modes", "--baseline", "nutz"], "there is no baseline 'nutz'; did you mean 'nuts'?"),
     "out file": (["train", "two_modes", "--out", "file"], "error: the output folder file cannot be made: Not a direct"),
     "out full": (
@@ -310,7 +311,7 @@ def test_names_that_are_no_text_can_be_told(here):
     arguments = ["train", "two_modes", "--set", b"\xff=\xff", "--out", b"\xff"]
     done = subprocess.run([*map(os.fsencode, [*PROGRAM, *arguments])], capture_output=True)
     assert done.returncode == 2
-    assert b"  ?: unknown key; the keys are: components, " in done.stderr
+    assert b"  ?: unknown key; the keys are: method, components, " in done.stderr
 
 
 # tables and sentences

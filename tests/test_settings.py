@@ -121,6 +121,55 @@ def test_the_callers_mapping_stays_as_it_is(read):
     assert PRESET["scheduler"]["inner_steps"] == 5
 
 
+# which method is meant
+
+
+@pytest.mark.parametrize(
+    ("given", "method"),
+    [
+        ({}, "adaptive"),
+        ({"components": 7, "start.mean": 1, "budget.minutes": 2, "evaluation.draws": 100}, "adaptive"),
+        ({"channels": "energy"}, "adaptive"),
+        ({"method": "auto", "exploration.tasks": ["noised"]}, "adaptive"),
+        ({"channels": "exact"}, "scheduled"),
+        ({"scheduler": "joint"}, "scheduled"),
+        ({"training.steps": 5}, "scheduled"),
+        ({"optimizer.name": "adam"}, "scheduled"),
+        ({"weights.learn": False}, "scheduled"),
+        ({"quadrature.nodes": 64}, "scheduled"),
+        ({"reservoir.refill": 64}, "scheduled"),
+        ({"method": "scheduled"}, "scheduled"),
+    ],
+)
+def test_a_setting_that_only_a_schedule_knows_means_a_schedule(given, method, read):
+    assert read(given).method == method
+    assert read({}, **given).method == method
+
+
+def test_a_preset_means_a_schedule(read):
+    assert read("paper").method == "scheduled"
+
+
+@pytest.mark.parametrize("given", [{"components": 9}, {"components": 9, "training.steps": 7}])
+def test_the_settings_in_a_record_mean_what_they_meant(given, read):
+    found = read(given)
+    again = read(json.loads(json.dumps(found.model_dump(mode="json"))))
+    assert again.model_dump(mode="json") == found.model_dump(mode="json")
+
+
+def test_an_adaptive_training_refuses_what_it_would_not_look_at(refused):
+    text = "belongs to method = 'scheduled'; an adaptive training decides it by itself"
+    assert refused({"method": "adaptive", "training.steps": 5, "channels": "exact", "components": 4}) == [
+        f"channels: {text}",
+        f"training: {text}",
+    ]
+
+
+def test_components_may_be_left_to_the_training(read):
+    assert read().components is None and read({"components": None}).components is None
+    assert read("paper").scheduled_components == 25 and read({"training.steps": 5}).scheduled_components == 64
+
+
 # what overrides what
 
 
@@ -176,7 +225,11 @@ def test_a_text_is_the_toml_value_that_it_spells_or_itself(text, value):
         ("components", True, "components: must be a whole number, got True"),
         ("components", "4", "components: must be a whole number, got '4'"),
         ("components", 4.5, "components: must be a whole number, got 4.5"),
-        ("components", None, "components: must be a whole number, got None"),
+        ("method", "random", "method: must be 'auto', 'adaptive' or 'scheduled', got 'random'"),
+        ("budget.evaluations", 0, "budget.evaluations: must be at least 1, got 0"),
+        ("budget.minutes", -1, "budget.minutes: must be above 0, got -1"),
+        ("budget.hours", 1, "budget.hours: unknown key; "),
+        ("exploration.tasks", ["joint", "marginale"], "exploration.tasks.1: there is no task 'marginale'; did you mean"),
         ("weights.learn", 1, "weights.learn: must be true or false, got 1"),
         ("weights.after", 1.5, "weights.after: must be at most 1, got 1.5"),
         ("start.sd", -1.0, "start.sd: must be above 0 or a list in brackets, got -1.0"),
@@ -196,10 +249,10 @@ def test_a_text_is_the_toml_value_that_it_spells_or_itself(text, value):
         ("training.stepss", 5, "training.stepss: unknown key; did you mean 'training.steps'?"),
         ("training.steps.more", 5, "training.steps: must be a whole number, got {'more': 5}"),
         # Names of branches of pydantic's unions are keys like any other.
-        ("tuple", 3, "tuple: unknown key; the keys are: components, channels, "),
+        ("tuple", 3, "tuple: unknown key; the keys are: method, components, budget.evaluations, "),
         ("training.str", 3, "training.str: unknown key; "),
-        ("", 3, ": unknown key; the keys are: components, "),
-        ("ключ", 3, "ключ: unknown key; the keys are: components, "),
+        ("", 3, ": unknown key; the keys are: method, "),
+        ("ключ", 3, "ключ: unknown key; the keys are: method, "),
         ("optimizer.name", "adm", "optimizer.name: there is no optimiser 'adm'; expected 'natural' or an optimiser"),
         ("optimizer.name", "lbfgs", "optimizer: 'lbfgs' cannot be used with the options {}: TypeError: "),
         ("optimizer.options", {"beta": 1}, "optimizer.options: 'natural' does not take beta; it takes trust_radius"),
@@ -212,7 +265,7 @@ def test_a_text_is_the_toml_value_that_it_spells_or_itself(text, value):
 def test_one_wrong_setting_is_told_with_what_came_and_what_to_do(key, value, told, refused):
     (line,) = refused({key: value})
     assert line.startswith(told)
-    assert len(line) < 500
+    assert len(line) < 600
 
 
 def test_a_key_that_is_no_text_is_told(refused, unchecked_types):

@@ -47,9 +47,12 @@ PROMISED = {
     "seconds_compile",
     "seconds_run",
 }
+VERDICT = {"verdict": "covered", "sentence": "Covered: by hand."}
 METRICS = ["elbo", "mode_coverage", "odd_metric", "raises_too"]
 # The function of that name hides the module.
 TRAIN = import_module("biglearn_sampler.runs.train")
+TRAINERS = import_module("biglearn_sampler.runs.trainers")
+VERDICTS = import_module("biglearn_sampler.runs.verdict")
 COUNTS = ("modes_covered", "modes_total", "energy_evaluations", "gradient_evaluations", "exact_channel_evaluations")
 
 
@@ -152,6 +155,12 @@ def bowl_target():
     return bl.target(bowl, dim=1, scale=2.0)
 
 
+@pytest.fixture
+def no_verdict(monkeypatch):
+    """For runs of which the verdict is not looked at: it takes longer than the rest."""
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda plan, sampler: VERDICT)
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """One run with everything: a folder, observers, a watcher, and the record of what they were told."""
@@ -199,6 +208,15 @@ def test_metrics_have_all_that_is_promised_and_counts_are_whole_numbers(seen):
     assert metrics["gradient_evaluations"] == 20 * 4 * 4
     assert all(metrics[name] is not None for name in PROMISED)
     assert metrics["seconds_compile"] > 0 and metrics["evaluation_draws"] == 200
+    assert metrics["training_ended"] == "scheduled"
+
+
+def test_every_run_has_a_verdict_that_is_no_part_of_its_costs(seen):
+    run, *_ = seen
+    verdict = run.metrics["verdict"]
+    assert verdict["verdict"] in ("covered", "not covered", "cannot tell")
+    assert verdict["sentence"].lower().startswith(verdict["verdict"]) and verdict["sentence"].endswith(".")
+    assert verdict["evaluations"] > 1000 > run.metrics["gradient_evaluations"]
 
 
 def test_the_record_tells_how_the_run_was_made(seen):
@@ -237,7 +255,7 @@ def test_observers_are_told_and_one_that_raises_stops_nothing(seen):
 
 
 def test_the_watcher_is_told_in_order(seen):
-    assert seen[3] == [20, 5, 10, 15, 20, "measuring", "drawing"]
+    assert seen[3] == [20, 5, 10, 15, 20, "measuring", "looking for what was missed", "drawing"]
 
 
 def test_load_gives_the_same_run(seen):
@@ -256,7 +274,8 @@ def test_evaluate_measures_fresh_draws_and_keeps_the_costs(seen):
     one = evaluate(bl.load(folder), catalogue, draws=300, seed=1)
     assert one == evaluate(run, catalogue, draws=300, seed=1)
     assert one["evaluation_draws"] == 300 and one["elbo"] != run.metrics["elbo"]
-    assert one["gradient_evaluations"] == run.metrics["gradient_evaluations"]
+    kept = ("gradient_evaluations", "training_ended", "verdict")
+    assert {name: one[name] for name in kept} == {name: run.metrics[name] for name in kept}
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
@@ -272,11 +291,12 @@ def test_evaluate_refuses_settings_that_make_no_sense(seen):
 
 @pytest.fixture(scope="module")
 def hindered(tmp_path_factory):
-    """The same run with baselines, metrics and reports that fail."""
+    """The same run with baselines, metrics, reports and a search for missed mass that fail."""
     folder = tmp_path_factory.mktemp("runs") / "hindered"
     with pytest.MonkeyPatch.context() as patch:
         lines = []
         patch.setattr(logging.getLogger("biglearn_sampler.runs"), "handlers", [LinesInto(lines)])
+        patch.setattr(VERDICTS, "judge", no_judge)
         run = bl.train(
             "two_modes",
             seed=3,
@@ -286,6 +306,10 @@ def hindered(tmp_path_factory):
             catalogue=bl.Catalogue(plugins={"tests": Plugin()}),
         )
     return run, folder, lines
+
+
+def no_judge(*arguments):
+    raise ZeroDivisionError("by\nhand")
 
 
 class LinesInto(logging.Handler):
@@ -337,9 +361,19 @@ def test_a_report_that_fails_costs_a_line(hindered):
     assert "report tests:no_report failed: OSError: no paper" in lines
 
 
+def test_a_verdict_that_fails_costs_a_line_and_says_nothing(hindered):
+    run, _, lines = hindered
+    assert run.metrics["verdict"] == {
+        "verdict": "cannot tell",
+        "sentence": "Cannot tell: the search for missed mass failed: ZeroDivisionError: by hand.",
+    }
+    assert "the verdict failed: ZeroDivisionError: by hand" in lines
+
+
 # a function of one's own
 
 
+@pytest.mark.usefixtures("no_verdict")
 def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_path):
     run = bl.train(bowl_target, settings={**TINY, "metrics": ["elbo", "mode_coverage"]}, out=tmp_path / "run")
     assert run.name.endswith(":bowl")
@@ -384,6 +418,7 @@ def test_a_full_disk_fails_the_run_and_what_was_written_can_be_read(bowl_target,
     assert not leftovers(tmp_path)
 
 
+@pytest.mark.usefixtures("no_verdict")
 def test_an_interrupted_baseline_costs_no_figures(bowl_target, tmp_path):
     class Endless(AbstractBaseline):
         def run(self, target, start, key):
@@ -403,15 +438,17 @@ def no_training(monkeypatch):
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(TRAIN, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "Engine", fail)
 
     return set_error
 
 
-def test_an_unexpected_error_is_told_as_a_failed_run(no_training, bowl_target, tmp_path):
+@pytest.mark.parametrize("settings", [TINY, None], ids=["scheduled", "adaptive"])
+def test_an_unexpected_error_is_told_as_a_failed_run(settings, no_training, bowl_target, tmp_path):
     no_training(MemoryError("too\nmuch"))
     with pytest.raises(RunFailed, match="^the run failed: MemoryError: too much$"):
-        bl.train(bowl_target, settings=TINY, out=tmp_path / "run")
+        bl.train(bowl_target, settings=settings, out=tmp_path / "run")
     record = json_of(tmp_path / "run" / "run.json")
     assert (record["status"], record["reason"]) == ("failed", "too\nmuch")
     with pytest.raises(RunFolderError, match="did not get as far as writing a sampler"):
@@ -496,9 +533,9 @@ def test_no_argument_of_a_named_target_is_ignored():
         bl.target("two_modes", centre=3.0)
 
 
-def test_a_chunk_is_never_longer_than_the_training(bowl_target, no_training, tmp_path, monkeypatch):
+def test_a_chunk_is_never_longer_than_the_training(bowl_target, monkeypatch):
     lengths = []
-    monkeypatch.setattr(TRAIN, "fit", lambda training, state, keys, chunk, listener: lengths.append(chunk))
+    monkeypatch.setattr(TRAINERS, "fit", lambda training, state, keys, chunk, listener: lengths.append(chunk))
     for training in ({"steps": 20, "chunk": 10**9}, {"steps": 2 * 10**9}, {"steps": 2000}):
         with pytest.raises(RunFailed):
             bl.train(bowl_target, settings={**TINY, "training": training})

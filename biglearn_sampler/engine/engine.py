@@ -87,7 +87,7 @@ class Engine:
         settler = Settler(self.stepper, self.rules, generator, self._told)
         fit = self._explored(search, settler, key_search, key_settle)
         if self.account.allows(LEAST_EACH * fit.population.count):
-            fit = settler.judged(fit, jax.random.fold_in(key_settle, self.rules.rounds + 1))
+            fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
         found = {"modes": search.archive.count, "evidence": search.archive.total}
         if fit.good or not self.account.allows(self.rules.least_evaluations):
             how = "exact" if fit.good else "stopped"
@@ -125,7 +125,7 @@ class Engine:
             before = np.inf if fit is None else fit.variance
             fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))
             most = self.rules.most_modes(search.archive.dim)
-            if fit.variance > HOPELESS or fit.merged.count > most or search.rounds >= self.rules.rounds:
+            if fit.variance > HOPELESS or fit.merged.count > most or search.rounds >= self.rules.rounds(search.archive.dim):
                 return fit
             if not self.account.allows(self.rules.least_evaluations):
                 return fit

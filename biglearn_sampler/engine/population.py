@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import logsumexp
@@ -55,7 +56,7 @@ class Population:
     def mixture(self) -> GaussianMixture:
         """As a mixture in the precision of the device."""
         arrays = (self.log_weights, self.means, self.factors)
-        return GaussianMixture(*(np.asarray(array, np.float32) for array in arrays))  # pyright: ignore
+        return GaussianMixture(*(jnp.asarray(array, jnp.float32) for array in arrays))
 
     def take(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Population:
         """Some components, in the given order, with their weights made to sum to one."""

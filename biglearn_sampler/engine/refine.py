@@ -27,6 +27,9 @@ POOR_ESS = 0.1
 DEAD = 0.1
 """Share of an equal weight below which a component is moved."""
 
+FRESH_WIDTHS = (0.03, 0.3)
+"""Of components that begin over the region, in its widths."""
+
 CANDIDATES = 4
 """Draws of the sampler for every component, from which moved components choose."""
 
@@ -76,8 +79,15 @@ class Refiner:
         best = modes.take(np.argsort(-modes.log_weights, kind="stable")[: max(count // 2, 1)])
         if best.count == count:
             return best.equal()
-        fresh = Population.at(self.region.draws(self.generator, np.ones(count - best.count)), self.rules.width)
+        fresh = self._fresh(count - best.count)
         return best.joined(fresh).take(self.generator.permutation(count)).equal()
+
+    def _fresh(self, count: int) -> Population:
+        """Round components over the region, of widths log-uniform between two: narrow ones spread over more modes."""
+        means = self.region.draws(self.generator, np.ones(count))
+        low, high = np.log(FRESH_WIDTHS)
+        widths = np.exp(self.generator.uniform(low, high, (count, 1, 1)))
+        return Population(means, widths * np.diag(self.region.width), equal_log_weights(count))
 
     def _cycle(self, population: Population, cycle: int, key: Key[Array, ""]) -> tuple[Population, bool]:
         rules, fresh = self.rules, self.rules.refine_fresh_points

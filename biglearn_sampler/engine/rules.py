@@ -31,7 +31,6 @@ class Rules:
         learning_rate: of means and factors; a natural step of 1 would be Newton's.
         weight_rate: of log weights.
         width: standard deviation of a fresh component.
-        rounds: of exploration at most.
         proposals: of every kind in a round.
         base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new.
         long_exploration: evaluations after which exploration is not resumed to improve a fit, only to complete it.
@@ -52,11 +51,10 @@ class Rules:
     learning_rate: float = 0.5
     weight_rate: float = 0.2
     width: float = 0.3
-    rounds: int = 48
     proposals: int = 64
     base_failures: int = 128
     long_exploration: int = 150_000
-    failures_per_mode: int = 3
+    failures_per_mode: int = 2
     refine_fresh_points: int = 1
     final_rate: float = 0.02
     held_share: float = 0.2
@@ -90,6 +88,10 @@ class Rules:
         if self.most_components is not None:
             return self.most_components
         return 512 if dim <= 16 else 256 if dim <= 50 else 128
+
+    def rounds(self, dim: int) -> int:
+        """Rounds of exploration at most."""
+        return 48 + dim // 2
 
     def refine_steps(self, dim: int) -> int:
         """Steps of the first cycle of a refinement: about half a million points in few, or in fifty dimensions."""

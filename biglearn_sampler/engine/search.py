@@ -90,7 +90,7 @@ class Search:
     @property
     def goes_on(self) -> bool:
         """Whether another round is worth making and can be paid."""
-        return self.rounds < self.rules.rounds and not self.finished and self.stepper.account.allows(self._price)
+        return self.rounds < self.rules.rounds(self.searchers.dim) and not self.finished and self.stepper.account.allows(self._price)
 
     @property
     def _price(self) -> int:
@@ -190,7 +190,7 @@ class Search:
         """Send searchers to proposals, one after another; each start counts as known for the next ones."""
         archive = self.archive
         region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
-        progress = min(self.rounds / self.rules.rounds, 1.0)
+        progress = min(self.rounds / self.rules.rounds(archive.dim), 1.0)
         proposals = self.proposer.draw(archive, region, self.generator, progress)
         known, log_target = archive.log_density(proposals.points), np.zeros(len(proposals.points))
         surprise = np.full(len(known), UNKNOWN_SURPRISE)

@@ -25,6 +25,10 @@ ValueAndScore = Callable[[Float[Array, "fresh dim"]], tuple[Float[Array, " fresh
 LEAST_LOG_WEIGHT = -20.0
 """A weight below it does not matter, and must be able to come back."""
 
+LEAST_GROWTH = -0.8
+"""A width shrinks to a fifth in one step at most. Widths follow `L (1 + s)`, not `L exp(s)`: the noise of the steps then
+errs towards narrow components, which reverse KL forgives, and not towards wide ones, which it does not."""
+
 WIDE_DIMENSION = 8.0
 """From here on the trust region of a searcher grows with the square root of the dimension, as distances do."""
 
@@ -202,7 +206,9 @@ def _updated(
         clip_by_fisher_norm(pace.radius * jnp.sqrt(share)),
     )
     updates, _ = chain.update(told.gradient, chain.init(parameters), parameters, effective_size=told.effective_size)
-    moved: UnconstrainedMixture = optax.apply_updates(parameters, updates)  # pyright: ignore[reportAssignmentType]
+    step: UnconstrainedMixture = updates  # pyright: ignore[reportAssignmentType]
+    step = step._replace(log_diagonals=jnp.log1p(jnp.maximum(step.log_diagonals, LEAST_GROWTH)))
+    moved: UnconstrainedMixture = optax.apply_updates(parameters, step)  # pyright: ignore[reportAssignmentType]
     return moved._replace(logits=jnp.maximum(jax.nn.log_softmax(moved.logits), LEAST_LOG_WEIGHT))
 
 

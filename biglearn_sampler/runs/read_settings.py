@@ -126,7 +126,9 @@ def _idle_problems(values: Mapping[str, Any]) -> list[SettingsProblem]:
     if values.get("method") != "adaptive":
         return []
     text = "belongs to method = 'scheduled'; an adaptive training decides it by itself"
-    return [SettingsProblem((key,), text) for key in SCHEDULED if key in values and values[key] != "energy"]
+    # The record of an adaptive run names them all, with their defaults, and can be read again.
+    defaults = Settings().model_dump(mode="json")
+    return [SettingsProblem((key,), text) for key in SCHEDULED if key in values and values[key] != defaults[key]]
 
 
 def _without(values: Mapping[str, Any], place: Sequence[str]) -> dict[str, Any]:
