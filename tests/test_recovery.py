@@ -56,7 +56,9 @@ def divergence(run: bl.Run, seed: int = 5) -> tuple[float, float]:
 
 
 def test_two_modes_are_found_with_their_mass() -> None:
-    assert_masses_are_right(trained("two_modes", SHORT))
+    run = trained("two_modes", SHORT)
+    assert_masses_are_right(run)
+    assert run.metrics["verdict"]["verdict"] == "covered"
 
 
 def test_the_joint_task_alone_collapses_from_one_side() -> None:
@@ -65,6 +67,10 @@ def test_the_joint_task_alone_collapses_from_one_side() -> None:
     assert masses(run)[0].min() < 0.02
     with pytest.raises(AssertionError):
         assert_masses_are_right(run)
+    verdict = run.metrics["verdict"]
+    assert verdict["verdict"] == "not covered"
+    assert abs(verdict["missing_mass"] - 0.5) < 0.1  # the search judges a mode on four points of every searcher
+    assert all(abs(place["at"][0] - 4.0) < 1.0 for place in verdict["places"])
 
 
 @pytest.mark.slow

@@ -125,7 +125,11 @@ class Engine:
             before = np.inf if fit is None else fit.variance
             fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))
             most = self.rules.most_modes(search.archive.dim)
-            if fit.variance > HOPELESS or fit.merged.count > most or search.rounds >= self.rules.rounds(search.archive.dim):
+            if (
+                fit.variance > HOPELESS
+                or fit.merged.count > most
+                or search.rounds >= self.rules.rounds(search.archive.dim)
+            ):
                 return fit
             if not self.account.allows(self.rules.least_evaluations):
                 return fit

@@ -90,7 +90,11 @@ class Search:
     @property
     def goes_on(self) -> bool:
         """Whether another round is worth making and can be paid."""
-        return self.rounds < self.rules.rounds(self.searchers.dim) and not self.finished and self.stepper.account.allows(self._price)
+        return (
+            self.rounds < self.rules.rounds(self.searchers.dim)
+            and not self.finished
+            and self.stepper.account.allows(self._price)
+        )
 
     @property
     def _price(self) -> int:

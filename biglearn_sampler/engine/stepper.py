@@ -28,8 +28,8 @@ from biglearn_sampler.engine.steps import (
     search_steps,
 )
 from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
-from biglearn_sampler.learning.shared_points import inverse_factors, log_densities
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.learning.shared_points import log_densities
+from biglearn_sampler.mixture import GaussianMixture, inverse_factors
 
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 """A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""

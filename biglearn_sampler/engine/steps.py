@@ -26,8 +26,8 @@ LEAST_LOG_WEIGHT = -20.0
 """A weight below it does not matter, and must be able to come back."""
 
 LEAST_GROWTH = -0.8
-"""A width shrinks to a fifth in one step at most. Widths follow `L (1 + s)`, not `L exp(s)`: the noise of the steps then
-errs towards narrow components, which reverse KL forgives, and not towards wide ones, which it does not."""
+"""A width shrinks to a fifth in one step at most. Widths follow `L (1 + s)`, not `L exp(s)`: the noise of the steps
+then errs towards narrow components, which reverse KL forgives, and not towards wide ones, which it does not."""
 
 WIDE_DIMENSION = 8.0
 """From here on the trust region of a searcher grows with the square root of the dimension, as distances do."""

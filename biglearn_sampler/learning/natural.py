@@ -12,10 +12,9 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import optax
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from biglearn_sampler.mixture import UnconstrainedMixture, constrain
+from biglearn_sampler.mixture import UnconstrainedMixture, constrain, inverse_factors
 
 LARGEST_LOG_RATIO = 5.0
 """Bounds the step of a log weight, in units of the learning rate."""
@@ -107,7 +106,7 @@ def clip_by_fisher_norm(radius: float | Float[Array, ""]) -> optax.GradientTrans
         diagonal = jnp.exp(parameters.log_diagonals)
         by_factor = jnp.tril(step.off_diagonals, -1) + _diagonal(diagonal * step.log_diagonals)
         both = jnp.concatenate([step.means[..., None], by_factor], -1)
-        relative = solve_triangular(factors, both, lower=True)
+        relative = inverse_factors(factors) @ both
         largest = jnp.abs(relative).max((-2, -1)) + 1e-30
         squares = (relative / largest[..., None, None]) ** 2  # the square of a steep gradient would overflow
         trace = jnp.diagonal(squares[..., 1:], axis1=-2, axis2=-1).sum(-1)

@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int
 
-from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture
+from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture, inverse_factors
 
 NEVER_DRAWN = 1e30
 """Log density of the law behind the empty places of a window: their weight is zero."""
@@ -190,14 +189,6 @@ def _shares(
 def _exp(exponent: Float[Array, ...]) -> Float[Array, ...]:
     """`exp`, zero below `NEGLIGIBLE`: numbers too small for full precision would slow matrix products down tenfold."""
     return jnp.where(exponent < NEGLIGIBLE, 0.0, jnp.exp(jnp.maximum(exponent, NEGLIGIBLE)))
-
-
-def inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
-    """`L_k^-1` of every component."""
-    if factors.shape[-1] == 1:
-        return 1.0 / factors
-    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1], dtype=factors.dtype), factors.shape)
-    return solve_triangular(factors, identity, lower=True)
 
 
 def _standardised(

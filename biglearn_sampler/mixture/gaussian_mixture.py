@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.mixture.channel import Channel
+from biglearn_sampler.mixture.triangular import inverse_factors
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
@@ -100,7 +100,7 @@ class GaussianMixture:
 
         All points meet all components in one matrix product with the inverse factors.
         """
-        inverse = _inverse_factors(self.factors)
+        inverse = inverse_factors(self.factors)
         shift = jnp.einsum("kij,kj->ki", inverse, self.means)
         standard = jnp.einsum("kij,...j->...ki", inverse, point) - shift
         log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
@@ -171,7 +171,7 @@ class GaussianMixture:
         """
         known = values.shape[0]
         leading = GaussianMixture(self.log_weights, self.means[:, :known], self.factors[:, :known, :known])
-        standard = jnp.einsum("kij,kj->ki", _inverse_factors(leading.factors), values - leading.means)
+        standard = jnp.einsum("kij,kj->ki", inverse_factors(leading.factors), values - leading.means)
         means = self.means[:, known:] + jnp.einsum("kij,kj->ki", self.factors[:, known:, :known], standard)
         evidence = self.log_weights + leading.component_log_densities(values)
         return GaussianMixture(jax.nn.log_softmax(evidence), means, self.factors[:, known:, known:])
@@ -237,13 +237,6 @@ def _checked_factors(covariances: np.ndarray) -> np.ndarray:
         with contextlib.suppress(np.linalg.LinAlgError):
             return np.linalg.cholesky(covariances)
     raise ValueError("every covariance must be symmetric and positive definite")
-
-
-def _inverse_factors(factors: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
-    if factors.shape[-1] == 1:
-        return 1.0 / factors
-    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1], dtype=factors.dtype), factors.shape)
-    return solve_triangular(factors, identity, lower=True)
 
 
 def _check_coordinates(coordinates: Sequence[int], dim: int) -> None:
