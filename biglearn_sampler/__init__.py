@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from biglearn_sampler.learning import StartRegion as StartRegion
     from biglearn_sampler.learning import clip_by_fisher_norm as clip_by_fisher_norm
     from biglearn_sampler.learning import natural_gradient as natural_gradient
+    from biglearn_sampler.learning import scale_by_sample_size as scale_by_sample_size
     from biglearn_sampler.mixture import Channel as Channel
+    from biglearn_sampler.mixture import FactoredMixture as FactoredMixture
     from biglearn_sampler.mixture import GaussianMixture as GaussianMixture
     from biglearn_sampler.runs import AbstractReport as AbstractReport
     from biglearn_sampler.runs import Run as Run
@@ -48,8 +50,8 @@ _HOMES = {
     "energy": ["AbstractTarget", "Evaluations", "Facts", "MixtureTarget"],
     "errors": ["BiglearnError"],
     "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured"],
-    "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient"],
-    "mixture": ["Channel", "GaussianMixture"],
+    "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
+    "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "runs": ["AbstractReport", "Run", "load", "train"],
     "tasks": ["AbstractScheduler", "AbstractTransformation", "OrthogonalMap", "Task", "TaskDraw"],
 }

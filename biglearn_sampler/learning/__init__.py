@@ -5,6 +5,7 @@ from biglearn_sampler.learning.fit import fit as fit
 from biglearn_sampler.learning.matching import Matching as Matching
 from biglearn_sampler.learning.natural import clip_by_fisher_norm as clip_by_fisher_norm
 from biglearn_sampler.learning.natural import natural_gradient as natural_gradient
+from biglearn_sampler.learning.natural import scale_by_sample_size as scale_by_sample_size
 from biglearn_sampler.learning.optimizer import build_optimizer as build_optimizer
 from biglearn_sampler.learning.refill import ReservoirReport as ReservoirReport
 from biglearn_sampler.learning.start import StartRegion as StartRegion
