@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 demo: $(USE)
 	rm -rf demo
-	$(BIN)/biglearn train grid25 --settings paper --baseline nuts --out demo/grid25
+	$(BIN)/biglearn train grid25 --set start.mean=-5 --set start.sd=0.1 --baseline nuts --out demo/grid25
 	$(BIN)/biglearn train eight_schools --baseline nuts --out demo/eight_schools
 
 test: $(WORK)

@@ -40,7 +40,9 @@ def check(source, overrides) -> None:
     dumped = found.model_dump(mode="json")
     # As texts, because NaN is not equal to itself.
     assert repr(Settings.model_validate(dumped).model_dump(mode="json")) == repr(dumped)
-    assert found.training.steps >= 1 and found.components >= 1
+    assert found.training.steps >= 1 and (found.components is None or found.components >= 1)
+    assert found.method in ("adaptive", "scheduled") and found.scheduled_components >= 1
+    assert repr(read_settings(dumped, {}, CATALOGUE).settings.model_dump(mode="json")) == repr(dumped)
 
 
 @OFTEN

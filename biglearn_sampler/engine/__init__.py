@@ -6,3 +6,4 @@ from biglearn_sampler.engine.engine import Engine as Engine
 from biglearn_sampler.engine.engine import Outcome as Outcome
 from biglearn_sampler.engine.progress import EngineProgress as EngineProgress
 from biglearn_sampler.engine.rules import Rules as Rules
+from biglearn_sampler.engine.stepper import Stepper as Stepper

@@ -107,7 +107,9 @@ class Search:
             RunFailed: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
         """
         if self.archive.count:
-            return self.archive.population()
+            population = self.archive.population()
+            heaviest = np.argsort(-population.log_weights, kind="stable")
+            return population.take(np.sort(heaviest[: self.rules.most_modes(population.dim)]))
         width = float(np.abs(self.searchers.factors).max())
         if not width < UNBOUNDED:
             raise RunFailed(

@@ -99,6 +99,12 @@ class Stepper:
         other._arrays, _ = split_arrays(target)
         return other
 
+    def booking(self, account: Account) -> Stepper:
+        """The same compiled code, with its answers booked elsewhere."""
+        other = copy(self)
+        other.account = account
+        return other
+
     def steps(
         self, population: Population, key: Key[Array, ""], pace: Pace, purpose: str, shared: int, fresh: int
     ) -> tuple[Population, Trace]:

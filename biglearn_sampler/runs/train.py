@@ -123,7 +123,7 @@ def _execute(
     watcher.phase_began("measuring")
     metrics = _metrics(plan, recorder, ended)
     watcher.phase_began("looking for what was missed")
-    metrics["verdict"] = verdict_of(plan, recorder.sampler)
+    metrics["verdict"] = verdict_of(plan, recorder.sampler, trainer.stepper)
     if folder is not None:
         # Already now: a baseline may take long and may be interrupted.
         folder.write_json("metrics.json", metrics)

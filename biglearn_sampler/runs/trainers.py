@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, Rules
+from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, Rules, Stepper
 from biglearn_sampler.errors import SettingsError, TaskError
 from biglearn_sampler.learning import Progress, Training, fit
 from biglearn_sampler.mixture import GaussianMixture
@@ -29,6 +29,9 @@ class AbstractTrainer(ABC):
 
     first: GaussianMixture
     """The mixture before the training, in the target's own units."""
+
+    stepper: Stepper | None = None
+    """Compiled code that a look back at the sampler can use again, once the training is over."""
 
     @property
     @abstractmethod
@@ -107,6 +110,7 @@ class AdaptiveTrainer(AbstractTrainer):
             account,
             listener,
         )
+        self.stepper = engine.stepper
         outcome = engine.run(jax.random.fold_in(plan.keys.training, 0))
         return {
             "training_ended": outcome.how,

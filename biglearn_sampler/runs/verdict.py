@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.engine import Rules
+from biglearn_sampler.engine import Rules, Stepper
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.verdict import CANNOT_TELL, judge
@@ -17,12 +17,13 @@ from biglearn_sampler.verdict import CANNOT_TELL, judge
 logger = logging.getLogger(__name__)
 
 
-def verdict_of(plan: Plan, sampler: Mixture) -> dict[str, Any]:
+def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None) -> dict[str, Any]:
     """Whether a sampler covers the target of a plan, as it stands in `metrics.json`.
 
     Arguments:
         plan: of the run; its settings say in which coordinates the target is looked at.
         sampler: in the target's own units.
+        stepper: of the training, if it had one.
     """
     target = plan.target.value
     centre, scale = np.zeros(target.dim), np.ones(target.dim)
@@ -30,9 +31,9 @@ def verdict_of(plan: Plan, sampler: Mixture) -> dict[str, Any]:
         centre, scale = np.asarray(target.centre, float), np.asarray(target.scale, float)
     inside = sampler.affine(jnp.asarray(-centre / scale), jnp.asarray(1.0 / scale))
     try:
-        verdict = judge(
-            plan.target_of_training(), inside, plan.exploration_tasks, Rules(), plan.keys.verdict, centre, scale
-        )
+        rules = Rules() if stepper is None else stepper.rules
+        target, tasks = plan.target_of_training(), plan.exploration_tasks
+        verdict = judge(target, inside, tasks, rules, plan.keys.verdict, centre, scale, stepper)
     except Exception as error:
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))

@@ -43,8 +43,8 @@ NOISES = (0.1, 0.3, 1.0)
 """Of noised draws, in widths of the region."""
 
 CHAINS = 64
-ROUNDS = 3
-"""Of a fresh search that passes by what the sampler knows."""
+QUIET_ROUNDS, MOST_ROUNDS = 3, 12
+"""A fresh search that passes by what the sampler knows ends after so many rounds without news, and at the latest."""
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
@@ -107,6 +107,7 @@ def judge(
     key: Key[Array, ""],
     centre: Float[np.ndarray, " dim"],
     scale: Float[np.ndarray, " dim"],
+    stepper: Stepper | None = None,
 ) -> Verdict:
     """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
 
@@ -122,11 +123,12 @@ def judge(
         rules: of the engine, for the search.
         key: apart from those of the training.
         centre, scale: of the coordinates of training, to tell places in the target's own units.
+        stepper: of a training on the same target and rules, if there was one: what it compiled is used again.
     """
     key_own, key_broad, key_chains, key_search = jax.random.split(key, 4)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_broad), np.uint32))
     account = Account()
-    stepper = Stepper(target, rules, account)
+    stepper = Stepper(target, rules, account) if stepper is None else stepper.booking(account)
     own = _own(sampler, stepper, key_own)
     region = _region(own.points)
     broad = _broad(sampler, own, region, stepper, generator)
@@ -239,15 +241,17 @@ def _search(
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
-    for number in range(ROUNDS):
-        search.round(jax.random.fold_in(key, number))
+    quiet = 0
+    while quiet < QUIET_ROUNDS and search.rounds < MOST_ROUNDS:
+        search.round(jax.random.fold_in(key, search.rounds))
+        quiet = 0 if search.found_now else quiet + 1
     return [mode for mode in search.archive.modes if not mode.settled]
 
 
 def _is_new(mode: Mode, sampler: Mixture, log_z: float) -> bool:
     """Whether a mode holds mass that the sampler does not: on its own points, and enough of it to matter."""
     excess = float((mode.log_target - log_z - _log_density(sampler, mode.points)).mean())
-    return excess > NEWS and mode.evidence > log_z + np.log(0.1 * MOST_MISSING)
+    return excess > NEWS and bool(mode.evidence > log_z + np.log(0.1 * MOST_MISSING))
 
 
 def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
