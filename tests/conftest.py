@@ -1,6 +1,9 @@
 """Settings that must hold before anything imports JAX, matplotlib or a package under test."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +11,13 @@ from jaxtyping import config, install_import_hook
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Every run compiles anew; the tests, and the processes that they start, compile the same programs many times. Kept for
+# one session only, so that no test depends on what an earlier one left behind.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="biglearn-compiled-")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 # Types and shapes of every call are checked in tests, and cost nothing elsewhere. An option of pytest could
 # do this, but takes no second package beside a configuration. As PEP 484 says, an int is a float here.

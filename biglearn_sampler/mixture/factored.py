@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
+from biglearn_sampler.mixture.triangular import cholesky_factors
 
 
 @jax.tree_util.register_dataclass
@@ -97,7 +98,7 @@ class FactoredMixture:
             log_weights, means, factors = _product(log_weights, means, factors, factor)
         # A permuted factor is no longer triangular; the Cholesky factor of the permuted covariance is.
         covariances = (factors @ factors.mT)[:, places][:, :, places]
-        return GaussianMixture(log_weights, means[:, places], jnp.linalg.cholesky(covariances))
+        return GaussianMixture(log_weights, means[:, places], cholesky_factors(covariances))
 
     def _places(self) -> np.ndarray:
         """Where every coordinate stands when the blocks are laid side by side."""

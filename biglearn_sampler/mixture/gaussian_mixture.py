@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.mixture.channel import Channel
-from biglearn_sampler.mixture.triangular import inverse_factors
+from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factors
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
@@ -133,7 +133,7 @@ class GaussianMixture:
         """
         spread = channel.matrix @ self.factors
         noise = channel.noise**2 * jnp.eye(channel.rows, dtype=self.means.dtype)
-        factors = _cholesky(spread @ spread.mT + noise)
+        factors = cholesky_factors(spread @ spread.mT + noise)
         return GaussianMixture(self.log_weights, channel.mean(self.means), factors)
 
     def marginal(self, coordinates: Sequence[int]) -> GaussianMixture:
@@ -223,12 +223,6 @@ class GaussianMixture:
         means = jnp.broadcast_to(jnp.asarray(normals.loc), (len(log_weights), dim))
         factors = jnp.broadcast_to(jnp.asarray(normals.scale_tril), (len(log_weights), dim, dim))
         return cls(log_weights, means, factors)
-
-
-def _cholesky(covariances: Float[Array, "components dim dim"]) -> Float[Array, "components dim dim"]:
-    if covariances.shape[-1] == 1:  # a square root, and many times cheaper than a call of the library
-        return jnp.sqrt(covariances)
-    return jnp.linalg.cholesky(covariances)
 
 
 def _checked_factors(covariances: np.ndarray) -> np.ndarray:

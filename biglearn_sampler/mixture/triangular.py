@@ -1,30 +1,35 @@
-"""Inverses of many small triangular matrices at once."""
+"""Factors of many small matrices at once, and their inverses.
+
+Not by the routines of the linear-algebra library: for many matrices they share them out among the threads that compiled
+code itself runs on, and two such calls at once can wait for each other for ever (seen with jax 0.10.2 on two cores).
+"""
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-LARGEST_SOLVED = 32
-"""Up to this size the solver for many matrices is quick; of larger ones it takes a slow step for every row."""
+LARGEST_BY_ROWS = 32
+"""Up to this size matrices are inverted row by row."""
 
-BLOCK = 8
-"""Larger matrices are put together by matrix products, from blocks that are inverted row by row."""
+BLOCK = 16
+"""Larger matrices are put together from blocks of this size by matrix products."""
 
 
+@jax.custom_jvp
 def inverse_factors(factors: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
     """`L^-1` of every lower-triangular `L` with a non-zero diagonal.
 
-    The diagonal blocks are inverted all at once; then neighbours are joined,
+    By forward substitution, all matrices at once. Of large ones the diagonal blocks; then neighbours are joined,
 
         [[A, 0], [B, C]]^-1 = [[A^-1, 0], [-C^-1 B A^-1, C^-1]],
 
-    until one block is left: few large products where a solver for each matrix would make many small steps.
+    until one block is left. Its derivative along `T` is `-L^-1 T L^-1`.
     """
     dim = factors.shape[-1]
-    if dim <= LARGEST_SOLVED:
-        return _solved(factors)
+    if dim <= LARGEST_BY_ROWS:
+        return _by_rows(factors)
     size = BLOCK
     while size < dim:
         size *= 2
@@ -42,33 +47,70 @@ def inverse_factors(factors: Float[Array, "*batch dim dim"]) -> Float[Array, "*b
     return inverse[..., 0, :dim, :dim]
 
 
+@inverse_factors.defjvp
+def _inverse_jvp(
+    primals: tuple[Float[Array, "*batch dim dim"]], tangents: tuple[Float[Array, "*batch dim dim"]]
+) -> tuple[Float[Array, "*batch dim dim"], Float[Array, "*batch dim dim"]]:
+    inverse = inverse_factors(*primals)
+    return inverse, -inverse @ jnp.tril(tangents[0]) @ inverse
+
+
 def _blocks(
     matrix: Float[Array, "*batch size size"], width: int, below: int
 ) -> Float[Array, "*batch blocks width width"]:
     """The square blocks on the diagonal, or so many blocks below it."""
-    count = matrix.shape[-1] // width
     rows = [
         matrix[..., (place + below) * width : (place + below + 1) * width, place * width : (place + 1) * width]
-        for place in range(count - below)
+        for place in range(matrix.shape[-1] // width - below)
     ]
     return jnp.stack(rows, -3)
 
 
-def _solved(factors: Float[Array, "*batch width width"]) -> Float[Array, "*batch width width"]:
-    if factors.shape[-1] == 1:
-        return 1.0 / factors
-    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1], dtype=factors.dtype), factors.shape)
-    return solve_triangular(factors, identity, lower=True)
+def _by_rows(factors: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
+    """Row i is `(e_i - sum_{j<i} L_ij row_j) / L_ii`; rows that are still to come are zero."""
+    identity = jnp.eye(factors.shape[-1], dtype=factors.dtype)
+
+    def with_row(number: Int[Array, ""], inverse: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
+        mine = jax.lax.dynamic_index_in_dim(factors, number, -2, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(mine, number, -1)
+        row = (identity[number] - (mine[..., :, None] * inverse).sum(-2)) / pivot
+        return jax.lax.dynamic_update_index_in_dim(inverse, row, number, factors.ndim - 2)
+
+    return jax.lax.fori_loop(0, factors.shape[-1], with_row, jnp.zeros_like(factors))
 
 
-def _by_rows(factors: Float[Array, "*batch width width"]) -> Float[Array, "*batch width width"]:
-    """Forward substitution: row i is `(e_i - sum_{j<i} L_ij row_j) / L_ii`."""
-    width = factors.shape[-1]
-    identity = jnp.broadcast_to(jnp.eye(width, dtype=factors.dtype), factors.shape)
-    rows: list[Array] = []
-    for number in range(width):
-        row = identity[..., number, :]
-        if rows:
-            row = row - (factors[..., number, :number, None] * jnp.stack(rows, -2)).sum(-2)
-        rows.append(row / factors[..., number, number, None])
-    return jnp.stack(rows, -2)
+@jax.custom_jvp
+def cholesky_factors(covariances: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
+    """The lower-triangular `L` with `L L^T = S` of every symmetric positive definite `S`; NaN where it is not.
+
+    Column by column, all matrices at once; large ones by the library. The derivative along `T` is
+    `L Phi(L^-1 T L^-T)`, where `Phi` keeps the lower triangle and halves the diagonal.
+    """
+    dim = covariances.shape[-1]
+    if dim > LARGEST_BY_ROWS:
+        return jnp.linalg.cholesky(covariances)
+    places = jnp.arange(dim)
+
+    def with_column(
+        number: Int[Array, ""], carry: tuple[Float[Array, "*batch dim dim"], Float[Array, "*batch dim dim"]]
+    ) -> tuple[Float[Array, "*batch dim dim"], Float[Array, "*batch dim dim"]]:
+        left, factors = carry
+        column = jax.lax.dynamic_index_in_dim(left, number, -1, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(column, number, -1)
+        column = jnp.where(places >= number, column / jnp.sqrt(pivot), 0.0)
+        factors = jax.lax.dynamic_update_index_in_dim(factors, column, number, factors.ndim - 1)
+        return left - column[..., :, None] * column[..., None, :], factors
+
+    return jax.lax.fori_loop(0, dim, with_column, (covariances, jnp.zeros_like(covariances)))[1]
+
+
+@cholesky_factors.defjvp
+def _cholesky_jvp(
+    primals: tuple[Float[Array, "*batch dim dim"]], tangents: tuple[Float[Array, "*batch dim dim"]]
+) -> tuple[Float[Array, "*batch dim dim"], Float[Array, "*batch dim dim"]]:
+    factors = cholesky_factors(*primals)
+    inverse = inverse_factors(factors)
+    symmetric = 0.5 * (tangents[0] + tangents[0].mT)
+    relative = inverse @ symmetric @ inverse.mT
+    halved = jnp.tril(relative) * (1.0 - 0.5 * jnp.eye(relative.shape[-1], dtype=relative.dtype))
+    return factors, factors @ halved

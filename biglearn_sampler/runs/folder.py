@@ -169,7 +169,7 @@ class RunFolder:
         blocks = self._read_arrays("sampler.npz", ("blocks",), optional=True)
         if not blocks:
             return self._mixture("sampler.npz", self._read_arrays("sampler.npz", FIELDS))
-        return self._factored(range(int(blocks["blocks"])))
+        return self._factored(blocks["blocks"])
 
     def read_snapshots(self) -> list[Snapshot]:
         """The snapshots; an empty list when the run wrote none."""
@@ -199,12 +199,15 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise self._damaged(name, _reason(error)) from error
 
-    def _factored(self, numbers: range) -> FactoredMixture:
-        """The product of mixtures in `sampler.npz`."""
+    def _factored(self, count: np.ndarray) -> FactoredMixture:
+        """The product of so many mixtures in `sampler.npz`."""
+        if count.shape != () or count.dtype.kind not in "iu" or count < 1:
+            raise self._damaged("sampler.npz", f"expected the number of blocks, got {count.dtype} {count.shape}")
         blocks, factors = [], []
-        for number in numbers:
+        for number in range(int(count)):
             stored = self._read_arrays("sampler.npz", [f"{name}_{number}" for name in ("block", *FIELDS)])
-            blocks.append(tuple(stored[f"block_{number}"].tolist()))
+            block = stored[f"block_{number}"]
+            blocks.append(tuple(block.tolist()) if block.ndim == 1 and block.dtype.kind in "iu" else ())
             factors.append(self._mixture("sampler.npz", {name: stored[f"{name}_{number}"] for name in FIELDS}))
         sizes = [len(block) for block in blocks]
         fitting = sizes == [factor.dim for factor in factors]

@@ -1,0 +1,166 @@
+"""What each ingredient of the default training adds: leave one out, over seeds and targets.
+
+    python benchmarks/ablation.py [--seeds 0-4] [--only TARGET;...] [--variants NAME;...]     measure
+    python benchmarks/ablation.py --table                                                     write the table
+
+Families of tasks are left out of the proposals of the search; `no tasks` leaves the joint one alone. `no sharing` lets
+points serve one step only. A figure is the median over seeds; modes are the least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from report import RESULTS, commit, write_table
+
+import biglearn_sampler as bl
+from biglearn_sampler.energy import Whitened
+from biglearn_sampler.engine import Account, Engine, Rules
+from biglearn_sampler.runs.evaluate import draws_of
+
+ROWS = RESULTS / "ablation.jsonl"
+TASKS = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
+DRAWS = 16_000
+COVERED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A target with its start, as a corner or as the target declares."""
+
+    name: str
+    target: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    corner: bool = False
+
+
+SUBJECTS = (
+    Subject("grid25 corner", "grid25", corner=True),
+    Subject("grid25 corner, scale 0.1", "grid25", {"scale": 0.1}, corner=True),
+    Subject("grid25 corner, scale 100", "grid25", {"scale": 100.0}, corner=True),
+    Subject("mog40_fab", "mog40_fab"),
+    Subject("gmm20", "gmm20"),
+    Subject("unequal 8-D", "unequal_mixture", {"dim": 8}),
+    Subject("mos10 10-D", "mos10", {"dim": 10}),
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The default training without something."""
+
+    name: str
+    tasks: tuple[str, ...] = TASKS
+    rules: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _without(*names: str) -> tuple[str, ...]:
+    return tuple(task for task in TASKS if task not in names)
+
+
+VARIANTS = (
+    Variant("everything"),
+    Variant("no conditional", _without("conditional", "transformed_conditional")),
+    Variant("no marginal", _without("marginal", "transformed_marginal")),
+    Variant("no transformed", _without("transformed_conditional", "transformed_marginal")),
+    Variant("no noised", _without("noised")),
+    Variant("no tasks", ()),
+    Variant("no sharing", rules={"window_points": 128, "settling_points": 128}),
+)
+
+
+def measured(subject: Subject, variant: Variant, seed: int, catalogue: bl.Catalogue) -> dict[str, Any]:
+    """One training and its figures."""
+    target = bl.target(subject.target, catalogue=catalogue, **subject.parameters)
+    rules = Rules(**variant.rules)
+    key_start, key_run, key_draws = jax.random.split(jax.random.key(seed), 3)
+    start = np.asarray(jax.random.normal(key_start, (rules.searchers, target.dim)), float)
+    if subject.corner:
+        start = (-5.0 + 0.1 * start - np.asarray(target.centre)) / np.asarray(target.scale)
+    tasks = [catalogue.build("task", name).value for name in variant.tasks]
+    account = Account()
+    width = np.full(target.dim, rules.width)
+    engine = Engine(Whitened(target), start, width, tasks, rules, account, lambda progress: None)
+    outcome = engine.run(key_run)
+    sampler = outcome.mixture.affine(jnp.asarray(target.centre), jnp.asarray(target.scale))
+    draws = draws_of(sampler, target, DRAWS, key_draws)
+    facts = target.facts
+    assert facts.responsibilities is not None and facts.log_z is not None  # of every subject
+    mass = np.asarray(jax.vmap(facts.responsibilities)(jnp.asarray(draws.points, jnp.float32)), float).mean(0)
+    weights = np.asarray(facts.mode_weights, float)
+    return {
+        "subject": subject.name,
+        "variant": variant.name,
+        "seed": seed,
+        "modes": int((mass >= COVERED_SHARE * weights).sum()),
+        "of": len(weights),
+        "gap": float(facts.log_z - (draws.log_target - draws.log_sampler).mean()),
+        "evaluations": account.total.total,
+        "commit": commit(),
+    }
+
+
+def write(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each target, one column for each variant."""
+    lines = []
+    for subject in SUBJECTS:
+        cells = []
+        for variant in VARIANTS:
+            mine = [row for row in rows if (row["subject"], row["variant"]) == (subject.name, variant.name)]
+            cells.append(_cell(mine) if mine else "-")
+        lines.append([subject.name, *cells])
+    columns = ("target", *(variant.name for variant in VARIANTS))
+    seeds = sorted({row["seed"] for row in rows})
+    notes = (
+        f"Seeds {seeds[0]} to {seeds[-1]}; commits {', '.join(sorted({row['commit'] for row in rows}))}. In each cell: "
+        "runs that covered every mode, the median gap `log Z - ELBO`, and the median evaluations."
+    )
+    write_table("ablation", "What each ingredient adds", "python benchmarks/ablation.py", columns, lines, notes)
+
+
+def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
+    full = sum(row["modes"] == row["of"] for row in rows)
+    gap = statistics.median(row["gap"] for row in rows)
+    evaluations = statistics.median(row["evaluations"] for row in rows)
+    return f"{full} of {len(rows)}, {gap:.4f}, {evaluations / 1e3:.0f} k"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-4", help="first and last seed")
+    parser.add_argument("--only", default="", help="targets, separated by semicolons")
+    parser.add_argument("--variants", default="", help="likewise")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    arguments = parser.parse_args()
+    if arguments.table:
+        latest = {}
+        for line in ROWS.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            latest[row["subject"], row["variant"], row["seed"]] = row
+        write(list(latest.values()))
+        return
+    first, last = map(int, arguments.seeds.split("-"))
+    subjects = [name.strip() for name in arguments.only.split(";") if name.strip()]
+    variants = [name.strip() for name in arguments.variants.split(";") if name.strip()]
+    catalogue = bl.Catalogue()
+    for subject in SUBJECTS:
+        for variant in VARIANTS:
+            if (subjects and subject.name not in subjects) or (variants and variant.name not in variants):
+                continue
+            for seed in range(first, last + 1):
+                row = measured(subject, variant, seed, catalogue)
+                print(json.dumps(row), flush=True)
+                with ROWS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
