@@ -27,7 +27,7 @@ def trained(target: Any, seed: int = 0, verdict: bool = True, out: Any = None, *
     """A run with the default settings and some others."""
     with pytest.MonkeyPatch.context() as patch:
         if not verdict:
-            patch.setattr(TRAIN, "verdict_of", lambda plan, sampler: {"verdict": "covered", "sentence": "By hand."})
+            patch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
         return bl.train(target, seed=seed, settings={**QUICK, **settings}, out=out)
 
 

@@ -158,7 +158,7 @@ def bowl_target():
 @pytest.fixture
 def no_verdict(monkeypatch):
     """For runs of which the verdict is not looked at: it takes longer than the rest."""
-    monkeypatch.setattr(TRAIN, "verdict_of", lambda plan, sampler: VERDICT)
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.mixture import LOG_TWO_PI
 
 NEWS = 1.0
@@ -108,6 +109,7 @@ class Archive:
         self, log_target: Float[np.ndarray, " points"], log_density: Float[np.ndarray, " points"]
     ) -> Float[np.ndarray, " points"]:
         """Above 1 where the modes do not explain the target: `(log q - log h) / (NEWS + SLACK (peak - log q)^+)`."""
+        log_target = np.maximum(log_target, ZERO_DENSITY)
         return (log_target - log_density) / (NEWS + SLACK * np.maximum(self.peak - log_target, 0.0))
 
     def excess(self, mode: Mode) -> float:

@@ -16,7 +16,6 @@ from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.factors import fit_factors
-from biglearn_sampler.engine.polish import LEAST_EACH
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
@@ -86,15 +85,17 @@ class Engine:
         search = self._search(generator)
         settler = Settler(self.stepper, self.rules, generator, self._told)
         fit = self._explored(search, settler, key_search, key_settle)
-        if self.account.allows(LEAST_EACH * fit.population.count):
-            fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
+        fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
         found = {"modes": search.archive.count, "evidence": search.archive.total}
         if fit.good or not self.account.allows(self.rules.least_evaluations):
-            how = "exact" if fit.good else "stopped"
+            # What was found may be a perfect mixture although the search for the rest was cut short.
+            how = "exact" if fit.good and search.complete else "stopped"
             return Outcome(self._finished(fit.population), how, **found)
         blocks = find_blocks(fit.merged, self.stepper, generator)
         if blocks is not None:
             factored = fit_factors(self.target, blocks, fit.merged, self._tasks, self.rules, self.account, key_refine)
+            if not self.account.allows(self.rules.least_evaluations):
+                return Outcome(self._finished(fit.population), "stopped", **found)
             small = factored.product_components <= self.rules.refine_components(fit.merged.dim)
             sampler = factored.expanded() if small else factored
             self._tell("factors", sampler, None, told={"blocks": len(blocks)})

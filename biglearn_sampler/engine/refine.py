@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from scipy.special import logsumexp
 
 from biglearn_sampler.engine.archive import Archive, Mode
-from biglearn_sampler.engine.polish import polished
+from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
@@ -64,10 +64,13 @@ class Refiner:
         Returns:
             the components with their best weights, and whether the budget allowed all that was wanted.
         """
+        if not self._can_pay(self.rules.refine_components(modes.dim)):
+            return modes, False
         population = self._begun(modes)
         for cycle in range(self.rules.cycles):
             population, complete = self._cycle(population, cycle, jax.random.fold_in(key, cycle))
-            judged = polished(population, self.stepper, self.generator, self.rules.polish_points)
+            points = min(self.rules.polish_points, self.stepper.account.left)
+            judged = polished(population, self.stepper, self.generator, int(points))
             population = judged.population
             if judged.effective_share >= POOR_ESS or not complete:
                 return population, complete
@@ -93,7 +96,7 @@ class Refiner:
         rules, fresh = self.rules, self.rules.refine_fresh_points
         length = rules.refine_steps(population.dim) * 2**cycle
         for first in range(0, length, rules.round_steps):
-            if not self.stepper.account.allows(self.stepper.price(population.count, fresh)):
+            if not self._can_pay(population.count):
                 return population, False
             learns = cycle > 0 or first >= rules.held_share * length
             pace = Pace(
@@ -111,6 +114,12 @@ class Refiner:
                 population = self._moved(population, dead, first / length)
             self.told("refine", population, trace)
         return population, True
+
+    def _can_pay(self, components: int) -> bool:
+        """Whether the budget allows another stretch, with what may be moved after it and the last weights."""
+        price = self.stepper.price(components, self.rules.refine_fresh_points)
+        price += (LEAST_EACH + CANDIDATES) * components + len(self.proposer.tasks) * self.rules.proposals
+        return self.stepper.account.allows(price)
 
     def _moved(self, population: Population, dead: Int[np.ndarray, " dead"], progress: float) -> Population:
         """Components without weight at places that the sampler explains least: its own draws, or what tasks propose."""

@@ -88,13 +88,14 @@ class Search:
         return self.failures >= self.rules.failures(self.archive.count) or self.archive.count >= most
 
     @property
+    def complete(self) -> bool:
+        """Whether no further round is worth making."""
+        return self.finished or self.rounds >= self.rules.rounds(self.searchers.dim)
+
+    @property
     def goes_on(self) -> bool:
         """Whether another round is worth making and can be paid."""
-        return (
-            self.rounds < self.rules.rounds(self.searchers.dim)
-            and not self.finished
-            and self.stepper.account.allows(self._price)
-        )
+        return not self.complete and self.stepper.account.allows(self._price)
 
     @property
     def _price(self) -> int:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from biglearn_sampler.engine.polish import polished
+from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
@@ -93,10 +93,14 @@ class Settler:
         """Fit as many components as the next power of two; once more with twice as many, if that may help."""
         most = self.rules.refine_components(population.dim)
         count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)
+        if not self._can_grow(population, count):
+            return Fit(population, _merged(population), np.inf, -np.inf)
         first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
         if first.good or count >= most // 2:
             return first
         count = min(max(count, 1 << first.merged.count.bit_length()), most)
+        if not self._can_grow(first.merged, count):
+            return first
         return self._fitted(self._grown(first.merged, count), jax.random.fold_in(key, 1))
 
     def _fitted(self, population: Population, key: Key[Array, ""]) -> Fit:
@@ -127,6 +131,8 @@ class Settler:
     def judged(self, fit: Fit, key: Key[Array, ""]) -> Fit:
         """The fit with its best weights, judged on fresh points; annealed again while it is nearly good."""
         for attempt in range(ATTEMPTS):
+            if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
+                break
             told = polished(fit.population, self.stepper, self.generator)
             fit = Fit(told.population, _merged(told.population), told.variance, told.elbo)
             last = attempt == ATTEMPTS - 1
@@ -134,6 +140,11 @@ class Settler:
                 break
             fit = self.annealed(fit, jax.random.fold_in(key, attempt))
         return fit
+
+    def _can_grow(self, population: Population, count: int) -> bool:
+        """Whether the budget allows a first stretch of a mixture that is grown to so many components."""
+        price = self.stepper.price(count, self.rules.fresh_points) + SPLIT_POINTS * population.count
+        return self.stepper.account.allows(price)
 
     def _can_pay(self, population: Population) -> bool:
         return self.stepper.account.allows(self.stepper.price(population.count, self.rules.fresh_points))

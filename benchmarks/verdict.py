@@ -1,0 +1,159 @@
+"""How often the verdict is right: good runs and deliberately bad ones, over the gallery.
+
+    python benchmarks/verdict.py [--seeds 0-2] [--only TARGET;...]     measure, and add to results/verdict.jsonl
+    python benchmarks/verdict.py --table                               write results/verdict.md from it
+
+A run deserves `covered` if the masses that it gives the target's known modes, those of exact draws being given, are
+right to 0.05 in total variation; targets without known modes are not in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from report import RESULTS, commit, write_table
+
+import biglearn_sampler as bl
+
+ROWS = RESULTS / "verdict.jsonl"
+WRONG_MASS = 0.05
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A target, and the parameters with which its declared scale is wrong, if it has any."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    wrong_scale: Mapping[str, Any] | None = None
+
+
+SUBJECTS = (
+    Subject("grid25", wrong_scale={"scale": 0.13}),
+    Subject("two_modes", {"separation": 20.0, "variance": 1.0, "first_weight": 0.1, "scale": 10.0}),
+    Subject("unequal_mixture", {"dim": 5}),
+    Subject("mog40"),
+    Subject("gmm20"),
+    Subject("double_well"),
+    Subject("mueller_brown"),
+    Subject("rings"),
+    Subject("mos10", {"dim": 5}),
+    Subject("many_well", {"dim": 6}),
+)
+
+JOINT = {"scheduler": "joint", "training.steps": 1500, "components": 8}
+WAYS: dict[str, Mapping[str, Any]] = {
+    "defaults": {},
+    "joint only, from one point": {**JOINT, "start.sd": 1e-2},
+    "three components": {"components": 3},
+    "stopped early": {"budget.evaluations": 3000},
+    "equal weights": {**JOINT, "weights.learn": False, "components": 64},
+}
+
+
+def measured(subject: Subject, way: str, seed: int, catalogue: bl.Catalogue) -> dict[str, Any]:
+    """One run, its verdict and the truth."""
+    wrong_scale = way == "wrong scale"
+    parameters = {**subject.parameters, **(subject.wrong_scale or {} if wrong_scale else {})}
+    settings = {**({} if wrong_scale else WAYS[way]), "reports": []}
+    run = bl.train(subject.name, seed=seed, settings=settings, parameters=parameters, catalogue=catalogue)
+    metrics = run.metrics
+    return {
+        "subject": subject.name,
+        "way": way,
+        "seed": seed,
+        "verdict": metrics["verdict"]["verdict"],
+        "missing": metrics["verdict"].get("missing_mass"),
+        "mass_tv": metrics["mode_mass_tv"],
+        "floor": metrics["mode_mass_tv_floor"],
+        "modes": f"{metrics['modes_covered']}/{metrics['modes_total']}",
+        "ess": metrics["ess"],
+        "evaluations": metrics["verdict"].get("evaluations"),
+        "commit": commit(),
+    }
+
+
+def deserves(row: Mapping[str, Any]) -> bool:
+    """Whether the truth is that the run covers its target."""
+    return row["mass_tv"] - row["floor"] <= WRONG_MASS
+
+
+def write(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Every run, and the confusion of truth and verdict above."""
+    verdicts = ("covered", "not covered", "cannot tell")
+    counts = {
+        (truth, verdict): sum(deserves(row) == truth and row["verdict"] == verdict for row in rows)
+        for truth in (True, False)
+        for verdict in verdicts
+    }
+    notes = ["", f"| the run | {' | '.join(verdicts)} |", "|---|---|---|---|"]
+    for truth, name in ((True, "covers its target"), (False, "does not")):
+        notes.append(f"| {name} | {' | '.join(str(counts[truth, verdict]) for verdict in verdicts)} |")
+    lines = [
+        [
+            row["subject"],
+            row["way"],
+            str(row["seed"]),
+            row["modes"],
+            f"{row['mass_tv']:.3f}",
+            "yes" if deserves(row) else "no",
+            row["verdict"],
+            "-" if row["missing"] is None else f"{row['missing']:.3f}",
+            "-" if row["ess"] is None else f"{row['ess']:.3f}",
+            str(row["evaluations"]),
+            row["commit"],
+        ]
+        for row in sorted(rows, key=lambda row: (row["way"], row["subject"], row["seed"]))
+    ]
+    columns = (
+        "target",
+        "how",
+        "seed",
+        "modes",
+        "mass TV",
+        "covers",
+        "verdict",
+        "missing",
+        "ESS",
+        "evaluations",
+        "commit",
+    )
+    write_table(
+        "verdict", "The verdict and the truth", "python benchmarks/verdict.py", columns, lines, "\n".join(notes)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-2", help="first and last seed")
+    parser.add_argument("--only", default="", help="targets, separated by semicolons")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    arguments = parser.parse_args()
+    if arguments.table:
+        latest = {}
+        for line in ROWS.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            latest[row["subject"], row["way"], row["seed"]] = row
+        write(list(latest.values()))
+        return
+    first, last = map(int, arguments.seeds.split("-"))
+    wanted = [name.strip() for name in arguments.only.split(";") if name.strip()]
+    catalogue = bl.Catalogue()
+    for subject in SUBJECTS:
+        if wanted and subject.name not in wanted:
+            continue
+        ways = [*WAYS, *(["wrong scale"] if subject.wrong_scale else [])]
+        for way in ways:
+            for seed in range(first, last + 1):
+                row = measured(subject, way, seed, catalogue)
+                print(json.dumps(row), flush=True)
+                with ROWS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
