@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
@@ -147,9 +148,10 @@ def test_products_of_double_wells_are_covered(dim: int) -> None:
 
 
 def test_a_budget_is_kept_and_what_was_found_is_there() -> None:
-    run = trained("grid25", **{"budget.evaluations": 20_000}, **CORNER)
-    assert run.metrics["training_ended"] == "stopped"
-    assert 10_000 < asked(run) <= 20_000
+    run = trained("grid25", **{"budget.evaluations": 10_000}, **CORNER)
+    # What was found is a perfect mixture, and yet nothing says that it is all.
+    assert run.metrics["training_ended"] == "stopped" and run.metrics["ess"] > 0.9
+    assert 7_000 < asked(run) <= 10_000
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(run.sampler))
     draws = run.sampler.sample(jax.random.key(0), 100)
     assert bool(jnp.isfinite(run.sampler.log_density(draws)).all())
@@ -204,8 +206,6 @@ def test_a_density_without_finite_mass_fails_with_a_sentence(energy: Callable[..
     with pytest.raises(RunFailed, match="the density seems to have no finite mass") as caught:
         trained(target, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
-    import json
-
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "failed" and record["reason"] == str(caught.value)
 
@@ -308,4 +308,4 @@ def test_the_training_never_looks_at_the_facts() -> None:
     catalogue = bl.Catalogue()
     read = read_settings(None, {"budget.evaluations": 3000}, catalogue)
     told = trainer_of(make_plan(Lying(), read, [], 0, catalogue, {})).train(lambda progress: None)
-    assert told["training_ended"] == "stopped"
+    assert told["modes_found"] == 1
