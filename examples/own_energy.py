@@ -28,5 +28,7 @@ facts = bl.Facts(
 target = bl.target(log_density, dim=2, scale=4.0, data=(SOURCES, STRENGTHS), facts=facts)
 run = bl.train(target, seed=0)
 for name in ("elbo", "log_z", "log_z_error", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv"):
-    error = run.metrics["standard_errors"].get(name)
-    print(f"{name:14s} {run.metrics[name]:.4f}" + (f" +- {error:.4f}" if error is not None else ""))
+    value, error = run.metrics[name], run.metrics["standard_errors"].get(name)
+    told = "-" if value is None else f"{value:.4f}"  # k-hat has nothing to say of constant weights
+    print(f"{name:14s} {told}" + (f" +- {error:.4f}" if error is not None else ""))
+print(run.metrics["verdict"]["sentence"])

@@ -11,6 +11,8 @@ from jaxtyping import config, install_import_hook
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Most of the time of the tests is compilation of programs that then run for milliseconds.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Every run compiles anew; the tests, and the processes that they start, compile the same programs many times. Kept for
 # one session only, so that no test depends on what an earlier one left behind.

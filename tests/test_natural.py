@@ -13,6 +13,7 @@ import pytest
 from jaxtyping import Array, Float
 
 from biglearn_sampler.learning import clip_by_fisher_norm, natural_gradient
+from biglearn_sampler.learning.natural import scale_by_sample_size
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 
 
@@ -164,6 +165,68 @@ def test_only_the_component_whose_step_is_not_finite_stands_still(bad: float) ->
     assert all((np.asarray(leaf)[0] == 0).all() for leaf in clipped)
     np.testing.assert_allclose(clipped.means[1], 0.01, rtol=1e-6)
     assert clipped.logits[1] == 0.5
+
+
+# what few points cannot tell
+
+
+def relative(step: UnconstrainedMixture, parameters: UnconstrainedMixture) -> np.ndarray:
+    """`L^-1 d_L` of every component."""
+    diagonal = jnp.exp(parameters.log_diagonals)
+    by_factor = jnp.tril(step.off_diagonals, -1) + (diagonal * step.log_diagonals)[..., None] * jnp.eye(3)
+    return np.linalg.solve(np.asarray(constrain(parameters).factors, float), np.asarray(by_factor, float))
+
+
+@pytest.mark.parametrize(("effective", "share"), [(1.0, 0.5), (0.6, 1 / 3), (3.0, 1.0), (500.0, 1.0)])
+def test_the_size_of_a_component_moves_as_before_and_its_shape_by_the_share(effective: float, share: float) -> None:
+    """With n effective points in three dimensions the share is `min(1, 2 n / (n + 3))`."""
+    parameters = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), gaussian(3), gaussian(3, seed=4))
+    step = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(random_gradient(gaussian(3)) for _ in range(2)))
+    step = step._replace(log_diagonals=step.log_diagonals * jnp.array([[1.0], [-2.0]]))
+    transformation = scale_by_sample_size()
+    sizes = jnp.array([effective, 3.0])
+    told, _ = jax.jit(transformation.update)(step, transformation.init(parameters), parameters, effective_size=sizes)
+    assert isinstance(told, UnconstrainedMixture)
+    np.testing.assert_array_equal(told.means, step.means)
+    np.testing.assert_array_equal(told.logits, step.logits)
+    before, after = relative(step, parameters), relative(told, parameters)
+    np.testing.assert_allclose(np.trace(after, axis1=1, axis2=2), np.trace(before, axis1=1, axis2=2), rtol=1e-4)
+    growth = (np.trace(before, axis1=1, axis2=2) / 3)[:, None, None] * np.eye(3)
+    shares = np.array([share, 1.0])[:, None, None]
+    np.testing.assert_allclose(after, growth + shares * (before - growth), rtol=1e-3, atol=1e-4)
+
+
+def test_a_component_that_only_grows_is_left_alone_by_any_sample_size() -> None:
+    parameters = gaussian(3)
+    factors = constrain(parameters).factors
+    step = UnconstrainedMixture(
+        jnp.zeros(1), jnp.ones((1, 3)), jnp.full((1, 3), 0.3), 0.3 * jnp.tril(factors, -1)
+    )
+    told, _ = scale_by_sample_size().update(step, optax.EmptyState(), parameters, effective_size=jnp.array([0.01]))
+    for leaf, wanted in zip(jax.tree.leaves(told), step, strict=True):
+        np.testing.assert_allclose(leaf, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_in_one_dimension_there_is_no_shape_to_slow_down() -> None:
+    parameters = gaussian(1)
+    step = random_gradient(parameters)
+    told, _ = scale_by_sample_size().update(step, optax.EmptyState(), parameters, effective_size=jnp.array([0.01]))
+    for leaf, wanted in zip(jax.tree.leaves(told), step, strict=True):
+        np.testing.assert_allclose(leaf, wanted, rtol=1e-6)
+
+
+def test_a_chain_of_optax_passes_the_sample_size_on_and_needs_it() -> None:
+    """Outside our trainer: with extra arguments, and with optimisers that take none."""
+    parameters, gradient = gaussian(3), random_gradient(gaussian(3))
+    optimizer = optax.chain(natural_gradient(), scale_by_sample_size(), optax.scale_by_learning_rate(0.1))
+    state = optimizer.init(parameters)
+    told, _ = jax.jit(optimizer.update)(gradient, state, parameters, effective_size=jnp.array([1.0]))
+    natural = naturally(gradient, parameters)
+    slowed, _ = scale_by_sample_size().update(natural, state, parameters, effective_size=jnp.array([1.0]))
+    for leaf, wanted in zip(jax.tree.leaves(told), jax.tree.leaves(slowed), strict=True):
+        np.testing.assert_allclose(leaf, -0.1 * wanted, rtol=1e-5)
+    with pytest.raises(TypeError, match="effective_size"):
+        optimizer.update(gradient, state, parameters)
 
 
 def test_a_chain_with_optax_fits_a_gaussian_to_a_gaussian() -> None:

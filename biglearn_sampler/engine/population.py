@@ -56,7 +56,7 @@ class Population:
     def mixture(self) -> GaussianMixture:
         """As a mixture in the precision of the device."""
         arrays = (self.log_weights, self.means, self.factors)
-        return GaussianMixture(*(jnp.asarray(array, jnp.float32) for array in arrays))
+        return GaussianMixture(*(jnp.asarray(array, float) for array in arrays))
 
     def take(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Population:
         """Some components, in the given order, with their weights made to sum to one."""

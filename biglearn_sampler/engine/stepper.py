@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
@@ -162,7 +163,7 @@ class Stepper:
     def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
         """`log q` at points, `-inf` where the density is zero."""
         with self._timed("log_density", len(points)):
-            values = np.asarray(self._log_density(self._arrays, np.asarray(points, np.float32)), float)
+            values = np.asarray(self._log_density(self._arrays, jnp.asarray(points, float)), float)
         zero = values <= ZERO_DENSITY
         self.account.add(purpose, Evaluations(energy=len(points)), int(zero.sum()))
         return np.where(zero, -np.inf, values)
@@ -170,7 +171,7 @@ class Stepper:
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
         self.account.add(purpose, Evaluations(gradient=len(points)))
-        return np.asarray(self._scores(self._arrays, np.asarray(points, np.float32)), float)
+        return np.asarray(self._scores(self._arrays, jnp.asarray(points, float)), float)
 
     def _booked(self, trace: Trace, fresh: int, purpose: str) -> Trace:
         """The trace on the host, once its evaluations are in the books."""
@@ -211,4 +212,4 @@ def component_log_densities(
 ) -> Float[np.ndarray, "count components"]:
     """`log N_k(x_i)`, compiled once for every size."""
     arrays = (points, population.means, population.factors)
-    return np.asarray(_component_log_densities(*(np.asarray(array, np.float32) for array in arrays)), float)
+    return np.asarray(_component_log_densities(*(jnp.asarray(array, float) for array in arrays)), float)

@@ -92,7 +92,7 @@ class Held(NamedTuple):
         if count:
             means[:count], inverse[:count] = archive.means, np.linalg.inv(archive.factors)
             evidence[:count] = archive.evidence
-        return cls(*(jnp.asarray(array, jnp.float32) for array in (means, inverse, evidence, archive.peak)))
+        return cls(*(jnp.asarray(array, float) for array in (means, inverse, evidence, archive.peak)))
 
     def force(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
         """0 where the known modes explain the target, else 1; see `Archive.surprise`."""

@@ -136,4 +136,4 @@ def _draws(population: Population, generator: np.random.Generator, count: int) -
 
 def block_target(target: AbstractTarget, block: tuple[int, ...], held: Float[np.ndarray, " dim"]) -> BlockTarget:
     """The target along one block, the other coordinates held at a point."""
-    return BlockTarget(target, jnp.asarray(block, jnp.int32), jnp.asarray(held, jnp.float32), len(block))
+    return BlockTarget(target, jnp.asarray(block, jnp.int32), jnp.asarray(held, float), len(block))

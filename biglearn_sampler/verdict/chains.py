@@ -73,7 +73,7 @@ def tempered_chains(
         keys = jax.random.split(key, len(starts))
         return jax.vmap(lambda start, key: _chain(value_and_score, start, width, key))(starts, keys)
 
-    states, accepted = run(arrays, jnp.asarray(starts, jnp.float32), jnp.asarray(width, jnp.float32), key)
+    states, accepted = run(arrays, jnp.asarray(starts, float), jnp.asarray(width, float), key)
     last = np.asarray(accepted, float)[:, -STEPS // 4 :]
     return Ends(
         np.asarray(states.point, float),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
@@ -173,7 +174,7 @@ def _wrong_mass(
         parts = [(sampler, points)]
     worst = 0.0
     for mixture, view in parts:
-        responsibilities = np.asarray(jax.jit(mixture.responsibilities)(view.astype(np.float32)), float)
+        responsibilities = np.asarray(jax.jit(mixture.responsibilities)(jnp.asarray(view, float)), float)
         group = mode_groups(responsibilities)
         raw = np.bincount(group, responsibilities.mean(0))
         weighed = np.bincount(group, weights @ responsibilities)
@@ -250,12 +251,14 @@ def _search(
 
 def _is_new(mode: Mode, sampler: Mixture, log_z: float) -> bool:
     """Whether a mode holds mass that the sampler does not: on its own points, and enough of it to matter."""
+    if not np.isfinite(log_z):
+        return True
     excess = float((mode.log_target - log_z - _log_density(sampler, mode.points)).mean())
     return excess > NEWS and bool(mode.evidence > log_z + np.log(0.1 * MOST_MISSING))
 
 
 def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.asarray(jax.jit(sampler.log_density)(points.astype(np.float32)), float)
+    return np.asarray(jax.jit(sampler.log_density)(jnp.asarray(points, float)), float)
 
 
 def _decided(
@@ -315,6 +318,8 @@ def _disagreement(own: _Own, broad: Reservoir) -> float | None:
     log_weights = broad.log_weights
     if not np.isfinite(broad.log_mass) or broad.quality().effective_size < LEAST_EFFECTIVE:
         return None
+    if not np.isfinite(own.log_z):
+        return 1.0
     weights = np.exp(log_weights - broad.log_mass)
     error = float(weights.std() / np.sqrt(broad.count))
     own_weights = np.exp(own.log_ratio - own.log_z)

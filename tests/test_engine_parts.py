@@ -1,0 +1,555 @@
+"""The parts of the adaptive training, each by itself: what it keeps, what it proposes, and what it asks and pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
+from biglearn_sampler.engine.account import Account, Budget
+from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, Archive, Mode
+from biglearn_sampler.engine.bandit import FORGETTING, Bandit
+from biglearn_sampler.engine.engine import Engine
+from biglearn_sampler.engine.polish import polished
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.progress import EngineProgress
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, Proposer
+from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
+from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.settle import SPLIT_POINTS, Settler, _merged
+from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.engine.steps import Pace
+from biglearn_sampler.engine.structure import block_target, find_blocks
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.tasks import Task
+
+LAW = GaussianMixture.of([[-3.0, 0.0], [2.0, 1.0], [0.0, -4.0]], 0.25, [0.5, 0.3, 0.2])
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def stepper_of(target: AbstractTarget, account: Account | None = None) -> Stepper:
+    return Stepper(target, Rules(), account or Account())
+
+
+@cache
+def law_stepper() -> Stepper:
+    return stepper_of(MixtureTarget.of(LAW, scale=1.0))
+
+
+def population(mixture: GaussianMixture = LAW) -> Population:
+    return Population.of(mixture)
+
+
+# archive
+
+
+def mode(
+    mean: Any, evidence: float = 0.0, width: float = 0.5, settled: bool = False, mass: float | None = None
+) -> Mode:
+    """A Gaussian mode on points of its own, of a target that has just this mode with a log mass."""
+    mean = np.asarray(mean, float)
+    noise = np.concatenate([e := generator().normal(size=(8, len(mean))), -e])
+    points = mean + width * noise
+    log_density = -0.5 * (noise**2).sum(1) - len(mean) * (np.log(width) + 0.5 * np.log(2 * np.pi))
+    return Mode(mean, width * np.eye(len(mean)), evidence, points, log_density + (evidence if mass is None else mass), settled)
+
+
+def archive_of(*modes: Mode) -> Archive:
+    return Archive(len(modes[0].mean), modes)
+
+
+def test_an_archive_is_an_unnormalised_mixture() -> None:
+    archive = archive_of(mode([0.0, 0.0], 1.0), mode([3.0, 0.0], -1.0, 0.2))
+    points = generator().normal(size=(20, 2))
+    expected = np.logaddexp(
+        1.0 - 0.5 * (points**2).sum(1) / 0.25 - np.log(2 * np.pi * 0.25),
+        -1.0 - 0.5 * ((points - [3.0, 0.0]) ** 2).sum(1) / 0.04 - np.log(2 * np.pi * 0.04),
+    )
+    np.testing.assert_allclose(archive.log_density(points), expected)
+    assert archive.total == pytest.approx(np.logaddexp(1.0, -1.0))
+    assert archive.peak == pytest.approx(1.0 - np.log(2 * np.pi * 0.25))
+    np.testing.assert_allclose(np.exp(archive.population().log_weights).sum(), 1.0)
+    empty = Archive(2)
+    assert empty.count == 0 and np.isneginf(empty.log_density(points)).all() and empty.total == -np.inf
+
+
+def test_a_far_mode_is_news_and_one_that_is_known_or_explained_is_not() -> None:
+    archive = archive_of(mode([0.0, 0.0]), mode([3.0, 0.0]))
+    assert Archive(2).is_news(mode([0.0, 0.0]))
+    assert archive.is_news(mode([0.0, 5.0]))
+    assert not archive.is_news(mode([0.1, 0.0]))
+    # Somewhere else, but the target there is no more than what the known modes have there.
+    explained = mode([1.5, 0.0], width=0.3)
+    explained = explained._replace(log_target=archive.log_density(explained.points) + 0.5 * NEWS)
+    assert archive.twin(explained) is None and not archive.is_news(explained)
+    assert archive.is_news(explained._replace(log_target=explained.log_target + NEWS))
+
+
+def test_a_twin_lies_inside_both_ways() -> None:
+    archive = archive_of(mode([0.0, 0.0], width=0.5), mode([5.0, 0.0], width=0.5))
+    assert archive.twin(mode([4.8, 0.1])) == 1
+    assert archive.twin(mode([4.8, 0.1], width=0.01)) is None  # a narrow mode inside a wide one is another
+    assert archive.twin(mode([2.5, 0.0])) is None
+    assert Archive(2).twin(mode([0.0, 0.0])) is None
+
+
+def test_a_better_twin_takes_the_place_unless_it_is_settled() -> None:
+    worse, better = mode([0.0, 0.0], -1.0), mode([0.1, 0.0], 1.0)
+    assert archive_of(worse).with_better_twin(better).modes == (better,)
+    assert archive_of(better).with_better_twin(worse).modes == (better,)
+    settled = worse._replace(settled=True)
+    assert archive_of(settled).with_better_twin(better).modes == (settled,)
+    far = mode([9.0, 0.0], 5.0)
+    assert archive_of(worse).with_better_twin(far).modes == (worse,)
+
+
+def test_pruning_drops_what_is_light_or_explained_and_keeps_what_is_settled() -> None:
+    heavy = mode([0.0, 0.0], 0.0)
+    light = mode([5.0, 0.0], np.log(0.1 * NEGLIGIBLE))
+    again = mode([0.2, 0.0], -0.5)
+    again = again._replace(log_target=archive_of(heavy).log_density(again.points))
+    other = mode([0.0, 5.0], -1.0)
+    pruned = archive_of(heavy, light, again, other).pruned()
+    assert pruned.modes == (heavy, other)
+    # Lighter than the first one by three nats: so it does not explain that one in turn.
+    again = again._replace(evidence=-3.0, log_target=archive_of(heavy).log_density(again.points))
+    settled = [one._replace(settled=True) for one in (light, again)]
+    assert archive_of(heavy, *settled, other).pruned().modes == (heavy, *settled, other)
+    assert archive_of(light).pruned().modes == (light,)  # the last one is never dropped
+
+
+def test_surprise_is_one_where_news_begins_and_allows_more_in_the_depth() -> None:
+    archive = archive_of(mode([0.0, 0.0]))
+    peak, known = archive.peak, np.array([-3.0, -100.0, -3.0, -3.0])
+    told = archive.surprise(np.array([peak, peak - 20.0, -np.inf, peak + 5.0]), known)
+    assert told[0] == pytest.approx((peak + 3.0) / NEWS)
+    assert told[1] == pytest.approx((peak - 20.0 + 100.0) / (NEWS + 0.05 * 20.0))
+    assert np.isfinite(told).all() and told[2] < 0  # no density, no surprise
+
+
+# bandit
+
+
+def test_shares_follow_success_and_nothing_is_given_up() -> None:
+    bandit = Bandit(("a", "b", "c"))
+    assert bandit.rate("a") == bandit.rate("b") == 0.25
+    for _ in range(20):
+        bandit.learn("a", True)
+        bandit.learn("b", False)
+    assert bandit.rate("a") == pytest.approx(21 / 24) and bandit.rate("b") == pytest.approx(1 / 24)
+    chosen = [bandit.choose(["a", "b", "c"], np.random.default_rng(i)) for i in range(600)]
+    rates = np.array([bandit.rate(kind) for kind in "abc"])
+    expected = rates / rates.sum()
+    for kind, share in zip("abc", expected, strict=True):
+        # Four standard errors of a share of 600 draws.
+        assert abs(chosen.count(kind) / 600 - share) < 4 * np.sqrt(share * (1 - share) / 600)
+    assert set(bandit.choose(["b"], generator()) for _ in range(3)) == {"b"}
+    assert set(bandit.rates) == {"a", "b", "c"}
+
+
+def test_what_served_early_is_forgotten() -> None:
+    bandit = Bandit(("a",))
+    bandit.learn("a", True)
+    before = bandit.rate("a")
+    bandit.forget()
+    assert bandit.rate("a") == pytest.approx((FORGETTING + 1) / (FORGETTING + 4)) and bandit.rate("a") < before
+    for _ in range(200):
+        bandit.forget()
+    assert bandit.rate("a") == pytest.approx(0.25)
+
+
+# regions
+
+
+def test_the_found_region_spans_modes_and_widths() -> None:
+    region = Region.found(population())
+    means = np.asarray(LAW.means)
+    np.testing.assert_allclose(region.centre, means.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(region.width, BETWEEN * means.std(0) + WITHIN * 0.5, rtol=1e-5)
+    declared = Region.declared(2)
+    draws = declared.draws(generator(), np.full(4000, 2.0))
+    # Errors of 2 / sqrt(4000) and of 2 / sqrt(8000).
+    assert np.abs(draws.mean(0)).max() < 0.15 and np.abs(draws.std(0) - 2.0).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("mean", "width", "declared"),
+    [
+        ([0.0, 0.0], 1.0, True),
+        ([2.0, -2.0], 0.3, True),
+        ([0.0, 0.0], 0.02, False),
+        ([30.0, 0.0], 1.0, False),
+        ([0.0, 0.0], 20.0, False),
+    ],
+)
+def test_a_declared_region_serves_unless_the_mass_is_elsewhere_or_of_another_size(
+    mean: list[float], width: float, declared: bool
+) -> None:
+    found = Population.at(np.array([mean]), width)
+    region = refining_region(found, generator())
+    if declared:
+        np.testing.assert_array_equal(region.width, 1.0)
+        np.testing.assert_array_equal(region.centre, 0.0)
+    else:
+        # Quantiles of 4,096 draws have errors of three per cent of the width.
+        np.testing.assert_allclose(region.centre, mean, atol=0.15 * width)
+        np.testing.assert_allclose(region.width, BETWEEN * width, rtol=0.15)
+
+
+# proposals
+
+
+@cache
+def task_of(name: str, **parameters: Any) -> Task:
+    return Catalogue().build("task", {"name": name, **parameters} if parameters else name).value
+
+
+FAMILIES = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
+EACH = 64
+NARROW = 1e-6
+"""Width of the known modes, so that a proposal tells from which one it came."""
+
+
+def drawn(name: str, dim: int = 4) -> tuple[Task, np.ndarray, Archive, Region, Proposer]:
+    """Proposals of one task around two known modes that are points, as good as."""
+    means = np.array([[1.0, -2.0, 0.5, 3.0], [-1.0, 4.0, 2.5, -3.0]])[:, :dim]
+    archive = archive_of(*(mode(mean, width=NARROW) for mean in means))
+    region = Region(np.linspace(-1.0, 1.0, dim), np.linspace(1.0, 3.0, dim))
+    task = task_of(name)
+    proposer = Proposer(dim, [task], 0.3, EACH)
+    proposals = proposer.of_tasks(archive, region, generator(), 0.5)
+    assert proposals.points.shape == (EACH, dim) and not proposals.kind.any()
+    return task, proposals.points, archive, region, proposer
+
+
+def views_of(points: np.ndarray, region: Region, matrices: np.ndarray) -> np.ndarray:
+    return np.einsum("nij,nj->ni", matrices, (points - region.centre) / region.width)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_proposal_keeps_what_its_task_does_not_draw_anew(name: str) -> None:
+    task, points, archive, region, proposer = drawn(name)
+    # The same generator gives the same maps: the first thing that is drawn.
+    matrices, noises = proposer._maps(task, generator(), 0.5)
+    np.testing.assert_allclose(matrices @ matrices.swapaxes(1, 2), np.broadcast_to(np.eye(4), (EACH, 4, 4)), atol=1e-5)
+    views = views_of(points, region, matrices)
+    parents = np.stack([views_of(np.broadcast_to(m, points.shape), region, matrices) for m in archive.means])
+    if task.shape == "conditional":
+        kept = slice(0, task.given_rows(4))
+    elif task.shape == "marginal":
+        kept = slice(0, task.rows(4))
+    else:
+        kept = slice(0, 4)
+    distance = np.abs(views[:, kept] - parents[:, :, kept]).max(-1).min(0)
+    if task.transformation.noisy:
+        assert (noises > 0).all()
+        scaled = (views - parents)[:, :, :] / noises[:, None]
+        nearest = np.take_along_axis(scaled, (scaled**2).sum(-1).argmin(0)[None, :, None], 0)[0]
+        # 256 normal numbers: their mean square is one to within four errors of sqrt(2 / 256).
+        assert abs((nearest**2).mean() - 1.0) < 0.4
+    else:
+        assert kept.stop is not None and 0 < kept.stop < 4
+        assert (distance < 1e-4).all()
+        anew = views[:, kept.stop :]
+        # Drawn anew over the region: neither at the known modes nor all in one place.
+        assert 1.0 < anew.std() < 2.0 and np.abs(anew.mean()) < 0.6
+
+
+def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is_known() -> None:
+    proposer = Proposer(2, [task_of("conditional")], 0.3, EACH)
+    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("conditional").name)
+    first = proposer.draw(Archive(2), Region.declared(2), generator(), 0.0)
+    assert first.points.shape == (EACH, 2) and set(first.kind) == {0}
+    archive = archive_of(mode([50.0, 0.0], width=0.1), mode([50.0, 8.0], width=0.1))
+    later = proposer.draw(archive, Region.found(archive.population()), generator(), 0.0)
+    assert later.points.shape == (4 * EACH, 2) and later.factors.shape == (4 * EACH, 2, 2)
+    np.testing.assert_array_equal(np.bincount(later.kind), EACH)
+    declared, found, near = (later.points[later.kind == number] for number in range(3))
+    assert np.abs(declared).max() < 10.0
+    assert np.abs(np.median(found[:, 0]) - 50.0) < 2.0
+    assert np.linalg.norm(near[:, None] - archive.means, axis=-1).min(1).max() < 8.0 * 0.1 * 5.0
+    np.testing.assert_allclose(later.factors[later.kind == 2], np.broadcast_to(0.1 * np.eye(2), (EACH, 2, 2)))
+
+
+def test_in_one_dimension_only_noise_is_left_of_the_tasks() -> None:
+    proposer = Proposer(1, [task_of(name) for name in FAMILIES], 0.3, EACH)
+    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("noised").name)
+
+
+def test_maps_serve_several_proposals_each() -> None:
+    task, *_, proposer = drawn("transformed_conditional")
+    matrices, _ = proposer._maps(task, generator(), 0.5)
+    assert len(np.unique(np.round(matrices, 5), axis=0)) == MAPS
+
+
+# settling
+
+
+def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None:
+    wrong = GaussianMixture.of([[-3.0, 0.0], [2.0, 1.0]], np.array([0.25 * np.eye(2), np.diag([9.0, 0.01])]), [0.6, 0.4])
+    settler = Settler(law_stepper(), Rules(), generator(), lambda *_: None)
+    grown = settler._grown(population(wrong), 8)
+    assert grown.count == 8
+    assert np.exp(grown.log_weights).sum() == pytest.approx(1.0)
+    of_first = (np.abs(grown.means - [-3.0, 0.0]) < 1e-6).all(1)
+    assert of_first.sum() == 1 and np.exp(grown.log_weights[of_first]) == pytest.approx(0.6)
+    pieces = grown.means[~of_first]
+    # Cut along the longest axis, evenly to both sides, and no farther than one standard deviation.
+    np.testing.assert_allclose(pieces[:, 1], 1.0, atol=1e-6)
+    np.testing.assert_allclose(pieces[:, 0].mean(), 2.0, atol=1e-6)
+    assert pieces[:, 0].max() - 2.0 == pytest.approx(3.0, rel=1e-5)
+
+
+def test_merging_drops_the_weightless_and_adds_up_the_same() -> None:
+    base = GaussianMixture.of([[0.0, 0.0], [0.01, 0.0], [5.0, 0.0], [9.0, 0.0]], 1.0, [0.5, 0.2, 0.29999, 0.00001])
+    merged = _merged(population(base))
+    np.testing.assert_allclose(merged.means, [[0.0, 0.0], [5.0, 0.0]], atol=1e-6)
+    np.testing.assert_allclose(np.exp(merged.log_weights), [0.7, 0.3], atol=1e-4)
+    apart = population(LAW)
+    assert _merged(apart).count == 3
+    # Of one place but of another shape: two components.
+    shapes = GaussianMixture.of([[0.0, 0.0]] * 2, np.array([np.eye(2), np.diag([1.0, 4.0])]))
+    assert _merged(population(shapes)).count == 2
+
+
+def test_settling_fits_a_mixture_from_one_component_for_each_mode() -> None:
+    start = Population.at(np.asarray(LAW.means, float) + 0.2, 0.3)
+    told: list[str] = []
+    settler = Settler(law_stepper(), Rules(), generator(), lambda phase, *_: told.append(phase))
+    fit = settler.judged(settler.settle(start, jax.random.key(0)), jax.random.key(1))
+    assert fit.good and set(told) == {"settle"}
+    weights = np.exp(fit.merged.log_weights)
+    nearest = np.linalg.norm(fit.merged.means[:, None] - np.asarray(LAW.means), axis=-1).argmin(1)
+    masses = np.bincount(nearest, weights)
+    means = np.stack([weights[nearest == k] @ fit.merged.means[nearest == k] / masses[k] for k in range(3)])
+    # A fit is good from a variance of 0.003 on: masses to within 0.05 of themselves, means of standard deviations.
+    np.testing.assert_allclose(masses, [0.5, 0.3, 0.2], rtol=0.05)
+    np.testing.assert_allclose(means, LAW.means, atol=0.025)
+    assert abs(fit.elbo) < 0.01
+
+
+def test_what_cannot_be_paid_is_left_as_it_is() -> None:
+    account = Account(Budget(evaluations=40))
+    stepper = law_stepper().on(MixtureTarget.of(LAW, scale=1.0))
+    stepper.account = account
+    settler = Settler(stepper, Rules(), generator(), lambda *_: None)
+    fit = settler.judged(settler.settle(population(), jax.random.key(0)), jax.random.key(1))
+    assert fit.variance == np.inf and not fit.good
+    np.testing.assert_array_equal(fit.population.means, population().means)
+    assert account.total.total == 0
+
+
+# weights
+
+
+def test_polished_weights_are_the_exact_ones_of_a_mixture_target() -> None:
+    told = polished(population().equal(), law_stepper(), generator(), 4000)
+    # The components are the target's: with the right weights every point has the same weight.
+    np.testing.assert_allclose(np.exp(told.population.log_weights), [0.5, 0.3, 0.2], atol=1e-3)
+    assert told.variance < 1e-5 and abs(told.elbo) < 1e-3
+    assert told.effective_share == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_component_where_the_target_has_no_mass_loses_its_weight() -> None:
+    extra = population().joined(Population.at(np.array([[30.0, 30.0]]), 0.5))
+    told = polished(extra.equal(), law_stepper(), generator(), 4000)
+    assert np.exp(told.population.log_weights[-1]) < 1e-6
+    np.testing.assert_allclose(np.exp(told.population.log_weights[:3]), [0.5, 0.3, 0.2], atol=1e-2)
+
+
+# structure
+
+
+def product_energy(point: jax.Array) -> jax.Array:
+    """(0, 3) are bent together, (1,) has two wells, (2, 4) are correlated."""
+    bent = -0.5 * point[0] ** 2 - 2.0 * (point[3] - point[0] ** 2) ** 2
+    wells = -2.0 * (point[1] ** 2 - 1.0) ** 2
+    return bent + wells - point[2] ** 2 - point[4] ** 2 + point[2] * point[4]
+
+
+def anywhere(dim: int, count: int = 4) -> Population:
+    return Population.at(generator(3).normal(size=(count, dim)), 0.7)
+
+
+def test_the_blocks_of_a_product_are_found() -> None:
+    stepper = stepper_of(function_target(product_energy, dim=5, scale=1.0))
+    assert find_blocks(anywhere(5), stepper, generator()) == ((0, 3), (1,), (2, 4))
+    assert set(stepper.account.spent) == {"structure"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_far_modes_are_no_product_although_single_coordinates_look_so(seed: int) -> None:
+    """Inside every mode the energy is a sum, and one coordinate alone does not bring a point to another mode."""
+    law = GaussianMixture.of(np.array([[-6.0] * 5, [6.0] * 5]), 0.25)
+    stepper = stepper_of(MixtureTarget.of(law, scale=1.0))
+    assert find_blocks(population(law), stepper, generator(seed)) is None
+
+
+def test_a_rotated_product_and_a_single_block_are_none() -> None:
+    turn = jnp.asarray(np.linalg.qr(generator().normal(size=(5, 5)))[0], float)
+    rotated = stepper_of(function_target(lambda x: product_energy(turn @ x), dim=5, scale=1.0))
+    assert find_blocks(anywhere(5), rotated, generator()) is None
+    one = stepper_of(function_target(lambda x: -jnp.sum(x**4), dim=1, scale=1.0))
+    assert find_blocks(anywhere(1), one, generator()) is None and one.account.total.total == 0
+
+
+def test_a_block_is_the_target_with_the_rest_held() -> None:
+    target = function_target(product_energy, dim=5, scale=1.0)
+    held = np.arange(5.0)
+    block = block_target(target, (3, 0), held)
+    assert block.dim == 2
+    expected = product_energy(jnp.array([0.5, 1.0, 2.0, -0.5, 4.0]))
+    assert float(block.log_density(jnp.array([-0.5, 0.5]))) == pytest.approx(float(expected), rel=1e-5)
+
+
+# books
+
+
+def test_the_books_add_up_and_hold_the_budget() -> None:
+    account = Account(Budget(evaluations=100))
+    account.add("search", Evaluations(gradient=30), zero_density=2)
+    account.add("search", Evaluations(gradient=10, energy=5))
+    account.add("polish", Evaluations(energy=15), zero_density=1)
+    assert account.total == Evaluations(energy=20, gradient=40)
+    assert account.spent["search"] == Evaluations(energy=5, gradient=40) and account.zero_density == 3
+    assert account.left == 40 and account.allows(40) and not account.allows(41)
+    assert Account().left == np.inf and Account().allows(10**12)
+    assert not Account(Budget(minutes=1e-9)).allows(1) and Account(Budget(minutes=10.0)).allows(1)
+    late = Account(Budget(minutes=1.0))
+    late = replace(late, began=late.began - 61.0)
+    assert not late.allows(0)
+
+
+class Counted(AbstractTarget):
+    """Three modes, and a host that counts how often it is asked for a value and for a gradient."""
+
+    def __init__(self, energy: Callable[[jax.Array], jax.Array], dim: int) -> None:
+        self.asked = {"energy": 0, "gradient": 0}
+        self._dim = dim
+
+        def count(kind: str) -> Callable[[jax.Array], jax.Array]:
+            def told(point: np.ndarray) -> np.ndarray:
+                self.asked[kind] += int(np.prod(point.shape[:-1]))
+                return np.zeros(point.shape[:-1], np.float32)
+
+            def called(point: jax.Array) -> jax.Array:
+                shape = jax.ShapeDtypeStruct((), jnp.float32)
+                return jax.pure_callback(told, shape, point, vmap_method="expand_dims")
+
+            return called
+
+        @jax.custom_vjp
+        def counted(point: jax.Array) -> jax.Array:
+            return energy(point) + count("energy")(point)
+
+        def forward(point: jax.Array) -> tuple[jax.Array, jax.Array]:
+            value, score = jax.value_and_grad(energy)(point)
+            return value + count("gradient")(point), score
+
+        counted.defvjp(forward, lambda score, given: (given * score,))
+        self._energy = counted
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def log_density(self, point: jax.Array) -> jax.Array:
+        return self._energy(point)
+
+
+def run_engine(target: AbstractTarget, budget: int | None, **rules: Any) -> tuple[str, list[EngineProgress], Account]:
+    account, told = Account(Budget(budget)), []
+    start = generator().normal(size=(Rules().searchers, target.dim))
+    tasks = [task_of(name) for name in FAMILIES]
+    engine = Engine(target, start, np.full(target.dim, 0.3), tasks, Rules(**rules), account, told.append)
+    return engine.run(jax.random.key(0)).how, told, account
+
+
+def ring(point: jax.Array) -> jax.Array:
+    return -30.0 * (jnp.sqrt(jnp.sum(point**2) + 1e-6) - 3.0) ** 2
+
+
+WELLS: Callable[[jax.Array], jax.Array] = lambda x: -2.0 * jnp.sum((x**2 - 1.0) ** 2) + 0.3 * jnp.sum(x)  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("energy", "dim", "how", "rules"),
+    [
+        (lambda x: LAW.log_density(x), 2, "exact", {}),
+        (ring, 2, "stopped", {"most_components": 16}),
+        pytest.param(ring, 2, "refined", {"most_components": 16, "cycles": 1}, marks=pytest.mark.slow),
+        pytest.param(WELLS, 6, "factored", {}, marks=pytest.mark.slow),
+    ],
+    ids=["exact", "stopped", "refined", "factored"],
+)
+def test_evaluations_counted_are_evaluations_made(
+    energy: Callable[[jax.Array], jax.Array], dim: int, how: str, rules: dict[str, Any]
+) -> None:
+    target = Counted(energy, dim)
+    ended, told, account = run_engine(target, 30_000 if how == "stopped" else None, **rules)
+    jax.effects_barrier()
+    assert ended == how
+    assert target.asked == {"energy": account.total.energy, "gradient": account.total.gradient}
+    if how != "stopped":
+        assert told[-1].evaluations == account.total
+    else:
+        assert account.total.total <= 30_000
+
+
+def test_the_price_of_a_round_is_what_it_costs() -> None:
+    account = Account()
+    stepper = law_stepper().on(MixtureTarget.of(LAW, scale=1.0))
+    stepper.account = account
+    start = population()
+    for fresh in (1, 2):
+        before = account.total.gradient
+        stepper.steps(start, jax.random.key(0), Pace(), "settle", 64, fresh)
+        assert account.total.gradient - before == stepper.price(start.count, fresh)
+    assert account.total.energy == 0
+    stepper.log_density(np.zeros((7, 2)), "polish")
+    assert account.spent["polish"] == Evaluations(energy=7) and SPLIT_POINTS > 0
+
+
+def test_points_without_density_are_counted_and_told_apart() -> None:
+    account = Account()
+    inside = function_target(lambda x: jnp.where(x[0] > 0, -jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
+    stepper = stepper_of(inside, account)
+    values = stepper.log_density(np.array([[1.0, 0.0], [-1.0, 0.0], [np.nan, 0.0]]), "search")
+    np.testing.assert_array_equal(values, [-1.0, -np.inf, -np.inf])
+    assert account.zero_density == 2
+    assert np.isfinite(stepper.scores(np.array([[1.0, 0.0], [-1.0, 0.0]]), "search")).all()
+
+
+# populations
+
+
+def test_a_padded_population_is_the_same_law() -> None:
+    padded = population().padded()
+    assert padded.count >= 3 and padded.count & (padded.count - 1) == 0
+    points = jnp.asarray(generator().normal(size=(20, 2)), float)
+    np.testing.assert_allclose(padded.mixture().log_density(points), LAW.log_density(points), rtol=1e-5, atol=1e-5)
+
+
+def test_draws_come_in_pairs_component_by_component() -> None:
+    draws = population().draws(generator(), 6).reshape(3, 6, 2)
+    np.testing.assert_allclose(draws.mean(1), population().means, atol=1e-9)
+    assert population().draws(generator(), 5).shape == (15, 2)
+
+
+def test_chosen_and_joined_components_keep_their_proportions() -> None:
+    some = population().take([2, 0])
+    np.testing.assert_allclose(np.exp(some.log_weights), np.array([0.2, 0.5]) / 0.7, rtol=1e-5)
+    both = some.joined(Population.at(np.zeros((1, 2)), 1.0))
+    np.testing.assert_allclose(np.exp(both.log_weights), np.array([0.2 / 0.7, 0.5 / 0.7, 1.0]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(some.spread(), 0.5, rtol=1e-5)

@@ -1,0 +1,194 @@
+"""The verdict on samplers made by hand, whose faults are known to the last digit."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.energy import MixtureTarget, function_target
+from biglearn_sampler.engine import Rules
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
+from biglearn_sampler.runs.settings import EXPLORING
+from biglearn_sampler.tasks import Task
+from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, judge
+from biglearn_sampler.verdict.chains import STEPS, tempered_chains
+from biglearn_sampler.verdict.groups import mode_groups
+
+
+@cache
+def tasks() -> tuple[Task, ...]:
+    catalogue = Catalogue()
+    return tuple(catalogue.build("task", name).value for name in EXPLORING)
+
+
+def judged(target: Any, sampler: Mixture, seed: int = 0, shift: float = 0.0, unit: float = 1.0) -> Verdict:
+    centre, scale = np.full(target.dim, shift), np.full(target.dim, unit)
+    return judge(target, sampler, tasks(), Rules(), jax.random.key(seed), centre, scale)
+
+
+def pair(dim: int, second: float, apart: float = 2.0) -> GaussianMixture:
+    """Two modes on the first axis, with full covariances, the second with a share of the mass."""
+    means = np.zeros((2, dim))
+    means[:, 0] = [-0.5 * apart, 0.5 * apart]
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(dim, dim)))[0]
+    spread = turn @ np.diag(np.geomspace(0.01, 0.03, dim)) @ turn.T
+    return GaussianMixture.of(means, spread, [1.0 - second, second])
+
+
+def first_only(mixture: GaussianMixture) -> GaussianMixture:
+    return GaussianMixture(jnp.zeros(1), mixture.means[:1], mixture.factors[:1])
+
+
+def target_of(mixture: GaussianMixture) -> MixtureTarget:
+    return MixtureTarget.of(mixture, scale=1.0)
+
+
+DIMS = [2, 10]
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_the_target_itself_covers_it(dim: int) -> None:
+    law = pair(dim, 0.3)
+    told = judged(target_of(law), law)
+    assert told.verdict == COVERED, told
+    assert told.missing_mass == 0.0 and not told.places
+    assert told.wrong_mass is not None and told.wrong_mass < 1e-4  # all weights are equal, up to rounding
+    assert told.evidence["ess"] == pytest.approx(1.0, abs=1e-3)
+    assert abs(told.evidence["log_z"]) < 1e-3 and told.evidence["new_modes"] == 0
+    assert told.sentence.startswith("Covered: ")
+
+
+@pytest.mark.parametrize("dim", DIMS)
+@pytest.mark.parametrize("missing", [0.05, 0.3])
+def test_a_missing_mode_is_found_with_its_mass_and_its_place(missing: float, dim: int) -> None:
+    law = pair(dim, missing)
+    told = judged(target_of(law), first_only(law), shift=10.0, unit=2.0)
+    assert told.verdict == NOT_COVERED, told
+    # A searcher that has settled knows log mass to within a tenth or so: it is judged on four points.
+    assert told.missing_mass == pytest.approx(missing, rel=0.3)
+    (place,) = told.places[:1]
+    assert place["share"] == pytest.approx(missing, rel=0.3)
+    # In the target's own units: the mode at (1, 0, ...) lies at (12, 10, ...); its widest standard deviation is 0.35.
+    expected = 10.0 + 2.0 * np.asarray(law.means[1])
+    assert np.abs(np.array(place["at"]) - expected).max() < 0.35
+    assert "mass is missing" in told.sentence and told.evidence["new_modes"] >= 1
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_wrong_weights_are_found(dim: int) -> None:
+    law = pair(dim, 0.1)
+    told = judged(target_of(law), GaussianMixture.of(law.means, law.covariances))
+    assert told.verdict == NOT_COVERED, told
+    # Total variation of (0.5, 0.5) and (0.9, 0.1); masses of 4,000 draws have errors of 0.008 and 0.005.
+    assert told.wrong_mass == pytest.approx(0.4, abs=0.04)
+    assert "40%" in told.sentence or "lies in the wrong mode" in told.sentence
+    assert told.missing_mass is not None and told.missing_mass < 0.01
+
+
+def test_weights_that_are_nearly_right_are_no_fault() -> None:
+    law = pair(2, 0.3)
+    told = judged(target_of(law), GaussianMixture.of(law.means, law.covariances, [0.71, 0.29]))
+    assert told.verdict == COVERED and told.wrong_mass == pytest.approx(0.01, abs=0.02)
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_a_sampler_that_is_too_narrow_does_not_cover(dim: int) -> None:
+    """Half the standard deviation: its own draws see nothing wrong but uneven weights."""
+    law = pair(dim, 0.3)
+    told = judged(target_of(law), GaussianMixture.of(law.means, 0.25 * law.covariances, law.weights))
+    assert told.verdict in (NOT_COVERED, CANNOT_TELL), told
+
+
+def test_a_sampler_elsewhere_does_not_cover() -> None:
+    law = pair(2, 0.3)
+    told = judged(target_of(law), GaussianMixture.of([[0.0, 3.0]], 0.01))
+    assert told.verdict == NOT_COVERED, told
+    assert told.missing_mass is not None and told.missing_mass > 0.9
+
+
+def test_a_sampler_where_the_density_is_zero_does_not_cover() -> None:
+    target = function_target(lambda x: jnp.where(jnp.sum(x**2) < 4.0, -2.0 * jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
+    told = judged(target, GaussianMixture.of([[50.0, 0.0]], 0.01))
+    assert told.verdict == NOT_COVERED, told
+    assert told.sentence == "Not covered: the target has no density at any fresh draw of the sampler."
+    assert told.missing_mass in (None, 1.0)
+
+
+def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
+    law = pair(2, 0.3)
+    one, again = (judged(target_of(law), first_only(law)) for _ in range(2))
+    assert one.to_json() == again.to_json()
+    assert set(one.to_json()) >= {"verdict", "sentence", "missing_mass", "wrong_mass", "places", "evidence"}
+    json.dumps(one.to_json(), allow_nan=False)
+
+
+def test_the_evaluations_of_a_verdict_are_those_of_its_witnesses() -> None:
+    law = pair(2, 0.3)
+    told = judged(target_of(law), law)
+    # Draws, broad draws, chains, and a few rounds of thirty-two searchers.
+    assert 4000 + 4000 + 64 * (STEPS + 1) < told.evaluations < 40_000
+
+
+# products
+
+
+WELL = GaussianMixture.of([[-1.0], [1.0]], 0.02, [0.7, 0.3])
+
+
+def product(factors: tuple[GaussianMixture, ...]) -> FactoredMixture:
+    return FactoredMixture(tuple((i,) for i in range(len(factors))), factors)
+
+
+def test_a_product_that_is_the_target_covers_it_and_one_that_misses_a_well_does_not() -> None:
+    whole = product((WELL,) * 3)
+    target = target_of(whole.expanded())
+    assert judged(target, whole).verdict == COVERED
+    half = GaussianMixture.of([[-1.0]], 0.02)
+    told = judged(target, product((WELL, half, WELL)))
+    assert told.verdict == NOT_COVERED, told
+    wrong = judged(target, product((WELL, GaussianMixture.of([[-1.0], [1.0]], 0.02), WELL)))
+    assert wrong.verdict == NOT_COVERED and wrong.wrong_mass == pytest.approx(0.2, abs=0.04)
+
+
+# parts
+
+
+def test_components_that_overlap_are_one_mode_and_others_are_not() -> None:
+    mixture = GaussianMixture.of([[-5.0], [-4.5], [0.0], [5.0], [5.2], [5.4]], 0.1)
+    draws = mixture.sample(jax.random.key(0), 2000)
+    group = mode_groups(np.asarray(mixture.responsibilities(draws), float))
+    assert group[0] == group[1] and group[3] == group[4] == group[5]
+    assert len(np.unique(group)) == 3 and sorted(np.unique(group)) == [0, 1, 2]
+
+
+def test_a_chain_of_components_is_one_mode_although_its_ends_do_not_meet() -> None:
+    mixture = GaussianMixture.of(np.linspace(0.0, 6.0, 13)[:, None], 0.1)
+    draws = mixture.sample(jax.random.key(0), 4000)
+    assert not mode_groups(np.asarray(mixture.responsibilities(draws), float)).any()
+
+
+def test_components_that_were_never_drawn_are_modes_of_their_own() -> None:
+    responsibilities = np.zeros((50, 3))
+    responsibilities[:, 1] = 1.0
+    assert len(np.unique(mode_groups(responsibilities))) == 3
+
+
+def test_chains_from_far_away_end_in_the_mass() -> None:
+    law = pair(2, 0.5)
+    starts = np.random.default_rng(0).normal(scale=8.0, size=(64, 2))
+    ends = tempered_chains(target_of(law), starts, np.ones(2), jax.random.key(0))
+    assert ends.evaluations.gradient == 64 * (STEPS + 1) and ends.points.shape == (64, 2)
+    assert 0.2 < ends.acceptance < 0.9
+    standard = np.linalg.norm(ends.points[:, None] - np.asarray(law.means), axis=-1).min(1) / np.sqrt(0.03)
+    assert (standard < 4.0).mean() > 0.8
+    # Both modes are reached: all in one has a chance of 2^-63 for chains that choose evenly, small for any that mix.
+    assert 0.05 < (ends.points[:, 0] > 0).mean() < 0.95
+    expected = np.asarray(jax.vmap(law.log_density)(jnp.asarray(ends.points, float)))
+    np.testing.assert_allclose(ends.log_target, expected, rtol=1e-4, atol=1e-3)
