@@ -161,7 +161,10 @@ USER_ERRORS = {
     "key twice": (["train", "two_modes", "--settings", "twice.toml"], "error: twice.toml is not valid TOML: "),
     "near preset": (["train", "two_modes", "--settings", "pape"], "did you mean 'paper'?"),
     "no steps": (["train", "two_modes", "--set", "training.steps=0"], "  training.steps: must be at least 1, got 0\n"),
-    "unicode": (["train", "two_modes", "--set", "ширина=3"], "  ширина: unknown key; the keys are: method, components, "),
+    "unicode": (
+        ["train", "two_modes", "--set", "ширина=3"],
+        "  ширина: unknown key; the keys are: method, components, ",
+    ),
     "baseline": (["train", "two_modes", "--baseline", "nutz"], "there is no baseline 'nutz'; did you mean 'nuts'?"),
     "out file": (["train", "two_modes", "--out", "file"], "error: the output folder file cannot be made: Not a direct"),
     "out full": (
@@ -361,4 +364,6 @@ def test_sentences_say_what_the_figures_mean(metrics, told):
 
 def test_the_verdict_comes_first():
     verdict = {"verdict": "covered", "sentence": "Covered: all of it."}
-    assert sentences({"modes_covered": 2, "modes_total": 2, "khat": 0.9, "verdict": verdict})[0] == "Covered: all of it."
+    assert (
+        sentences({"modes_covered": 2, "modes_total": 2, "khat": 0.9, "verdict": verdict})[0] == "Covered: all of it."
+    )

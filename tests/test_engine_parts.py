@@ -62,7 +62,9 @@ def mode(
     noise = np.concatenate([e := generator().normal(size=(8, len(mean))), -e])
     points = mean + width * noise
     log_density = -0.5 * (noise**2).sum(1) - len(mean) * (np.log(width) + 0.5 * np.log(2 * np.pi))
-    return Mode(mean, width * np.eye(len(mean)), evidence, points, log_density + (evidence if mass is None else mass), settled)
+    return Mode(
+        mean, width * np.eye(len(mean)), evidence, points, log_density + (evidence if mass is None else mass), settled
+    )
 
 
 def archive_of(*modes: Mode) -> Archive:
@@ -297,7 +299,9 @@ def test_maps_serve_several_proposals_each() -> None:
 
 
 def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None:
-    wrong = GaussianMixture.of([[-3.0, 0.0], [2.0, 1.0]], np.array([0.25 * np.eye(2), np.diag([9.0, 0.01])]), [0.6, 0.4])
+    wrong = GaussianMixture.of(
+        [[-3.0, 0.0], [2.0, 1.0]], np.array([0.25 * np.eye(2), np.diag([9.0, 0.01])]), [0.6, 0.4]
+    )
     settler = Settler(law_stepper(), Rules(), generator(), lambda *_: None)
     grown = settler._grown(population(wrong), 8)
     assert grown.count == 8

@@ -21,7 +21,9 @@ def factor(dim: int, components: int, seed: int) -> GaussianMixture:
     random = np.random.default_rng(seed)
     roots = 0.4 * random.normal(size=(components, dim, dim))
     covariances = roots @ roots.swapaxes(1, 2) + 0.3 * np.eye(dim)
-    return GaussianMixture.of(2.0 * random.normal(size=(components, dim)), covariances, random.dirichlet(np.ones(components)))
+    return GaussianMixture.of(
+        2.0 * random.normal(size=(components, dim)), covariances, random.dirichlet(np.ones(components))
+    )
 
 
 # Blocks of different sizes whose coordinates are interleaved and out of order.
@@ -80,8 +82,8 @@ def test_draws_have_every_coordinate_in_its_place(plain: GaussianMixture) -> Non
 
 
 def test_the_same_key_gives_the_same_draws_and_factors_do_not_share_theirs() -> None:
-    again = [PRODUCT.sample(jax.random.key(5), 500) for _ in range(2)]
-    np.testing.assert_array_equal(*again)
+    first, second = (PRODUCT.sample(jax.random.key(5), 500) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
     twin = FactoredMixture(((0,), (1,)), (factor(1, 2, 1), factor(1, 2, 1)))
     draws = np.asarray(twin.sample(jax.random.key(5), 4000))
     # Of independent coordinates the correlation is zero, with an error of 1 / sqrt(4000) = 0.016.

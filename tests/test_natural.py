@@ -199,9 +199,7 @@ def test_the_size_of_a_component_moves_as_before_and_its_shape_by_the_share(effe
 def test_a_component_that_only_grows_is_left_alone_by_any_sample_size() -> None:
     parameters = gaussian(3)
     factors = constrain(parameters).factors
-    step = UnconstrainedMixture(
-        jnp.zeros(1), jnp.ones((1, 3)), jnp.full((1, 3), 0.3), 0.3 * jnp.tril(factors, -1)
-    )
+    step = UnconstrainedMixture(jnp.zeros(1), jnp.ones((1, 3)), jnp.full((1, 3), 0.3), 0.3 * jnp.tril(factors, -1))
     told, _ = scale_by_sample_size().update(step, optax.EmptyState(), parameters, effective_size=jnp.array([0.01]))
     for leaf, wanted in zip(jax.tree.leaves(told), step, strict=True):
         np.testing.assert_allclose(leaf, wanted, rtol=1e-5, atol=1e-7)

@@ -19,7 +19,7 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.runs import Settings, Snapshot, load
 from biglearn_sampler.runs.folder import FORMAT, RunFolder
 
@@ -63,7 +63,7 @@ def catalogue() -> Catalogue:
     return Catalogue(plugins={"tests": Plugin()}, entry_points=False)
 
 
-def same(one: GaussianMixture, other: GaussianMixture) -> bool:
+def same(one: Mixture, other: Mixture) -> bool:
     return all(
         a.dtype == b.dtype and np.array_equal(a, b)
         for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)

@@ -229,7 +229,11 @@ def test_a_text_is_the_toml_value_that_it_spells_or_itself(text, value):
         ("budget.evaluations", 0, "budget.evaluations: must be at least 1, got 0"),
         ("budget.minutes", -1, "budget.minutes: must be above 0, got -1"),
         ("budget.hours", 1, "budget.hours: unknown key; "),
-        ("exploration.tasks", ["joint", "marginale"], "exploration.tasks.1: there is no task 'marginale'; did you mean"),
+        (
+            "exploration.tasks",
+            ["joint", "marginale"],
+            "exploration.tasks.1: there is no task 'marginale'; did you mean",
+        ),
         ("weights.learn", 1, "weights.learn: must be true or false, got 1"),
         ("weights.after", 1.5, "weights.after: must be at most 1, got 1.5"),
         ("start.sd", -1.0, "start.sd: must be above 0 or a list in brackets, got -1.0"),

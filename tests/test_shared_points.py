@@ -117,7 +117,8 @@ def moved_window(key: Array) -> tuple[Window, Float[Array, "steps fresh"]]:
     values, scores = jax.vmap(jax.value_and_grad(TARGET.log_density))(points)
     window = window.put(jnp.asarray(0), points, values, scores)
     equal = [
-        jax.scipy.special.logsumexp(law.component_log_densities(window.points), -1) - jnp.log(2) for law in (before, SAMPLER)
+        jax.scipy.special.logsumexp(law.component_log_densities(window.points), -1) - jnp.log(2)
+        for law in (before, SAMPLER)
     ]
     return window, equal[0].at[0].set(equal[1][0])
 
@@ -134,9 +135,10 @@ def test_points_of_a_sampler_that_moved_are_weighed_as_the_docstring_says() -> N
     pull = np.asarray(jax.jit(jax.vmap(jax.grad(SAMPLER.log_density)))(points), float)
     pull = pull - np.asarray(window.scores, float).reshape(-1, 2)
     ratios, spread = np.zeros(2), np.zeros(2)
-    omega = np.exp(log_component) / (
-        0.5 * np.exp(log_component).sum(1) + np.exp(np.asarray(log_drawn, float).reshape(-1))
-    )[:, None]
+    omega = (
+        np.exp(log_component)
+        / (0.5 * np.exp(log_component).sum(1) + np.exp(np.asarray(log_drawn, float).reshape(-1)))[:, None]
+    )
     omega /= omega.sum(0)
     for k in range(2):
         mean, factor = np.asarray(SAMPLER.means[k], float), np.asarray(SAMPLER.factors[k], float)

@@ -91,7 +91,8 @@ class Engine:
             # What was found may be a perfect mixture although the search for the rest was cut short.
             how = "exact" if fit.good and search.complete else "stopped"
             return Outcome(self._finished(fit.population), how, **found)
-        blocks = find_blocks(fit.merged, self.stepper, generator)
+        # In a plane a plain mixture serves as well, and every figure can show it.
+        blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
         if blocks is not None:
             factored = fit_factors(self.target, blocks, fit.merged, self._tasks, self.rules, self.account, key_refine)
             if not self.account.allows(self.rules.least_evaluations):

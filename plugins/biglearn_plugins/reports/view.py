@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from biglearn_sampler.energy import AbstractTarget
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.runs.run import Run
 
 # Components lighter than this do not widen a picture.
@@ -75,7 +75,9 @@ def _declared(target: AbstractTarget) -> Float[np.ndarray, "two dim"]:
     return np.stack([centre - scale, centre + scale])
 
 
-def _of_sampler(sampler: GaussianMixture) -> Float[np.ndarray, "corners dim"]:
+def _of_sampler(sampler: Mixture) -> Float[np.ndarray, "corners dim"]:
+    if not isinstance(sampler, GaussianMixture):
+        sampler = sampler.expanded()
     heavy = np.asarray(sampler.weights) >= LIGHTEST
     means = np.asarray(sampler.means, float)[heavy]
     deviations = np.sqrt(np.diagonal(np.asarray(sampler.covariances, float)[heavy], axis1=1, axis2=2))
