@@ -327,6 +327,7 @@ def test_merging_drops_the_weightless_and_adds_up_the_same() -> None:
     assert _merged(population(shapes)).count == 2
 
 
+@pytest.mark.slow
 def test_settling_fits_a_mixture_from_one_component_for_each_mode() -> None:
     start = Population.at(np.asarray(LAW.means, float) + 0.2, 0.3)
     told: list[str] = []
@@ -357,6 +358,7 @@ def test_what_cannot_be_paid_is_left_as_it_is() -> None:
 # weights
 
 
+@pytest.mark.slow
 def test_polished_weights_are_the_exact_ones_of_a_mixture_target() -> None:
     told = polished(population().equal(), law_stepper(), generator(), 4000)
     # The components are the target's: with the right weights every point has the same weight.
@@ -365,6 +367,7 @@ def test_polished_weights_are_the_exact_ones_of_a_mixture_target() -> None:
     assert told.effective_share == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_component_where_the_target_has_no_mass_loses_its_weight() -> None:
     extra = population().joined(Population.at(np.array([[30.0, 30.0]]), 0.5))
     told = polished(extra.equal(), law_stepper(), generator(), 4000)
@@ -386,12 +389,14 @@ def anywhere(dim: int, count: int = 4) -> Population:
     return Population.at(generator(3).normal(size=(count, dim)), 0.7)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_a_product_are_found() -> None:
     stepper = stepper_of(function_target(product_energy, dim=5, scale=1.0))
     assert find_blocks(anywhere(5), stepper, generator()) == ((0, 3), (1,), (2, 4))
     assert set(stepper.account.spent) == {"structure"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_far_modes_are_no_product_although_single_coordinates_look_so(seed: int) -> None:
     """Inside every mode the energy is a sum, and one coordinate alone does not bring a point to another mode."""
@@ -400,6 +405,7 @@ def test_far_modes_are_no_product_although_single_coordinates_look_so(seed: int)
     assert find_blocks(population(law), stepper, generator(seed)) is None
 
 
+@pytest.mark.slow
 def test_a_rotated_product_and_a_single_block_are_none() -> None:
     turn = jnp.asarray(np.linalg.qr(generator().normal(size=(5, 5)))[0], float)
     rotated = stepper_of(function_target(lambda x: product_energy(turn @ x), dim=5, scale=1.0))
@@ -487,6 +493,7 @@ def ring(point: jax.Array) -> jax.Array:
 WELLS: Callable[[jax.Array], jax.Array] = lambda x: -2.0 * jnp.sum((x**2 - 1.0) ** 2) + 0.3 * jnp.sum(x)  # noqa: E731
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("energy", "dim", "how", "rules"),
     [
@@ -511,6 +518,7 @@ def test_evaluations_counted_are_evaluations_made(
         assert account.total.total <= 30_000
 
 
+@pytest.mark.slow
 def test_the_price_of_a_round_is_what_it_costs() -> None:
     account = Account()
     stepper = law_stepper().on(MixtureTarget.of(LAW, scale=1.0))
@@ -525,6 +533,7 @@ def test_the_price_of_a_round_is_what_it_costs() -> None:
     assert account.spent["polish"] == Evaluations(energy=7) and SPLIT_POINTS > 0
 
 
+@pytest.mark.slow
 def test_points_without_density_are_counted_and_told_apart() -> None:
     account = Account()
     inside = function_target(lambda x: jnp.where(x[0] > 0, -jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
