@@ -50,7 +50,7 @@ def target_of(mixture: GaussianMixture) -> MixtureTarget:
     return MixtureTarget.of(mixture, scale=1.0)
 
 
-DIMS = [2, 10]
+DIMS = [2, pytest.param(10, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("dim", DIMS)
@@ -146,6 +146,7 @@ def product(factors: tuple[GaussianMixture, ...]) -> FactoredMixture:
     return FactoredMixture(tuple((i,) for i in range(len(factors))), factors)
 
 
+@pytest.mark.slow
 def test_a_product_that_is_the_target_covers_it_and_one_that_misses_a_well_does_not() -> None:
     whole = product((WELL,) * 3)
     target = target_of(whole.expanded())
