@@ -37,6 +37,9 @@ def uniform_of_old_jax(count: int, dim: int, half_width: float) -> Float[np.ndar
             "`jax.threefry_partitionable`, which draws them as published"
         )
     with partitionable(False):
-        key = jax.random.key(0, impl="threefry2x32")
-        drawn = jax.random.uniform(key, (count, dim), jnp.float32, minval=-half_width, maxval=half_width)
-    return np.asarray(drawn)
+        bits = jax.random.bits(jax.random.key(0, impl="threefry2x32"), (count, dim), jnp.uint32)
+    mantissa = (np.asarray(bits) >> 9) | np.uint32(0x3F800000)
+    unit = mantissa.view(np.float32) - np.float32(1)
+    # JAX multiplies and adds with one rounding where the processor can and with two where it cannot; those who drew the
+    # tables had one. Double precision holds the product and the sum of these numbers exactly: one rounding everywhere.
+    return (unit.astype(np.float64) * (2 * half_width) - half_width).astype(np.float32)
