@@ -10,9 +10,10 @@ from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.zero_density import bounded
 
-LEAST_LOG_TARGET = -1e6
-"""Stands for density zero."""
+LEAST_LOG_RATIO = -1e6
+"""Bounds `log q - log p` of the first weights."""
 
 ROUNDS = 200
 """Of the descent."""
@@ -58,7 +59,7 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
     """
     each = max(LEAST_EACH, 2 * (points // (2 * population.count)))
     drawn = population.draws(generator, each)
-    log_target = np.maximum(stepper.log_density(drawn, "polish"), LEAST_LOG_TARGET)
+    log_target = stepper.log_density(drawn, "polish")
     log_component = component_log_densities(drawn, population)
     log_equal = np.asarray(logsumexp(log_component, axis=1))
     share = np.exp(log_component - log_equal[:, None])
@@ -70,6 +71,8 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
         return np.log(component @ np.exp(log_weights).astype(np.float32) + TINY) + highest
 
     log_weights = population.log_weights
+    first = log_sampler(log_weights)
+    log_target = first + np.maximum(bounded(log_target - first, np.exp(first - log_equal)), LEAST_LOG_RATIO)
     for _ in range(ROUNDS):
         ratios = share @ (log_sampler(log_weights) - log_target).astype(np.float32)
         excess = ratios - np.exp(log_weights) @ ratios

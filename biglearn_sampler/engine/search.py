@@ -17,6 +17,7 @@ from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Trace
+from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import RunFailed
 
 RESIDUAL = "residual"
@@ -185,9 +186,9 @@ class Search:
         log_target = self.stepper.log_density(points, self.purpose)
         log_component = component_log_densities(points, searchers)
         own = log_component[np.arange(len(points)), np.repeat(np.arange(count), JUDGED_POINTS)]
-        ratio = np.maximum(log_target - own, LEAST_EVIDENCE).reshape(count, JUDGED_POINTS)
+        ratio = np.maximum(bounded((log_target - own).reshape(count, JUDGED_POINTS)), LEAST_EVIDENCE)
         evidence = np.maximum(ratio.mean(1) - ratio.std(1) / JUDGED_POINTS**0.5, LEAST_EVIDENCE)
-        points, log_target = points.reshape(count, JUDGED_POINTS, -1), log_target.reshape(count, JUDGED_POINTS)
+        points, log_target = points.reshape(count, JUDGED_POINTS, -1), ratio + own.reshape(count, JUDGED_POINTS)
         return [
             Mode(searchers.means[k], searchers.factors[k], float(evidence[k]), points[k], log_target[k])
             for k in range(count)

@@ -14,6 +14,7 @@ from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace, Trace
+from biglearn_sampler.engine.zero_density import bounded
 
 LEAST_COMPONENTS = 32
 """The smallest mixture that is fitted; sizes are powers of two, so that few are compiled."""
@@ -37,6 +38,9 @@ ATTEMPTS = 3
 
 SPLIT_POINTS = 16
 """Fresh points of every component on which its fit is judged."""
+
+LEAST_LOG_RATIO = -1e20
+"""Stands for components without any density, which are dropped later."""
 
 SAME = 0.05
 """KL divergence below which two components are one."""
@@ -160,8 +164,9 @@ class Settler:
     def _grown(self, population: Population, count: int) -> Population:
         """More components: those that fit worst are cut along their longest axis, worse ones farther apart."""
         points = population.draws(self.generator, SPLIT_POINTS)
-        log_target = np.maximum(self.stepper.log_density(points, "settle"), -1e20)
-        log_ratio = (log_target - _log_density(population, points)).reshape(population.count, -1)
+        log_target = self.stepper.log_density(points, "settle")
+        log_ratio = bounded((log_target - _log_density(population, points)).reshape(population.count, -1))
+        log_ratio = np.maximum(log_ratio, LEAST_LOG_RATIO)
         burden = np.exp(population.log_weights) * np.minimum(log_ratio.var(1), 1e4)
         pieces = np.ones(population.count, int)
         while pieces.sum() < count:

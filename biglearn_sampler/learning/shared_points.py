@@ -13,16 +13,24 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int
 
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture, inverse_factors
 
 NEVER_DRAWN = 1e30
 """Log density of the law behind the empty places of a window: their weight is zero."""
 
 LARGEST_LOG_RATIO = 1e8
-"""Bounds `log p - log q`, so that a point of zero density stays finite in sums."""
+"""Bounds `log p - log q`, so that a point of hardly any density stays finite in sums."""
 
 LARGEST_DEVIATION = 1e4
 """Bounds `log p - log q` in its variance."""
+
+ZERO_DENSITY_NATS = 10.0
+"""What a point of density zero costs, beyond the mean of `log p - log q` where there is density.
+
+The divergence of a Gaussian from a law that is zero somewhere is infinite. With a bounded cost an isolated hole does no
+harm, and the mass that a component loses over a cliff is weighed against what it covers on this side.
+"""
 
 NEGLIGIBLE = -30.0
 """Logarithm of a weight that has no effect in 32 bits."""
@@ -82,9 +90,10 @@ class SharedEstimate(NamedTuple):
     Arguments:
         gradient: of `KL[p || q]` in the parameters, component k's multiplied by its weight, as `Matching` gives it.
         effective_size: effective number of points behind each component.
-        elbo: `E_p[log q - log p]`.
-        variance: `Var_p[log q - log p]`; zero at the optimum.
-        ratios: `E_k[log p - log q]` under every component; of components that learn alone, `E_k[log N_k - log q]`.
+        elbo: `E_p[log q - log p]`, with the bounded cost of points of density zero.
+        variance: `Var_p[log q - log p]`, likewise; zero at the optimum.
+        ratios: `E_k[log p - log q]` under every component, likewise; of components that learn alone,
+            `E_k[log N_k - log q]`.
         free: share of the points of every component that exert their force; 1 where all do.
     """
 
@@ -107,7 +116,11 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
         factor:  A_k = sym(L_k^T sum_i omega_ik G_i z_ik^T), Stein's form of E_k[L^T Hess(log p - log q) L]
         weight:  r_k = sum_i omega_ik (log p - log q)(x_i)
 
-    No Hessian is asked for, and no gradient passes through the density of the mixture.
+    No Hessian is asked for, and no gradient passes through the density of the mixture. A point of density zero
+    (`o_i = 1`) has no gradient; it costs `c` nats more than the mean of the others, and score functions see that:
+
+        mean:    c sum_i omega_ik (o_i - sum_j omega_jk o_j) z_ik
+        factor:  c sum_i omega_ik (o_i - sum_j omega_jk o_j) z_ik z_ik^T
 
     Arguments:
         mixture: as it is now.
@@ -121,17 +134,24 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     log_component = log_densities(points, mixture.means, inverse)
     share, effective_size, window = _shares(log_component, window, newest)
 
+    dense = log_target > ZERO_DENSITY
+    density = share.T @ dense.astype(points.dtype)
     joint = log_component + mixture.log_weights
     log_sampler = logsumexp(joint, -1)
     responsibility = _exp(joint - log_sampler[:, None])
-    pull = _score(responsibility, points, mixture.means, inverse) - scores
+    pull = jnp.where(dense[:, None], _score(responsibility, points, mixture.means, inverse) - scores, 0.0)
     by_mean = share.T @ pull
     curvature = inverse @ _outer(share, points, pull, mixture.means, by_mean) @ mixture.factors
+    by_mean, curvature = _with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
 
     ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
-    ratios = share.T @ ratio
+    ratios = share.T @ jnp.where(dense, ratio, 0.0)
+    # A component without any density costs what the worst one does.
+    mean = jnp.where(density > TINY, ratios / (density + TINY), -jnp.inf)
+    mean = jnp.where(density > TINY, mean, jnp.where(density.max() > TINY, mean.max(), 0.0))
+    ratios = mean + ZERO_DENSITY_NATS * (1.0 - density)
     elbo = -(mixture.weights * ratios).sum()
-    deviation = jnp.clip(ratio, -LARGEST_DEVIATION, LARGEST_DEVIATION) + elbo
+    deviation = jnp.where(dense, jnp.clip(ratio, -LARGEST_DEVIATION, LARGEST_DEVIATION) + elbo, ZERO_DENSITY_NATS)
     variance = (mixture.weights * (share.T @ deviation**2)).sum()
     gradient = _plain_gradient(mixture, inverse, by_mean, curvature, ratios + elbo)
     return SharedEstimate(gradient, effective_size, elbo, variance, ratios, jnp.ones_like(ratios)), window
@@ -159,19 +179,50 @@ def estimate_alone(
     inverse = inverse_factors(mixture.factors)
     standard, log_component = _standardised(points, mixture.means, inverse)
     share, effective_size, window = _shares(log_component, window, newest)
+    dense = log_target > ZERO_DENSITY
+    density = share.T @ dense.astype(points.dtype)
     ratio = log_component - jnp.maximum(log_target, -LARGEST_LOG_RATIO)[:, None]
-    ratios = (share * ratio).sum(0)
+    ratios = (share * jnp.where(dense[:, None], ratio, 0.0)).sum(0) / (density + TINY)
+    ratios = jnp.where(density > TINY, ratios, LARGEST_LOG_RATIO) + ZERO_DENSITY_NATS * (1.0 - density)
 
-    force = window.force.reshape(-1)
+    force = jnp.where(dense, window.force.reshape(-1), 1.0)
     free = share.T @ force
     share = share * jnp.maximum(force[:, None], unmoved)
-    weighed = share.T[..., None] * standard
-    by_score = share.T @ scores
+    with_density = share * dense[:, None]
+    weighed = with_density.T[..., None] * standard
+    by_score = with_density.T @ scores
     by_mean = -jnp.einsum("kij,ki->kj", inverse, weighed.sum(1)) - by_score
-    by_target = inverse @ _outer(share, points, scores, mixture.means, by_score) @ mixture.factors
+    by_target = inverse @ _outer(with_density, points, scores, mixture.means, by_score) @ mixture.factors
     curvature = -by_target - weighed.mT @ standard
+    by_mean, curvature = _with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
     gradient = _plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window
+
+
+def _with_cliffs(
+    by_mean: Float[Array, "components dim"],
+    curvature: Float[Array, "components dim dim"],
+    share: Float[Array, "count components"],
+    points: Float[Array, "count dim"],
+    dense: Bool[Array, " count"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> tuple[Float[Array, "components dim"], Float[Array, "components dim dim"]]:
+    """Both gradients with what points of density zero add; of those there are mostly none, and then nothing is done."""
+
+    def pushed_back() -> tuple[Float[Array, "components dim"], Float[Array, "components dim dim"]]:
+        zero = ~dense[:, None]
+        # Less its mean: the same on average, and nothing at all for a component that has no density anywhere.
+        lost = share * (zero - (share * zero).sum(0) / (share.sum(0) + TINY))
+        middle = means.mean(0)
+        first = lost.T @ (points - middle)
+        second = _outer(lost, points, points - middle, means, first) - first[:, :, None] * (means - middle)[:, None]
+        standard = jnp.einsum("kij,kj->ki", inverse, first)
+        spread = inverse @ second @ inverse.mT
+        pushed = by_mean + ZERO_DENSITY_NATS * jnp.einsum("kji,kj->ki", inverse, standard)
+        return pushed, curvature + ZERO_DENSITY_NATS * spread
+
+    return jax.lax.cond(dense.all(), lambda: (by_mean, curvature), pushed_back)
 
 
 def _shares(
