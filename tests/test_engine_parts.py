@@ -498,12 +498,12 @@ WELLS: Callable[[jax.Array], jax.Array] = lambda x: -2.0 * jnp.sum((x**2 - 1.0) 
 @pytest.mark.parametrize(
     ("energy", "dim", "how", "rules"),
     [
-        (lambda x: LAW.log_density(x), 2, "exact", {}),
+        (lambda x: LAW.log_density(x), 2, "settled", {}),
         (ring, 2, "stopped", {"most_components": 16}),
         pytest.param(ring, 2, "refined", {"most_components": 16, "cycles": 1}, marks=pytest.mark.slow),
         pytest.param(WELLS, 6, "factored", {}, marks=pytest.mark.slow),
     ],
-    ids=["exact", "stopped", "refined", "factored"],
+    ids=["settled", "stopped", "refined", "factored"],
 )
 def test_evaluations_counted_are_evaluations_made(
     energy: Callable[[jax.Array], jax.Array], dim: int, how: str, rules: dict[str, Any]

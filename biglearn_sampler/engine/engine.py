@@ -37,7 +37,8 @@ class Outcome:
 
     Arguments:
         mixture: the sampler, in the coordinates of training.
-        how: `exact` (a mixture of the modes is the target), `factored`, `refined`, or `stopped` by the budget.
+        how: `settled` (a mixture of the modes found is the target, as far as was looked), `factored`, `refined`, or
+            `stopped` by the budget.
         modes: number of modes that exploration found.
         evidence: log of the mass that they account for.
     """
@@ -89,7 +90,7 @@ class Engine:
         found = {"modes": search.archive.count, "evidence": search.archive.total}
         if fit.good or not self.account.allows(self.rules.least_evaluations):
             # What was found may be a perfect mixture although the search for the rest was cut short.
-            how = "exact" if fit.good and search.complete else "stopped"
+            how = "settled" if fit.good and search.complete else "stopped"
             return Outcome(self._finished(fit.population), how, **found)
         # In a plane a plain mixture serves as well, and every figure can show it.
         blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
