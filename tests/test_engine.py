@@ -264,11 +264,6 @@ def two_means(run: bl.Run, at: float) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="a single point of density zero outweighs all others in the weights (LARGEST_LOG_RATIO of shared points, "
-    "LEAST_LOG_TARGET of the last weights): one of the modes loses its weight",
-)
 def test_holes_and_far_cliffs_do_no_harm() -> None:
     run = trained(bl.target(with_holes, dim=2, scale=3.0), verdict=False, components=64)
     assert run.metrics["zero_density_points"] > 0
@@ -288,22 +283,14 @@ def test_a_target_in_half_precision_is_covered() -> None:
 
 
 @pytest.mark.slow
-def test_a_cliff_through_the_mass_is_told() -> None:
-    """Gradients do not see the cliff, so the sampler grows over it; nobody is told that it covers the target."""
-    run = trained(bl.target(cliffs, dim=2, scale=1.5), components=32, **{"budget.evaluations": 60_000})
-    assert run.metrics["verdict"]["verdict"] == "not covered"
-    assert run.metrics["verdict"]["sentence"].startswith("Not covered: ")
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="gradients of log q do not see a cliff: the components grow over it")
 def test_a_cliff_through_the_mass_leaves_the_sampler_inside() -> None:
+    """Gradients of log q do not see a cliff; the bounded cost of density zero does."""
     run = trained(bl.target(cliffs, dim=2, scale=1.5), verdict=False, components=32, **{"budget.evaluations": 60_000})
     exact = np.log(2 * np.pi * (1 - np.exp(-1.125)))
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(run.sampler))
     assert abs(run.metrics["log_z"] - exact) < 0.1
     draws = np.asarray(run.sampler.sample(jax.random.key(1), LEAST_DRAWS))
-    assert ((draws**2).sum(1) < 2.25).mean() > 0.8
+    assert ((draws**2).sum(1) < 2.25).mean() > 0.9
 
 
 def test_the_training_never_looks_at_the_facts() -> None:

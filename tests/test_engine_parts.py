@@ -28,6 +28,8 @@ from biglearn_sampler.engine.settle import GOOD, Settler, _merged
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.engine.structure import block_target, find_blocks
+from biglearn_sampler.engine.zero_density import bounded
+from biglearn_sampler.learning.shared_points import ZERO_DENSITY_NATS
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
 
@@ -275,13 +277,17 @@ def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is
     assert first.points.shape == (EACH, 2) and set(first.kind) == {0}
     archive = archive_of(mode([50.0, 0.0], width=0.1), mode([50.0, 8.0], width=0.1))
     later = proposer.draw(archive, Region.found(archive.population()), generator(), 0.0)
-    assert later.points.shape == (4 * EACH, 2) and later.factors.shape == (4 * EACH, 2, 2)
+    assert later.points.shape == (4 * EACH, 2)
     np.testing.assert_array_equal(np.bincount(later.kind), EACH)
     declared, found, near = (later.points[later.kind == number] for number in range(3))
     assert np.abs(declared).max() < 10.0
     assert np.abs(np.median(found[:, 0]) - 50.0) < 2.0
     assert np.linalg.norm(near[:, None] - archive.means, axis=-1).min(1).max() < 8.0 * 0.1 * 5.0
-    np.testing.assert_allclose(later.factors[later.kind == 2], np.broadcast_to(0.1 * np.eye(2), (EACH, 2, 2)))
+    factors = np.stack([later.factor(number, archive) for number in range(4 * EACH)])
+    np.testing.assert_allclose(factors[later.kind == 2], np.broadcast_to(0.1 * np.eye(2), (EACH, 2, 2)))
+    # Fresh searchers are up to 0.3 wide, and a tenth of that at least.
+    widths = np.diagonal(factors[later.kind == 0], axis1=1, axis2=2)
+    assert 0.03 <= widths.min() < 0.06 < 0.15 < widths.max() <= 0.3
 
 
 def test_in_one_dimension_only_noise_is_left_of_the_tasks() -> None:
@@ -374,6 +380,22 @@ def test_a_component_where_the_target_has_no_mass_loses_its_weight() -> None:
     told = polished(extra.equal(), law_stepper(), generator(), 4000)
     assert np.exp(told.population.log_weights[-1]) < 1e-6
     np.testing.assert_allclose(np.exp(told.population.log_weights[:3]), [0.5, 0.3, 0.2], atol=1e-2)
+
+
+def test_a_mode_that_is_fitted_badly_keeps_its_mass() -> None:
+    """Reverse KL alone would take `1 - exp(-KL)` from it: a fifth."""
+    law = GaussianMixture.of([[-10.0, 0.0], [10.0, 0.0]], np.array([np.eye(2)] * 2))
+    narrow = replace(law, factors=law.factors * np.array([1.0, 0.7])[:, None, None])
+    told = polished(Population.of(narrow), stepper_of(MixtureTarget.of(law, scale=10.0)), generator(), 16_000)
+    # Weights of points of a Gaussian 0.7 as wide are heavy-tailed: hardly any of 8,000 points says more than 1 in 100.
+    np.testing.assert_allclose(np.exp(told.population.log_weights), 0.5, atol=0.02)
+
+
+def test_points_without_density_bound_their_group_and_no_other() -> None:
+    told = bounded(np.array([[1.0, 3.0, -np.inf], [0.0, 0.0, 0.0], [-np.inf] * 3]))
+    np.testing.assert_allclose(told, [[1.0, 3.0, 2.0 - ZERO_DENSITY_NATS], [0.0] * 3, [-np.inf] * 3])
+    told = bounded(np.array([1.0, 3.0, -np.inf]), np.array([3.0, 1.0, 5.0]))
+    assert told[2] == 1.5 - ZERO_DENSITY_NATS
 
 
 # structure

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Bool, Float
 
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning import shared_points
 from biglearn_sampler.learning.shared_points import (
+    ZERO_DENSITY_NATS,
     SharedEstimate,
     Window,
     estimate,
@@ -189,6 +191,36 @@ def test_a_gaussian_alone_at_a_gaussian_target_stays() -> None:
     for leaf in told.gradient:
         np.testing.assert_allclose(leaf, 0.0, atol=1e-5)
     assert float(told.ratios[0]) == pytest.approx(-3.0, abs=1e-5)  # minus the log mass of the target
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_cliff_pushes_back_as_the_mass_beyond_it_does(alone: bool) -> None:
+    """A Gaussian that is its target but for a cliff at `x_0 = c`: what is left is `nats * P(x_0 > c)`."""
+    law, cliff = GaussianMixture.of([[0.0, 0.0]], [[0.25, 0.0], [0.0, 1.0]]), 0.4
+
+    def one(key: Array) -> SharedEstimate:
+        points = law.stratified(key, 512).reshape(-1, 2)
+        values, scores = jax.vmap(jax.value_and_grad(law.log_density))(points)
+        beyond = points[:, 0] > cliff
+        values, scores = jnp.where(beyond, ZERO_DENSITY, values), jnp.where(beyond[:, None], 0.0, scores)
+        window = Window.empty(1, 512, 2).put(jnp.asarray(0), points, values, scores)
+        if alone:
+            return estimate_alone(law, window, jnp.asarray(0), jnp.zeros(1, bool))[0]
+        return estimate(law, window, jnp.asarray(0))[0]
+
+    told = repeated(one)
+    density = np.exp(-0.5 * 0.8**2) / np.sqrt(2 * np.pi)
+    expected = UnconstrainedMixture(
+        logits=np.zeros(1),
+        means=ZERO_DENSITY_NATS * density * np.array([[2.0, 0.0]]),
+        log_diagonals=ZERO_DENSITY_NATS * density * np.array([[0.8, 0.0]]),
+        off_diagonals=np.zeros((1, 2, 2)),
+    )
+    for name, many, wanted in zip(UnconstrainedMixture._fields, told.gradient, expected, strict=True):
+        values = np.asarray(many)
+        error = values.std(0) / REPEATS**0.5
+        np.testing.assert_array_less(np.abs(values.mean(0) - wanted), ERRORS * error + 0.03, name)
+    assert float(told.ratios.mean()) == pytest.approx(ZERO_DENSITY_NATS * 0.2119, rel=0.02)
 
 
 # weights and forces

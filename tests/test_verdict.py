@@ -14,12 +14,12 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import MixtureTarget, function_target
 from biglearn_sampler.engine import Rules
+from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, judge
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
-from biglearn_sampler.verdict.groups import mode_groups
 
 
 @cache

@@ -98,12 +98,14 @@ class Archive:
 
     def log_density(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, " points"]:
         """`log h(x)`; `-inf` while nothing was found."""
-        if not self.modes:
-            return np.full(len(points), -np.inf)
-        standard = np.einsum("kij,nkj->nki", self._inverse, points[:, None] - self.means)
+        return np.asarray(logsumexp(self._log_parts(points), axis=1)) if self.modes else np.full(len(points), -np.inf)
+
+    def _log_parts(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, "points modes"]:
+        """`e_k + log N_k(x)`."""
+        standard = (points - self.means[:, None]) @ self._inverse.swapaxes(1, 2)
         log_determinant = np.log(np.diagonal(self._inverse, axis1=1, axis2=2)).sum(-1)
-        log_component = log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
-        return np.asarray(logsumexp(log_component + self.evidence, axis=1))
+        constant = self.evidence + log_determinant - 0.5 * self.dim * LOG_TWO_PI
+        return (constant[:, None] - 0.5 * (standard**2).sum(-1)).T
 
     def surprise(
         self, log_target: Float[np.ndarray, " points"], log_density: Float[np.ndarray, " points"]
@@ -150,9 +152,14 @@ class Archive:
 
     def pruned(self) -> Archive:
         """Without negligible modes and those that the others explain, looked at from the lightest on."""
-        kept = list(self.modes)
-        for mode in sorted((mode for mode in self.modes if not mode.settled), key=lambda mode: mode.evidence):
-            rest = Archive(self.dim, tuple(other for other in kept if other is not mode))
-            if rest.modes and (self.is_negligible(mode) or rest.excess(mode) < NEWS):
-                kept = list(rest.modes)
-        return replace(self, modes=tuple(kept))
+        kept = np.ones(self.count, bool)
+        for number in np.argsort(self.evidence, kind="stable").tolist():
+            mode = self.modes[number]
+            if mode.settled or kept.sum() < 2:
+                continue
+            kept[number] = False
+            total = logsumexp(self.evidence[kept])
+            explained = logsumexp(self._log_parts(mode.points)[:, kept], axis=1)
+            light = not mode.evidence > total + np.log(NEGLIGIBLE)
+            kept[number] = not light and float((mode.log_target - explained).mean()) >= NEWS
+        return replace(self, modes=tuple(mode for mode, stays in zip(self.modes, kept, strict=True) if stays))

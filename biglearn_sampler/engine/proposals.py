@@ -30,8 +30,15 @@ MAPS = 8
 """Random maps of a task in a round; each serves several proposals."""
 
 DECLARED_SCALES = (1.0, 2.0)
+WIDTHS = (0.1, 1.0)
+"""Of fresh searchers, as shares of their largest: a wide one sees modes that reach far, a narrow one the nearest."""
+
 FOUND_SCALES, NEAR_SCALES = (0.5, 4.0), (1.5, 8.0)
 """Joint draws over the declared region take one of two scales, the others a log-uniform scale between two."""
+
+
+FRESH = -1
+"""Stands for no parent."""
 
 
 class Proposals(NamedTuple):
@@ -39,13 +46,29 @@ class Proposals(NamedTuple):
 
     Arguments:
         points: in whitened coordinates.
-        factors: of a searcher that begins there.
+        parents: number of the known mode whose shape a searcher that begins there inherits; `FRESH` for none.
+        widths: standard deviations of a searcher without a parent.
         kind: number of the kind of each point.
     """
 
     points: Float[np.ndarray, "count dim"]
-    factors: Float[np.ndarray, "count dim dim"]
+    parents: Int[np.ndarray, " count"]
+    widths: Float[np.ndarray, "count dim"]
     kind: Int[np.ndarray, " count"]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Proposals], dim: int) -> Proposals:
+        """All of them, each part a kind of its own."""
+        if not parts:
+            nothing = np.zeros((0, dim))
+            return cls(nothing, np.zeros(0, int), nothing, np.zeros(0, int))
+        points, parents, widths = (np.concatenate([part[field] for part in parts]) for field in range(3))
+        return cls(points, parents, widths, np.repeat(np.arange(len(parts)), [len(part.points) for part in parts]))
+
+    def factor(self, chosen: int, archive: Archive) -> Float[np.ndarray, "dim dim"]:
+        """The factor of a searcher that begins at a point."""
+        parent = self.parents[chosen]
+        return np.diag(self.widths[chosen]) if parent == FRESH else archive.factors[parent]
 
 
 class Proposer:
@@ -54,7 +77,7 @@ class Proposer:
     Arguments:
         dim: number of coordinates.
         tasks: beside the joint one; their transformations are used as they are.
-        width: of a fresh searcher, in widths of the region.
+        width: of a fresh searcher at most, in widths of the region.
         each: proposals of every kind in a round.
     """
 
@@ -78,47 +101,47 @@ class Proposer:
             parts.append(self._joint(region, _scales(FOUND_SCALES, self._each, generator), generator))
             parts.append(self._near(archive, _scales(NEAR_SCALES, self._each, generator), generator))
             parts += [self._of_task(task, archive, region, generator, progress) for task in self.tasks]
-        points, factors = (np.concatenate([part[i] for part in parts]) for i in range(2))
-        return Proposals(points, factors, np.repeat(np.arange(len(parts)), self._each))
+        return Proposals.joined(parts, self._dim)
 
     def of_tasks(self, archive: Archive, region: Region, generator: np.random.Generator, progress: float) -> Proposals:
         """Proposals of the tasks alone."""
-        parts = [self._of_task(task, archive, region, generator, progress) for task in self.tasks]
-        if not parts:
-            return Proposals(archive.means[:0], archive.factors[:0], np.zeros(0, int))
-        points, factors = (np.concatenate([part[i] for part in parts]) for i in range(2))
-        return Proposals(points, factors, np.repeat(np.arange(len(parts)), self._each))
+        return Proposals.joined(
+            [self._of_task(task, archive, region, generator, progress) for task in self.tasks], self._dim
+        )
 
-    def _joint(
-        self, region: Region, scales: Float[np.ndarray, " each"], generator: np.random.Generator
-    ) -> tuple[Float[np.ndarray, "each dim"], Float[np.ndarray, "each dim dim"]]:
-        factor = self._width * np.diag(region.width)
-        return region.draws(generator, scales), np.broadcast_to(factor, (self._each, self._dim, self._dim))
+    def _joint(self, region: Region, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
+        widths = self._width * _scales(WIDTHS, self._each, generator)
+        return self._part(region.draws(generator, scales), widths=widths[:, None] * region.width)
 
-    def _near(
-        self, archive: Archive, scales: Float[np.ndarray, " each"], generator: np.random.Generator
-    ) -> tuple[Float[np.ndarray, "each dim"], Float[np.ndarray, "each dim dim"]]:
+    def _near(self, archive: Archive, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
         parents = generator.integers(archive.count, size=self._each)
         noise = scales[:, None] * generator.standard_normal((self._each, self._dim))
-        factors = archive.factors[parents]
-        return archive.means[parents] + np.einsum("nij,nj->ni", factors, noise), factors
+        return self._part(_around(archive, parents, noise), parents)
 
     def _of_task(
         self, task: Task, archive: Archive, region: Region, generator: np.random.Generator, progress: float
-    ) -> tuple[Float[np.ndarray, "each dim"], Float[np.ndarray, "each dim dim"]]:
+    ) -> Proposals:
         """Points of known modes, with what the task matches drawn anew; maps and noise act in units of the region."""
         matrices, noises = self._maps(task, generator, progress)
         parents = generator.integers(archive.count, size=self._each)
         noise = generator.standard_normal((3, self._each, self._dim))
-        points = archive.means[parents] + np.einsum("nij,nj->ni", archive.factors[parents], noise[0])
-        views = np.einsum("nij,nj->ni", matrices, (points - region.centre) / region.width)
+        views = np.einsum("nij,nj->ni", matrices, (_around(archive, parents, noise[0]) - region.centre) / region.width)
         if task.shape == "conditional":
             views[:, task.given_rows(self._dim) :] = SPREAD * noise[1, :, task.given_rows(self._dim) :]
         elif task.shape == "marginal":
             views[:, task.rows(self._dim) :] = SPREAD * noise[1, :, task.rows(self._dim) :]
         views = views + noises[:, None] * noise[2]
-        points = region.centre + region.width * np.einsum("nji,nj->ni", matrices, views)
-        return points, archive.factors[parents]
+        return self._part(region.centre + region.width * np.einsum("nji,nj->ni", matrices, views), parents)
+
+    def _part(
+        self,
+        points: Float[np.ndarray, "each dim"],
+        parents: Int[np.ndarray, " each"] | None = None,
+        widths: Float[np.ndarray, "each dim"] | None = None,
+    ) -> Proposals:
+        """Proposals of one kind, with parents or with widths."""
+        parents = np.full(len(points), FRESH) if parents is None else parents
+        return Proposals(points, parents, np.zeros_like(points) if widths is None else widths, np.zeros_like(parents))
 
     def _maps(
         self, task: Task, generator: np.random.Generator, progress: float
@@ -130,6 +153,17 @@ class Proposer:
         noises = np.array([float(one.noise) for one in drawn])
         which = np.arange(self._each) % MAPS
         return matrices[which], noises[which]
+
+
+def _around(
+    archive: Archive, parents: Int[np.ndarray, " count"], noise: Float[np.ndarray, "count dim"]
+) -> Float[np.ndarray, "count dim"]:
+    """A point of the mode of every parent."""
+    points = np.empty_like(noise)
+    for parent in np.unique(parents):
+        mine = parents == parent
+        points[mine] = archive.means[parent] + noise[mine] @ archive.factors[parent].T
+    return points
 
 
 def _scales(bounds: tuple[float, float], count: int, generator: np.random.Generator) -> Float[np.ndarray, " count"]:

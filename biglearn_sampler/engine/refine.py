@@ -130,7 +130,7 @@ class Refiner:
         own = kept.means[parents] + np.einsum("nij,nj->ni", kept.factors[parents], noise)
         proposed = self.proposer.of_tasks(archive, self.region, self.generator, progress)
         points = np.concatenate([own, proposed.points])
-        factors = np.concatenate([kept.factors[parents], proposed.factors])
+        parents = np.concatenate([parents, proposed.parents])
         log_target = self.stepper.log_density(points, "proposals")
         known = _log_density(kept, points)
         is_own = np.arange(len(points)) < len(own)
@@ -143,7 +143,7 @@ class Refiner:
             if not resampled:
                 gain = log_target - np.maximum(known, floor)
             chosen = int(np.where(is_own == resampled, gain, -np.inf).argmax())
-            means[number], widths[number] = points[chosen], factors[chosen]
+            means[number], widths[number] = points[chosen], kept.factors[parents[chosen]]
             log_weights[number] = equal_log_weights(population.count)[0]
             placed = log_weights[number] + _log_density_of_one(means[number], widths[number], points)
             known = np.logaddexp(known, placed)

@@ -211,7 +211,7 @@ class Search:
             kind = self.bandit.choose(self._possible(proposals), self.generator)
             chosen = self._chosen(kind, proposals, surprise)
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
-            means[number], factors[number] = proposals.points[chosen], proposals.factors[chosen]
+            means[number], factors[number] = proposals.points[chosen], proposals.factor(chosen, archive)
             if archive.count:
                 started = Mode(means[number], factors[number], archive.evidence.max(), means[:0], known[:0])
                 known = np.logaddexp(known, Archive(archive.dim, (started,)).log_density(proposals.points))

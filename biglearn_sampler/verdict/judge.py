@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine import Account, Rules
 from biglearn_sampler.engine.archive import NEWS, Archive, Mode
+from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
@@ -24,7 +25,6 @@ from biglearn_sampler.importance import Reservoir, pareto_smooth
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.chains import tempered_chains
-from biglearn_sampler.verdict.groups import mode_groups
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
 

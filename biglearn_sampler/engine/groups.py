@@ -9,7 +9,9 @@ OVERLAP = 0.02
 """Share of the draws of the smaller of two components that the other one claims too, from which they are one mode."""
 
 
-def mode_groups(responsibilities: Float[np.ndarray, "draws components"]) -> Int[np.ndarray, " components"]:
+def mode_groups(
+    responsibilities: Float[np.ndarray, "draws components"], shares: Float[np.ndarray, " draws"] | None = None
+) -> Int[np.ndarray, " components"]:
     """The number of the group of every component.
 
     Two components belong together when many draws could have come from either:
@@ -17,9 +19,11 @@ def mode_groups(responsibilities: Float[np.ndarray, "draws components"]) -> Int[
 
     Arguments:
         responsibilities: `r_ik`, the probability that draw i came from component k.
+        shares: what every draw counts for, where they are not draws of the sampler; equal if not given.
     """
-    together = responsibilities.T @ responsibilities
-    mass = responsibilities.sum(0)
+    shared = responsibilities if shares is None else responsibilities * shares[:, None]
+    together = shared.T @ responsibilities
+    mass = shared.sum(0)
     linked = together >= OVERLAP * np.minimum(mass[:, None], mass[None]) + 1e-12
     group = np.full(len(mass), -1)
     for first in range(len(mass)):
