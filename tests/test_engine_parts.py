@@ -382,6 +382,13 @@ def test_a_component_where_the_target_has_no_mass_loses_its_weight() -> None:
     np.testing.assert_allclose(np.exp(told.population.log_weights[:3]), [0.5, 0.3, 0.2], atol=1e-2)
 
 
+def test_a_component_so_far_out_that_its_points_are_one_is_dropped() -> None:
+    """In single precision neighbouring numbers near 1e10 are a thousand apart: any density there is an artefact."""
+    astray = population().joined(Population.at(np.array([[1e10, 0.0]]), 1.0))
+    np.testing.assert_array_equal(astray.resolved(), [True] * 3 + [False])
+    assert polished(astray.equal(), law_stepper(), generator()).population.count == 3
+
+
 def test_a_mode_that_is_fitted_badly_keeps_its_mass() -> None:
     """Reverse KL alone would take `1 - exp(-KL)` from it: a fifth."""
     law = GaussianMixture.of([[-10.0, 0.0], [10.0, 0.0]], np.array([np.eye(2)] * 2))

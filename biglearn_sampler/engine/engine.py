@@ -86,7 +86,8 @@ class Engine:
         search = self._search(generator)
         settler = Settler(self.stepper, self.rules, generator, self._told)
         fit = self._explored(search, settler, key_search, key_settle)
-        fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
+        if fit.settled:
+            fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
         found = {"modes": search.archive.count, "evidence": search.archive.total}
         if fit.good or not self.account.allows(self.rules.least_evaluations):
             # What was found may be a perfect mixture although the search for the rest was cut short.
@@ -123,7 +124,9 @@ class Engine:
                 news += search.found_now
                 self._told_search(search)
             long = self.account.total.total > self.rules.long_exploration
-            if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before or long):
+            if fit is not None and not fit.good and long:
+                return Fit.unsettled(search.found()) if news else fit
+            if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before):
                 return fit
             before = np.inf if fit is None else fit.variance
             fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))

@@ -62,6 +62,9 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
         generator: of the points.
         points: about how many, the same number from every component and at least `LEAST_EACH`.
     """
+    resolved = population.resolved()
+    if resolved.any() and not resolved.all():
+        population = population.take(np.flatnonzero(resolved))
     each = max(LEAST_EACH, 2 * (points // (2 * population.count)))
     drawn = population.draws(generator, each)
     log_target = stepper.log_density(drawn, "polish")

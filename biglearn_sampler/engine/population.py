@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
 from biglearn_sampler.mixture import GaussianMixture
 
 LEAST_SIZE = 32
+LEAST_RESOLUTION = 0.05
+"""Distance of neighbouring numbers, in standard deviations of a component, from which its points are no longer told
+apart."""
+
 NO_WEIGHT = -1e4
 """Log weight of components that only fill up a size."""
 
@@ -97,9 +101,18 @@ class Population:
         points = self.means[:, None] + np.einsum("kij,kmj->kmi", self.factors, noise)
         return points.reshape(-1, self.dim)
 
+    def resolved(self) -> Bool[np.ndarray, " components"]:
+        """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape."""
+        spacing = np.abs(self.means) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
+        return (spacing < LEAST_RESOLUTION * self._deviations()).all(1)
+
+    def _deviations(self) -> Float[np.ndarray, "components dim"]:
+        """Standard deviation of every coordinate inside every component."""
+        return np.sqrt(np.einsum("kij,kij->ki", self.factors, self.factors))
+
     def spread(self) -> Float[np.ndarray, " dim"]:
         """Standard deviation of every coordinate inside a typical component."""
-        return np.sqrt(np.einsum("kij,kij->ki", self.factors, self.factors).mean(0))
+        return np.sqrt((self._deviations() ** 2).mean(0))
 
 
 def equal_log_weights(count: int) -> Float[np.ndarray, " components"]:

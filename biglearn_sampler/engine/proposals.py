@@ -9,19 +9,23 @@ around them at all scales. The joint task draws everything anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.region import Region
-from biglearn_sampler.tasks import Task
+from biglearn_sampler.tasks import AbstractTransformation, OrthogonalMap, Task
 
 DECLARED, FOUND, NEAR = "declared", "found", "near"
 """The joint task over the declared region, over the one that was found, and over widened known modes."""
+
+SEEN = "seen"
+"""Points that surprised a searcher on its way: a narrow mode is passed more often than it catches anybody."""
 
 SPREAD = 1.5
 """Standard deviation of what is drawn anew, in widths of the region."""
@@ -32,6 +36,9 @@ MAPS = 8
 DECLARED_SCALES = (1.0, 2.0)
 WIDTHS = (0.1, 1.0)
 """Of fresh searchers, as shares of their largest: a wide one sees modes that reach far, a narrow one the nearest."""
+
+SEEN_WIDTHS = (0.01, 0.3)
+"""Of searchers that begin at points that were seen, likewise: where others went by, a mode is narrow."""
 
 FOUND_SCALES, NEAR_SCALES = (0.5, 4.0), (1.5, 8.0)
 """Joint draws over the declared region take one of two scales, the others a log-uniform scale between two."""
@@ -65,6 +72,14 @@ class Proposals(NamedTuple):
         points, parents, widths = (np.concatenate([part[field] for part in parts]) for field in range(3))
         return cls(points, parents, widths, np.repeat(np.arange(len(parts)), [len(part.points) for part in parts]))
 
+    def with_kind(
+        self, points: Float[np.ndarray, "more dim"], widths: Float[np.ndarray, "more dim"], kind: int
+    ) -> Proposals:
+        """More proposals, of another kind and without parents."""
+        parents, kinds = np.full(len(points), FRESH), np.full(len(points), kind)
+        more = Proposals(points, parents, widths, kinds)
+        return Proposals(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+
     def factor(self, chosen: int, archive: Archive) -> Float[np.ndarray, "dim dim"]:
         """The factor of a searcher that begins at a point."""
         parent = self.parents[chosen]
@@ -83,7 +98,7 @@ class Proposer:
 
     def __init__(self, dim: int, tasks: Sequence[Task], width: float, each: int) -> None:
         self.tasks = [task for task in tasks if dim > 1 or task.transformation.noisy]
-        self.kinds = (DECLARED, FOUND, NEAR, *(task.name for task in self.tasks))
+        self.kinds = (DECLARED, FOUND, NEAR, *(task.name for task in self.tasks), SEEN)
         self._dim, self._width, self._each = dim, width, each
 
     def draw(self, archive: Archive, region: Region, generator: np.random.Generator, progress: float) -> Proposals:
@@ -108,6 +123,17 @@ class Proposer:
         return Proposals.joined(
             [self._of_task(task, archive, region, generator, progress) for task in self.tasks], self._dim
         )
+
+    def seen(
+        self,
+        proposals: Proposals,
+        points: Float[np.ndarray, "seen dim"],
+        region: Region,
+        generator: np.random.Generator,
+    ) -> Proposals:
+        """The proposals, and points that surprised."""
+        widths = self._width * _scales(SEEN_WIDTHS, len(points), generator)
+        return proposals.with_kind(points, widths[:, None] * region.width, self.kinds.index(SEEN))
 
     def _joint(self, region: Region, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
         widths = self._width * _scales(WIDTHS, self._each, generator)
@@ -147,12 +173,18 @@ class Proposer:
         self, task: Task, generator: np.random.Generator, progress: float
     ) -> tuple[Float[np.ndarray, "each dim dim"], Float[np.ndarray, " each"]]:
         """A few maps of the task, each for a share of the proposals."""
-        keys = jax.random.split(jax.random.key(generator.integers(2**32)), MAPS)
-        drawn = [task.transformation.draw(key, jnp.asarray(progress, float), self._dim) for key in keys]
-        matrices = np.stack([np.asarray(one.matrix, float) for one in drawn])
-        noises = np.array([float(one.noise) for one in drawn])
+        key = jax.random.key(generator.integers(2**32))
+        drawn = _draw_maps(key, jnp.asarray(progress, float), task.transformation, self._dim)
         which = np.arange(self._each) % MAPS
-        return matrices[which], noises[which]
+        return np.asarray(drawn.matrix, float)[which], np.asarray(drawn.noise, float)[which]
+
+
+@partial(jax.jit, static_argnames=("transformation", "dim"))
+def _draw_maps(
+    key: Key[Array, ""], progress: Float[Array, ""], transformation: AbstractTransformation, dim: int
+) -> OrthogonalMap:
+    # One after another: factorisations of many matrices at once can wait for each other, see `mixture.triangular`.
+    return jax.lax.map(lambda one: transformation.draw(one, progress, dim), jax.random.split(key, MAPS))
 
 
 def _around(

@@ -33,7 +33,7 @@ class Rules:
         width: standard deviation of a fresh component.
         proposals: of every kind in a round.
         base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new.
-        long_exploration: evaluations after which exploration is not resumed to improve a fit, only to complete it.
+        long_exploration: evaluations after which a fit that is not good is left to the refinement.
         refine_fresh_points: drawn from every component in a step of the refinement.
         final_rate: share of the learning rate left at its end.
         held_share: share of the refinement in which weights are held equal.
@@ -91,11 +91,11 @@ class Rules:
 
     def rounds(self, dim: int) -> int:
         """Rounds of exploration at most."""
-        return 48 + dim // 2
+        return 44 + 3 * dim // 2
 
     def refine_steps(self, dim: int) -> int:
         """Steps of the first cycle of a refinement: about half a million points in few, or in fifty dimensions."""
-        return 1000 if dim <= 16 else 1480
+        return 960 if dim <= 16 else 1480
 
     def most_modes(self, dim: int) -> int:
         """Modes that exploration keeps at most."""

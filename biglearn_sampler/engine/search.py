@@ -16,7 +16,7 @@ from biglearn_sampler.engine.proposals import DECLARED, FOUND, Proposals, Propos
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.engine.steps import Trace
+from biglearn_sampler.engine.steps import Seen, Trace
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import RunFailed
 
@@ -128,17 +128,20 @@ class Search:
 
     def round(self, key: Key[Array, ""]) -> None:
         """One stretch of steps, a judgement of every searcher, and new starts for those that have concluded."""
-        self.searchers, trace = self.stepper.search(self.searchers, self.archive, self._confirming, key, self.purpose)
+        self.searchers, trace, seen = self.stepper.search(
+            self.searchers, self.archive, self._confirming, key, self.purpose
+        )
         self._ages += 1
         self.rounds += 1
         self.moves = []
-        concluded = self._conclude(trace)
-        if concluded and not self.finished:
-            self._restart(concluded)
-
-    def _conclude(self, trace: Trace) -> list[int]:
-        """Archive what is new, the best first. Gives the searchers that are free to leave."""
         modes = self._modes()
+        concluded = self._conclude(trace, modes)
+        if concluded and not self.finished:
+            on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
+            self._restart(concluded, self._unexplained(seen, on_their_way))
+
+    def _conclude(self, trace: Trace, modes: Sequence[Mode]) -> list[int]:
+        """Archive what is new, the best first. Gives the searchers that are free to leave."""
         half = len(trace.ratios) // 2
         gain = trace.ratios[half - LAST_STEPS : half].mean(0) - trace.ratios[-LAST_STEPS:].mean(0)
         settled = gain < SETTLED_GAIN
@@ -188,13 +191,25 @@ class Search:
         own = log_component[np.arange(len(points)), np.repeat(np.arange(count), JUDGED_POINTS)]
         ratio = np.maximum(bounded((log_target - own).reshape(count, JUDGED_POINTS)), LEAST_EVIDENCE)
         evidence = np.maximum(ratio.mean(1) - ratio.std(1) / JUDGED_POINTS**0.5, LEAST_EVIDENCE)
+        evidence = np.where(searchers.resolved(), evidence, LEAST_EVIDENCE)
         points, log_target = points.reshape(count, JUDGED_POINTS, -1), ratio + own.reshape(count, JUDGED_POINTS)
         return [
             Mode(searchers.means[k], searchers.factors[k], float(evidence[k]), points[k], log_target[k])
             for k in range(count)
         ]
 
-    def _restart(self, concluded: Sequence[int]) -> None:
+    def _unexplained(self, seen: Seen, on_their_way: Sequence[Mode]) -> Seen:
+        """The points seen that neither known modes nor the searchers that are still on their way explain."""
+        archive = self.archive
+        if not archive.count:
+            return Seen(*(leaf[:0] for leaf in seen))
+        known = np.logaddexp(
+            archive.log_density(seen.points), Archive(archive.dim, tuple(on_their_way)).log_density(seen.points)
+        )
+        surprise = archive.surprise(seen.log_target, known)
+        return Seen(*(leaf[surprise > 1.0] for leaf in seen._replace(surprise=surprise)))
+
+    def _restart(self, concluded: Sequence[int], seen: Seen | None = None) -> None:
         """Send searchers to proposals, one after another; each start counts as known for the next ones."""
         archive = self.archive
         region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
@@ -205,6 +220,11 @@ class Search:
         if archive.count:
             log_target = self.stepper.log_density(proposals.points, "proposals")
             surprise = archive.surprise(log_target, known)
+        if seen is not None and len(seen.points):
+            proposals = self.proposer.seen(proposals, seen.points, region, self.generator)
+            known = np.concatenate([known, archive.log_density(seen.points)])
+            log_target = np.concatenate([log_target, seen.log_target])
+            surprise = np.concatenate([surprise, seen.surprise])
         self.bandit.forget()
         means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
         for number in concluded:

@@ -71,6 +71,16 @@ class Fit:
     variance: float
     elbo: float
 
+    @classmethod
+    def unsettled(cls, population: Population) -> Fit:
+        """Components that were not fitted together."""
+        return cls(population, population, np.inf, -np.inf)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the components were fitted together."""
+        return bool(np.isfinite(self.variance))
+
     @property
     def good(self) -> bool:
         """Whether the target is this mixture."""

@@ -22,6 +22,7 @@ from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.steps import (
     Held,
     Pace,
+    Seen,
     Trace,
     ValueAndScore,
     fresh_components,
@@ -81,7 +82,7 @@ class Stepper:
             key: Key[Array, ""],
             count: int,
             window: int,
-        ) -> tuple[GaussianMixture, Trace]:
+        ) -> tuple[GaussianMixture, Trace, Seen]:
             return search_steps(value_and_score(arrays), rules, mixture, held, unmoved, key, count, window)
 
         @jax.jit
@@ -139,7 +140,7 @@ class Stepper:
         unmoved: Bool[np.ndarray, " components"],
         key: Key[Array, ""],
         purpose: str,
-    ) -> tuple[Population, Trace]:
+    ) -> tuple[Population, Trace, Seen]:
         """A round of steps in which every component looks for a mode by itself, past those that are known.
 
         Arguments:
@@ -154,11 +155,12 @@ class Stepper:
         window = self._window(fresh, self.rules.window_points)
         count = self.rules.round_steps
         with self._timed("search", population.count):
-            mixture, trace = self._search(
+            mixture, trace, seen = self._search(
                 self._arrays, population.mixture(), held, unmoved, key, count=count, window=window
             )
             trace = self._booked(trace, fresh, purpose)
-        return Population.of(mixture), trace
+        seen = jax.tree.map(lambda leaf: np.asarray(leaf, float).reshape(-1, *leaf.shape[2:]), seen)
+        return Population.of(mixture), trace, seen
 
     def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
         """`log q` at points, `-inf` where the density is zero."""

@@ -16,7 +16,14 @@ from biglearn_sampler.engine.archive import NEWS, SLACK, Archive
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.natural import clip_by_fisher_norm, natural_gradient, scale_by_sample_size
-from biglearn_sampler.learning.shared_points import SharedEstimate, Window, estimate, estimate_alone, log_densities
+from biglearn_sampler.learning.shared_points import (
+    SharedEstimate,
+    Window,
+    estimate,
+    estimate_alone,
+    estimate_apart,
+    log_densities,
+)
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 
 ValueAndScore = Callable[[Float[Array, "fresh dim"]], tuple[Float[Array, " fresh"], Float[Array, "fresh dim"]]]
@@ -29,8 +36,15 @@ LEAST_GROWTH = -0.8
 """A width shrinks to a fifth in one step at most. Widths follow `L (1 + s)`, not `L exp(s)`: the noise of the steps
 then errs towards narrow components, which reverse KL forgives, and not towards wide ones, which it does not."""
 
+NARROW_DIMENSION = 16
+"""Up to here searchers learn from one another's points; in more dimensions they do not meet often enough to pay."""
+
 WIDE_DIMENSION = 8.0
 """From here on the trust region of a searcher grows with the square root of the dimension, as distances do."""
+
+
+SEEN_EACH = 2
+"""Points of every searcher that are remembered of a round."""
 
 
 class Pace(NamedTuple):
@@ -69,6 +83,19 @@ class Trace(NamedTuple):
     free: Float[Array, "steps components"]
 
 
+class Seen(NamedTuple):
+    """Points that searchers met on their way: those of every searcher that surprise most.
+
+    Arguments:
+        points, log_target: where they are, and `log q` there.
+        surprise: above 1 where the known modes do not explain the target; see `Archive.surprise`.
+    """
+
+    points: Float[Array, "seen dim"]
+    log_target: Float[Array, " seen"]
+    surprise: Float[Array, " seen"]
+
+
 class Held(NamedTuple):
     """The known modes as compiled code takes them: padded to a fixed number, so that a new one compiles nothing.
 
@@ -94,11 +121,10 @@ class Held(NamedTuple):
             evidence[:count] = archive.evidence
         return cls(*(jnp.asarray(array, float) for array in (means, inverse, evidence, archive.peak)))
 
-    def force(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
-        """0 where the known modes explain the target, else 1; see `Archive.surprise`."""
+    def surprise(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
+        """Above 1 where the known modes do not explain the target; see `Archive.surprise`."""
         log_known = logsumexp(log_densities(points, self.means, self.inverse) + self.evidence, -1)
-        limit = NEWS + SLACK * jnp.maximum(self.peak - log_target, 0.0)
-        return (log_target - log_known > limit).astype(points.dtype)
+        return (log_target - log_known) / (NEWS + SLACK * jnp.maximum(self.peak - log_target, 0.0))
 
 
 def joint_steps(
@@ -116,10 +142,13 @@ def joint_steps(
     def estimated(mixture: GaussianMixture, held: Window, newest: Int[Array, ""]) -> tuple[SharedEstimate, Window]:
         return estimate(mixture, held, newest)
 
-    def force(points: Float[Array, "fresh dim"], values: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
-        return jnp.ones_like(values)
+    def surprise(points: Float[Array, "fresh dim"], values: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
+        return jnp.full_like(values, jnp.inf)
 
-    return _scan(value_and_score, rules, mixture, key, pace, count, window, fresh_points, force, estimated)
+    after, trace, _ = _scan(
+        value_and_score, rules, mixture, key, pace, count, window, fresh_points, surprise, estimated
+    )
+    return after, trace
 
 
 def search_steps(
@@ -131,14 +160,33 @@ def search_steps(
     key: Key[Array, ""],
     count: int,
     window: int,
-) -> tuple[GaussianMixture, Trace]:
+) -> tuple[GaussianMixture, Trace, Seen]:
     """`count` steps in which every component looks for a mode by itself, past those that are held."""
     pace = Pace(radius=max(1.0, (mixture.dim / WIDE_DIMENSION) ** 0.5))
 
     def estimated(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -> tuple[SharedEstimate, Window]:
-        return estimate_alone(mixture, window, newest, unmoved)
+        alone = estimate_alone if mixture.dim <= NARROW_DIMENSION else estimate_apart
+        return alone(mixture, window, newest, unmoved)
 
-    return _scan(value_and_score, rules, mixture, key, pace, count, window, rules.fresh_points, held.force, estimated)
+    fresh = rules.fresh_points
+    after, trace, seen = _scan(
+        value_and_score, rules, mixture, key, pace, count, window, fresh, held.surprise, estimated
+    )
+    return after, trace, _most_surprising(seen, mixture.components)
+
+
+def _most_surprising(seen: Seen, components: int) -> Seen:
+    """Of all steps, the `SEEN_EACH` points of every searcher that surprise most."""
+
+    def by_searcher(leaf: Float[Array, "steps fresh *rest"]) -> Float[Array, "components points *rest"]:
+        # In every step the points of one searcher stand together.
+        rest = leaf.shape[2:]
+        own = leaf.reshape(len(leaf), components, -1, *rest).swapaxes(0, 1)
+        return own.reshape(components, -1, *rest)
+
+    points, log_target, surprise = (by_searcher(leaf) for leaf in seen)
+    highest, where = jax.lax.top_k(surprise, SEEN_EACH)
+    return Seen(jnp.take_along_axis(points, where[..., None], 1), jnp.take_along_axis(log_target, where, 1), highest)
 
 
 def fresh_components(components: int, fresh_points: int) -> int:
@@ -155,26 +203,29 @@ def _scan(
     count: int,
     window: int,
     fresh_points: int,
-    force: Callable[[Float[Array, "fresh dim"], Float[Array, " fresh"]], Float[Array, " fresh"]],
+    surprise: Callable[[Float[Array, "fresh dim"], Float[Array, " fresh"]], Float[Array, " fresh"]],
     estimated: Callable[[GaussianMixture, Window, Int[Array, ""]], tuple[SharedEstimate, Window]],
-) -> tuple[GaussianMixture, Trace]:
+) -> tuple[GaussianMixture, Trace, Seen]:
     def step(
         carry: tuple[UnconstrainedMixture, Window], number: Int[Array, ""]
-    ) -> tuple[tuple[UnconstrainedMixture, Window], Trace]:
+    ) -> tuple[tuple[UnconstrainedMixture, Window], tuple[Trace, Seen]]:
         parameters, held = carry
         mixture = constrain(parameters)
         points = _antithetic(mixture, jax.random.fold_in(key, number), drawing, each, number)
         values, scores = value_and_score(points)
         newest = number % window
-        told, held = estimated(mixture, held.put(newest, points, values, scores, force(points, values)), newest)
+        surprises = surprise(points, values)
+        force = (surprises > 1.0).astype(values.dtype)
+        told, held = estimated(mixture, held.put(newest, points, values, scores, force), newest)
         parameters = _updated(parameters, told, pace, number, rules.learning_rate * pace.rate)
         zero_density = (values <= ZERO_DENSITY).sum()
-        return (parameters, held), Trace(told.elbo, told.variance, told.ratios, zero_density, told.free)
+        trace = Trace(told.elbo, told.variance, told.ratios, zero_density, told.free)
+        return (parameters, held), (trace, Seen(points, values, surprises))
 
     drawing, each = fresh_components(mixture.components, fresh_points), max(fresh_points, 2)
     empty = Window.empty(window, drawing * each, mixture.dim)
-    (parameters, _), trace = jax.lax.scan(step, (unconstrain(mixture), empty), jnp.arange(count))
-    return constrain(parameters), trace
+    (parameters, _), (trace, seen) = jax.lax.scan(step, (unconstrain(mixture), empty), jnp.arange(count))
+    return constrain(parameters), trace, seen
 
 
 def _antithetic(

@@ -24,7 +24,7 @@ from biglearn_sampler.runs.watcher import Watcher
 SECONDS_BETWEEN_SAVES = 5.0
 """A run that is killed loses at most so much of its training."""
 
-COVERAGE_DRAWS = 4096
+COVERAGE_DRAWS = 1024
 """Draws for the modes in the progress bar; the figures at the end take more."""
 
 COVERED_SHARE = 0.1
