@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.runs import Run as Run
     from biglearn_sampler.runs import load as load
     from biglearn_sampler.runs import train as train
+    from biglearn_sampler.tasks import AbstractLearningScheduler as AbstractLearningScheduler
     from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
     from biglearn_sampler.tasks import AbstractTransformation as AbstractTransformation
     from biglearn_sampler.tasks import OrthogonalMap as OrthogonalMap
@@ -53,7 +54,14 @@ _HOMES = {
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "runs": ["AbstractReport", "Run", "load", "train"],
-    "tasks": ["AbstractScheduler", "AbstractTransformation", "OrthogonalMap", "Task", "TaskDraw"],
+    "tasks": [
+        "AbstractLearningScheduler",
+        "AbstractScheduler",
+        "AbstractTransformation",
+        "OrthogonalMap",
+        "Task",
+        "TaskDraw",
+    ],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -24,7 +24,14 @@ from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.report import AbstractReport
-from biglearn_sampler.tasks import AbstractScheduler, AbstractTransformation, OrthogonalMap, Task, TaskDraw
+from biglearn_sampler.tasks import (
+    AbstractLearningScheduler,
+    AbstractScheduler,
+    AbstractTransformation,
+    OrthogonalMap,
+    Task,
+    TaskDraw,
+)
 from biglearn_sampler.testing import Fault, NotChecked, conformance
 from biglearn_sampler.testing.checks import Subject, checks_of, run_check
 
@@ -299,6 +306,28 @@ class Branching(Turns):
         return 0 if step < 100 else 1
 
 
+class Learning(AbstractLearningScheduler):
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return Turns().tasks
+
+    def begin(self) -> Any:
+        return jnp.zeros(())
+
+    def draw_with(self, memory: Any, key: jax.Array, step: jax.Array, steps: jax.Array | int) -> TaskDraw:
+        return Turns().draw(key, step, steps)
+
+
+class Growing(Learning):
+    def learn(self, memory: Any, tasks: jax.Array, losses: jax.Array, learnt: jax.Array) -> Any:
+        return jnp.where(learnt, losses, 0.0)
+
+
+class Poisoned(Learning):
+    def learn(self, memory: Any, tasks: jax.Array, losses: jax.Array, learnt: jax.Array) -> Any:
+        return losses.mean()
+
+
 class NeverDone(Turns):
     def draw(self, key: Any, step: Any, steps: Any) -> TaskDraw:
         return super().draw(key, step, steps)._replace(progress=jnp.asarray(step, float))
@@ -344,6 +373,8 @@ DECISIONS = [
     ("scheduler", Remembering, "pure", "a draw of step 3 with the same key, in another order of steps, gave two"),
     ("scheduler", Branching, "compiled", "inside compiled code .* raised TracerBoolConversionError"),
     ("scheduler", OneTooFar, "indices", "must be a position from 0 to 1, got 2 at step 100 of 500"),
+    ("scheduler", Growing, "memory", "must give a memory like that of `begin`"),
+    ("scheduler", Poisoned, "memory", "must give finite numbers"),
     ("scheduler", NeverDone, "progress", "`progress` must be from 0 to 1, got 2.0 at step 2 of 7"),
 ]
 

@@ -274,6 +274,20 @@ def test_holes_and_far_cliffs_do_no_harm() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_needle_beside_broad_modes_is_found(seed: int) -> None:
+    """A third of the mass within 0.02 of a point: hardly any start falls there, but searchers pass it on their way."""
+    means, widths = jnp.array([[-3.0, 0.0], [3.0, 0.0], [0.0, 3.0]]), jnp.array([0.02, 1.0, 0.3])
+
+    def needle(x: jax.Array) -> jax.Array:
+        squares = (((x - means) / widths[:, None]) ** 2).sum(1)
+        return jax.scipy.special.logsumexp(-0.5 * squares - 2.0 * jnp.log(widths) - jnp.log(6.0 * jnp.pi))
+
+    run = trained(bl.target(needle, dim=2, scale=3.0), seed, verdict=False)
+    assert abs(run.metrics["log_z"]) < 0.01 and run.metrics["ess"] > 0.98
+
+
+@pytest.mark.slow
 def test_a_target_in_half_precision_is_covered() -> None:
     run = trained(bl.target(in_half_precision, dim=2, scale=3.0))
     np.testing.assert_allclose(two_means(run, 1.5), 0.495, atol=0.05)

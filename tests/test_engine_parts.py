@@ -21,12 +21,12 @@ from biglearn_sampler.engine.engine import Engine
 from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineProgress
-from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, Proposer
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.settle import GOOD, Settler, _merged
 from biglearn_sampler.engine.stepper import Stepper
-from biglearn_sampler.engine.steps import Pace
+from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.learning.shared_points import ZERO_DENSITY_NATS
@@ -272,7 +272,7 @@ def test_a_proposal_keeps_what_its_task_does_not_draw_anew(name: str) -> None:
 
 def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is_known() -> None:
     proposer = Proposer(2, [task_of("conditional")], 0.3, EACH)
-    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("conditional").name)
+    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("conditional").name, SEEN)
     first = proposer.draw(Archive(2), Region.declared(2), generator(), 0.0)
     assert first.points.shape == (EACH, 2) and set(first.kind) == {0}
     archive = archive_of(mode([50.0, 0.0], width=0.1), mode([50.0, 8.0], width=0.1))
@@ -292,13 +292,35 @@ def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is
 
 def test_in_one_dimension_only_noise_is_left_of_the_tasks() -> None:
     proposer = Proposer(1, [task_of(name) for name in FAMILIES], 0.3, EACH)
-    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("noised").name)
+    assert proposer.kinds == (DECLARED, FOUND, NEAR, task_of("noised").name, SEEN)
 
 
 def test_maps_serve_several_proposals_each() -> None:
     task, *_, proposer = drawn("transformed_conditional")
     matrices, _ = proposer._maps(task, generator(), 0.5)
     assert len(np.unique(np.round(matrices, 5), axis=0)) == MAPS
+
+
+def test_of_what_a_searcher_saw_the_most_surprising_points_are_kept() -> None:
+    steps, components, each = 3, 2, 2
+    surprise = np.array([[1.0, 9.0, 4.0, 0.0], [2.0, 3.0, 8.0, 5.0], [7.0, 0.5, 6.0, 0.1]])
+    points = np.arange(steps * components * each, dtype=float).reshape(steps, -1, 1)
+    seen = _most_surprising(Seen(*(jnp.asarray(x) for x in (points, -surprise, surprise))), components)
+    # Of the first searcher 9 and 7, of the second 8 and 6, each with its own point.
+    np.testing.assert_array_equal(seen.surprise, [[9.0, 7.0], [8.0, 6.0]])
+    np.testing.assert_array_equal(seen.log_target, -seen.surprise)
+    np.testing.assert_array_equal(seen.points[..., 0], [[1.0, 8.0], [6.0, 10.0]])
+
+
+def test_points_that_were_seen_start_narrow_searchers_of_their_own_kind() -> None:
+    proposer = Proposer(2, [], 0.3, EACH)
+    archive, region = archive_of(mode([0.0, 0.0])), Region(np.zeros(2), np.array([1.0, 10.0]))
+    before = proposer.draw(archive, region, generator(), 0.0)
+    after = proposer.seen(before, np.array([[3.0, 4.0], [5.0, 6.0]]), region, generator())
+    assert [proposer.kinds[kind] for kind in after.kind[-2:]] == [SEEN, SEEN]
+    np.testing.assert_array_equal(after.points[-2:], [[3.0, 4.0], [5.0, 6.0]])
+    factor = after.factor(len(after.points) - 1, archive)
+    assert factor[1, 1] == pytest.approx(10.0 * factor[0, 0]) and 0.003 <= factor[0, 0] <= 0.09
 
 
 # settling

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from biglearn_plugins.schedulers.bandit import Bandit, Memory, bandit
 from biglearn_plugins.schedulers.bi_level import bi_level
 from biglearn_plugins.schedulers.paper import paper
 from biglearn_plugins.schedulers.phases import phases
@@ -132,6 +133,53 @@ def test_the_ends_of_the_joint_share_are_exact(share: float) -> None:
     assert (second_half == scheduler.tasks.index(JOINT)).mean() == share
 
 
+def told(scheduler: Bandit, memory: Memory, *losses: float | None, steps: int = 10) -> Memory:
+    """The memory after a chunk in which every task had its loss, or was not trained."""
+    tasks = jnp.repeat(jnp.arange(len(losses)), steps)
+    values = jnp.repeat(jnp.array([jnp.nan if loss is None else loss for loss in losses]), steps)
+    return jax.jit(scheduler.learn)(memory, tasks, values, jnp.isfinite(values))
+
+
+def test_a_bandit_begins_like_uniform_and_follows_progress() -> None:
+    scheduler = bandit(TASKS, inner_steps=1, exploration=0.3, forgetting=0.5)
+    np.testing.assert_allclose(scheduler.probabilities(scheduler.begin()), 1 / 3)
+    memory = told(scheduler, scheduler.begin(), 5.0, 7.0, None)
+    np.testing.assert_allclose(scheduler.probabilities(memory), 1 / 3)  # one loss is no progress yet
+    memory = told(scheduler, memory, 5.0, 4.0, 2.0)
+    np.testing.assert_allclose(memory.progress, [0.0, 0.15, 0.0], rtol=1e-5)  # half of 3 nats in 10 steps
+    np.testing.assert_allclose(scheduler.probabilities(memory), [0.1, 0.8, 0.1], rtol=1e-5)
+    memory = told(scheduler, memory, 5.0, 4.0, 0.0)
+    np.testing.assert_allclose(memory.progress, [0.0, 0.075, 0.1], rtol=1e-5)
+    assert_shares(draws_with(scheduler, memory), (0.1, 0.1 + 0.7 * 3 / 7, 0.1 + 0.7 * 4 / 7))
+
+
+def draws_with(scheduler: Bandit, memory: Memory) -> np.ndarray:
+    draw = jax.jit(jax.vmap(lambda step: scheduler.draw_with(memory, jax.random.key(0), step, 9000)))
+    return np.asarray(draw(jnp.arange(9000)).task)
+
+
+def test_noise_is_no_progress() -> None:
+    scheduler = bandit(TASKS, forgetting=0.0)
+    noisy = jnp.array([10.0, -10.0] * 50)
+    tasks, learnt = jnp.zeros(100, int), jnp.ones(100, bool)
+    before = scheduler.learn(scheduler.begin(), tasks, noisy, learnt)
+    # The mean falls by half of what chance explains: two errors of 10 / sqrt(100) each.
+    after = scheduler.learn(before, tasks, noisy - 0.7, learnt)
+    assert float(after.progress[0]) == 0.0
+    assert float(scheduler.learn(before, tasks, noisy - 3.0, learnt).progress[0]) > 0.0
+
+
+def test_a_bandit_keeps_task_and_map_for_the_inner_steps() -> None:
+    drawn = all_draws(bandit(TASKS, inner_steps=5), 100)
+    assert same_key(drawn).sum() == 80 and not same_key(drawn)[4::5].any()
+
+
+@pytest.mark.parametrize("wrapped", [bi_level, lambda one: phases((one,), (1.0,))])
+def test_what_learns_cannot_be_wrapped(wrapped: Callable[[Any], object]) -> None:
+    with pytest.raises(ValueError, match="cannot pass on what Bandit learns"):
+        wrapped(bandit(TASKS))
+
+
 @pytest.mark.parametrize(
     ("build", "text"),
     [
@@ -144,6 +192,10 @@ def test_the_ends_of_the_joint_share_are_exact(share: float) -> None:
         (lambda: phases(()), "`schedulers` must name at least one scheduler"),
         (lambda: phases((joint(JOINT),), (1.0, 1.0)), "one number for each of the 1 phases, got 2"),
         (lambda: phases((joint(JOINT),), (0.0,)), "`shares` must be above 0"),
+        (lambda: bandit(()), "`tasks` must name at least one task"),
+        (lambda: bandit(TASKS, 0), "`inner_steps` must be at least 1, got 0"),
+        (lambda: bandit(TASKS, exploration=0.0), "`exploration` must be above 0 and at most 1, got 0"),
+        (lambda: bandit(TASKS, forgetting=1.0), "`forgetting` must be from 0 and below 1, got 1"),
         (lambda: paper(inner_steps=0, joint=JOINT, marginal=MARGINAL), "`inner_steps` must be at least 1, got 0"),
         (lambda: paper(joint_share=1.5, joint=JOINT, marginal=MARGINAL), "`joint_share` must be from 0 to 1, got 1.5"),
     ],

@@ -19,6 +19,7 @@ from biglearn_sampler.learning.shared_points import (
     Window,
     estimate,
     estimate_alone,
+    estimate_apart,
     inverse_factors,
     log_densities,
 )
@@ -221,6 +222,33 @@ def test_a_cliff_pushes_back_as_the_mass_beyond_it_does(alone: bool) -> None:
         error = values.std(0) / REPEATS**0.5
         np.testing.assert_array_less(np.abs(values.mean(0) - wanted), ERRORS * error + 0.03, name)
     assert float(told.ratios.mean()) == pytest.approx(ZERO_DENSITY_NATS * 0.2119, rel=0.02)
+
+
+def test_components_that_never_meet_learn_the_same_apart_as_alone() -> None:
+    """Far from one another, with points from two steps before they moved, with known modes and with density zero."""
+    now = GaussianMixture.of(40.0 * np.eye(4)[:, :3], np.stack([0.5 * np.eye(3) + 0.2] * 4))
+    before = now.affine(jnp.full(3, 0.1), jnp.full(3, 1.1))
+    unmoved = jnp.array([True, False, False, True])
+
+    @jax.jit
+    def both() -> tuple[SharedEstimate, SharedEstimate]:
+        windows, told = [Window.empty(3, 16, 3)] * 2, []
+        for place, mixture in enumerate((before, before, now)):
+            points = mixture.stratified(jax.random.key(place), 4).reshape(-1, 3)
+            values, scores = jax.vmap(jax.value_and_grad(lambda x: -jnp.abs(x).sum() - 0.1 * x @ x))(points)
+            zero = points[:, 0] % 1.0 < 0.2
+            values, scores = jnp.where(zero, ZERO_DENSITY, values), jnp.where(zero[:, None], 0.0, scores)
+            force = (jax.random.uniform(jax.random.key(9 + place), (16,)) < 0.7).astype(float)
+            put = [window.put(jnp.asarray(place), points, values, scores, force) for window in windows]
+            estimators = (estimate_alone, estimate_apart)
+            told = [one(mixture, w, jnp.asarray(place), unmoved) for one, w in zip(estimators, put, strict=True)]
+            windows = [window for _, window in told]
+        return told[0][0], told[1][0]
+
+    alone, apart = both()
+    for name, one, other in zip(SharedEstimate._fields, alone, apart, strict=True):
+        for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
 # weights and forces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.learning.matching import Matching, TaskGradient
 from biglearn_sampler.mixture import UnconstrainedMixture
-from biglearn_sampler.tasks import AbstractScheduler, TaskDraw
+from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler, TaskDraw
 
 
 class TrainState(NamedTuple):
@@ -22,11 +23,13 @@ class TrainState(NamedTuple):
         parameters: of the mixture, in the coordinates of training.
         optimizer_state: of the optimiser.
         step: number of steps done.
+        memory: of a scheduler that learns.
     """
 
     parameters: UnconstrainedMixture
     optimizer_state: Any
     step: Int[Array, ""]
+    memory: Any = ()
 
 
 class TrainKeys(NamedTuple):
@@ -99,7 +102,8 @@ class Training:
 
     def begin(self, parameters: UnconstrainedMixture) -> TrainState:
         """The state before the first step."""
-        return TrainState(parameters, self.optimizer.init(parameters), jnp.zeros((), int))
+        memory = self.scheduler.begin() if isinstance(self.scheduler, AbstractLearningScheduler) else ()
+        return TrainState(parameters, self.optimizer.init(parameters), jnp.zeros((), int), memory)
 
     def step(self, state: TrainState, drawn: TaskDraw, key: Key[Array, ""]) -> tuple[TrainState, StepInfo]:
         """One step on a drawn task: estimate its gradient, update. Pure; the same arguments give the same result.
@@ -137,7 +141,7 @@ class Training:
             rejected=supported & ~(finite & _is_finite(told.gradient)),
             skipped=~supported,
         )
-        return TrainState(parameters, optimizer_state, state.step + 1), info
+        return TrainState(parameters, optimizer_state, state.step + 1, state.memory), info
 
     def chunk(self, state: TrainState, keys: TrainKeys, length: int) -> tuple[TrainState, StepInfo]:
         """`length` steps in one compiled loop; beyond the last step of the training nothing is done.
@@ -145,8 +149,10 @@ class Training:
         The decisions of the scheduler and the keys of all steps are drawn at once before the loop, where a thousand
         cost little more than one.
         """
-        steps = state.step + jnp.arange(length)
-        drawn = jax.vmap(lambda step: self.scheduler.draw(keys.tasks, step, self.steps))(steps)
+        scheduler, steps = self.scheduler, state.step + jnp.arange(length)
+        learns = isinstance(scheduler, AbstractLearningScheduler)
+        draw = partial(scheduler.draw_with, state.memory) if learns else scheduler.draw
+        drawn = jax.vmap(lambda step: draw(keys.tasks, step, self.steps))(steps)
         point_keys = jax.vmap(jax.random.fold_in, (None, 0))(keys.points, steps)
 
         def idle(state: TrainState) -> tuple[TrainState, StepInfo]:
@@ -156,7 +162,11 @@ class Training:
         def body(state: TrainState, given: tuple[TaskDraw, Key[Array, ""]]) -> tuple[TrainState, StepInfo]:
             return jax.lax.cond(state.step < self.steps, lambda s: self.step(s, *given), idle, state)
 
-        return jax.lax.scan(body, state, (drawn, point_keys))
+        state, info = jax.lax.scan(body, state, (drawn, point_keys))
+        if learns:
+            learnt = info.done & ~info.skipped & ~info.rejected
+            state = state._replace(memory=scheduler.learn(state.memory, info.task, info.loss, learnt))
+        return state, info
 
 
 def _is_finite(parameters: optax.Params) -> Bool[Array, ""]:

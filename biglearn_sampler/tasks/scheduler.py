@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.tasks.task import Task
 
@@ -46,3 +46,53 @@ class AbstractScheduler(ABC):
             step: from 0.
             steps: length of the run or of the phase that this scheduler rules.
         """
+
+
+class AbstractLearningScheduler(AbstractScheduler):
+    """A scheduler that learns from what became of its tasks.
+
+    It carries a memory, any tree of arrays of fixed shapes. The memory changes between chunks of steps, so that the
+    course of a training depends on `training.chunk`. Other schedulers cannot wrap it: they would not pass the memory
+    on.
+    """
+
+    @abstractmethod
+    def begin(self) -> Any:
+        """The memory before the first step."""
+
+    @abstractmethod
+    def draw_with(
+        self, memory: Any, key: Key[Array, ""], step: Int[Array, ""], steps: Int[Array, ""] | int
+    ) -> TaskDraw:
+        """The task of one step; as `draw`, with a memory."""
+
+    @abstractmethod
+    def learn(
+        self, memory: Any, tasks: Int[Array, " steps"], losses: Float[Array, " steps"], learnt: Bool[Array, " steps"]
+    ) -> Any:
+        """The memory after a chunk.
+
+        Arguments:
+            memory: before it.
+            tasks: position of the task of every step.
+            losses: of these tasks in nats, each up to a constant of its own.
+            learnt: steps that changed the sampler; what is said of the others is void.
+        """
+
+    def draw(self, key: Key[Array, ""], step: Int[Array, ""], steps: Int[Array, ""] | int) -> TaskDraw:
+        """The task of one step while nothing was learnt."""
+        return self.draw_with(self.begin(), key, step, steps)
+
+
+def check_no_learning(schedulers: tuple[AbstractScheduler, ...], wrapper: str) -> None:
+    """See that no scheduler to be wrapped learns.
+
+    Raises:
+        ValueError: one does.
+    """
+    for scheduler in schedulers:
+        if isinstance(scheduler, AbstractLearningScheduler):
+            raise ValueError(
+                f"`{wrapper}` cannot pass on what {type(scheduler).__name__} learns; use that one by itself, with its "
+                "own parameters"
+            )

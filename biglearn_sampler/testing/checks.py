@@ -139,6 +139,7 @@ OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
             scheduler.check_vectorised,
             scheduler.check_indices,
             scheduler.check_progress,
+            scheduler.check_memory,
         ),
         "baseline": _named(baseline.check_result, baseline.check_moments, baseline.check_repeatable),
         "metric": _named(metric.check_figures, metric.check_names, metric.check_repeatable, metric.check_order),

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from biglearn_sampler.tasks import AbstractScheduler, TaskDraw
+from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler, TaskDraw
 from biglearn_sampler.testing.fault import Fault, called
 from biglearn_sampler.testing.repeat import expect_compiled_same, expect_same
 from biglearn_sampler.testing.shared import shared
@@ -86,6 +86,27 @@ def check_progress(scheduler: AbstractScheduler) -> None:
         if outside.any():
             step = int(np.argmax(outside))
             raise Fault(f"`progress` must be from 0 to 1, got {progress[step]} at step {step} of {length}")
+
+
+def check_memory(scheduler: AbstractScheduler) -> None:
+    """What a scheduler that learns remembers keeps its shapes and stays finite, whatever the losses are."""
+    if not isinstance(scheduler, AbstractLearningScheduler):
+        return
+    first = called("`begin`", scheduler.begin)
+    tasks = jnp.arange(LENGTHS[-1]) % len(scheduler.tasks)
+    losses = jax.random.normal(jax.random.key(KEY), tasks.shape)
+    learn = jax.jit(scheduler.learn)
+    for name, learnt in {"some": tasks == 0, "no": jnp.zeros_like(tasks, bool)}.items():
+        after = called(f"`learn` from {name} steps", learn, first, tasks, jnp.where(learnt, losses, jnp.nan), learnt)
+        before_shapes, after_shapes = (
+            jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), one) for one in (first, after)
+        )
+        if before_shapes != after_shapes:
+            raise Fault(f"`learn` must give a memory like that of `begin`: {before_shapes}, got {after_shapes}")
+        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(after)):
+            raise Fault(
+                f"`learn` from {name} steps must give finite numbers, got {after}; losses of other steps are void"
+            )
 
 
 def _draw(scheduler: AbstractScheduler, step: int) -> TaskDraw:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Int, Key
 
 from biglearn_sampler.catalogue import Entry, use
 from biglearn_sampler.tasks import AbstractScheduler, Task, TaskDraw
+from biglearn_sampler.tasks.scheduler import check_no_learning
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def bi_level(
     """Several steps on one task and one random map before the next is drawn."""
     if inner_steps < 1:
         raise ValueError(f"`inner_steps` must be at least 1, got {inner_steps}")
+    check_no_learning((scheduler,), "bi_level")
     return BiLevel(scheduler, inner_steps)
 
 

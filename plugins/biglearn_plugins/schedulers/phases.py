@@ -11,6 +11,7 @@ from jaxtyping import Array, Int, Key
 
 from biglearn_sampler.catalogue import Entry, use
 from biglearn_sampler.tasks import AbstractScheduler, Task, TaskDraw
+from biglearn_sampler.tasks.scheduler import check_no_learning
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def phases(
     """One scheduler after another."""
     if not schedulers:
         raise ValueError("`schedulers` must name at least one scheduler")
+    check_no_learning(schedulers, "phases")
     if len(shares) != len(schedulers):
         raise ValueError(f"`shares` must be one number for each of the {len(schedulers)} phases, got {len(shares)}")
     if not all(0 < share < float("inf") for share in shares):
