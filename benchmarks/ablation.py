@@ -4,7 +4,8 @@
     python benchmarks/ablation.py --table                                                     write the table
 
 Families of tasks are left out of the proposals of the search; `no tasks` leaves the joint one alone. `no sharing` lets
-points serve one step only. A figure is the median over seeds; modes are the least.
+points serve one step only, `no narrow starts` makes all fresh searchers wide, and `nothing seen` forgets the points
+that searchers meet on their way. A figure is the median over seeds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +26,9 @@ import numpy as np
 from report import RESULTS, commit, write_table
 
 import biglearn_sampler as bl
-from biglearn_sampler.energy import Whitened
-from biglearn_sampler.engine import Account, Engine, Rules
+from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
+from biglearn_sampler.engine import Account, Engine, Rules, proposals, steps
+from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.evaluate import draws_of
 
 ROWS = RESULTS / "ablation.jsonl"
@@ -34,13 +39,17 @@ COVERED_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Subject:
-    """A target with its start, as a corner or as the target declares."""
+    """A target, in the catalogue or by itself, with its start, as a corner or as the target declares."""
 
     name: str
-    target: str
+    target: str | AbstractTarget
     parameters: Mapping[str, Any] = field(default_factory=dict)
     corner: bool = False
 
+
+NEEDLE = GaussianMixture.of(
+    [[-3.0, 0.0], [3.0, 0.0], [0.0, 3.0]], np.array([width**2 * np.eye(2) for width in (0.02, 1.0, 0.3)])
+)
 
 SUBJECTS = (
     Subject("grid25 corner", "grid25", corner=True),
@@ -49,7 +58,7 @@ SUBJECTS = (
     Subject("mog40_fab", "mog40_fab"),
     Subject("gmm20", "gmm20"),
     Subject("unequal 8-D", "unequal_mixture", {"dim": 8}),
-    Subject("mos10 10-D", "mos10", {"dim": 10}),
+    Subject("needle", MixtureTarget.of(NEEDLE, scale=3.0)),
 )
 
 
@@ -60,6 +69,7 @@ class Variant:
     name: str
     tasks: tuple[str, ...] = TASKS
     rules: Mapping[str, Any] = field(default_factory=dict)
+    constants: tuple[tuple[ModuleType, str, Any], ...] = ()
 
 
 def _without(*names: str) -> tuple[str, ...]:
@@ -73,13 +83,17 @@ VARIANTS = (
     Variant("no transformed", _without("transformed_conditional", "transformed_marginal")),
     Variant("no noised", _without("noised")),
     Variant("no tasks", ()),
+    Variant("no narrow starts", constants=((proposals, "WIDTHS", (1.0, 1.0)),)),
+    Variant("nothing seen", constants=((steps, "SEEN_EACH", 0),)),
     Variant("no sharing", rules={"window_points": 128, "settling_points": 128}),
 )
 
 
 def measured(subject: Subject, variant: Variant, seed: int, catalogue: bl.Catalogue) -> dict[str, Any]:
     """One training and its figures."""
-    target = bl.target(subject.target, catalogue=catalogue, **subject.parameters)
+    target = subject.target
+    if isinstance(target, str):
+        target = bl.target(target, catalogue=catalogue, **subject.parameters)
     rules = Rules(**variant.rules)
     key_start, key_run, key_draws = jax.random.split(jax.random.key(seed), 3)
     start = np.asarray(jax.random.normal(key_start, (rules.searchers, target.dim)), float)
@@ -89,7 +103,10 @@ def measured(subject: Subject, variant: Variant, seed: int, catalogue: bl.Catalo
     account = Account()
     width = np.full(target.dim, rules.width)
     engine = Engine(Whitened(target), start, width, tasks, rules, account, lambda progress: None)
-    outcome = engine.run(key_run)
+    with ExitStack() as stack:
+        for module, name, value in variant.constants:
+            stack.enter_context(patch.object(module, name, value))
+        outcome = engine.run(key_run)
     sampler = outcome.mixture.affine(jnp.asarray(target.centre), jnp.asarray(target.scale))
     draws = draws_of(sampler, target, DRAWS, key_draws)
     facts = target.facts
