@@ -212,10 +212,10 @@ def test_a_cliff_pushes_back_as_the_mass_beyond_it_does(alone: bool) -> None:
     told = repeated(one)
     density = np.exp(-0.5 * 0.8**2) / np.sqrt(2 * np.pi)
     expected = UnconstrainedMixture(
-        logits=np.zeros(1),
-        means=ZERO_DENSITY_NATS * density * np.array([[2.0, 0.0]]),
-        log_diagonals=ZERO_DENSITY_NATS * density * np.array([[0.8, 0.0]]),
-        off_diagonals=np.zeros((1, 2, 2)),
+        logits=jnp.zeros(1),
+        means=ZERO_DENSITY_NATS * density * jnp.array([[2.0, 0.0]]),
+        log_diagonals=ZERO_DENSITY_NATS * density * jnp.array([[0.8, 0.0]]),
+        off_diagonals=jnp.zeros((1, 2, 2)),
     )
     for name, many, wanted in zip(UnconstrainedMixture._fields, told.gradient, expected, strict=True):
         values = np.asarray(many)

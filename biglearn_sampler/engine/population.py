@@ -104,7 +104,7 @@ class Population:
     def resolved(self) -> Bool[np.ndarray, " components"]:
         """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape."""
         spacing = np.abs(self.means) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
-        return (spacing < LEAST_RESOLUTION * self._deviations()).all(1)
+        return np.asarray((spacing < LEAST_RESOLUTION * self._deviations()).all(1))
 
     def _deviations(self) -> Float[np.ndarray, "components dim"]:
         """Standard deviation of every coordinate inside every component."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
@@ -43,6 +43,14 @@ LEAST_EVIDENCE = -1e20
 
 UNKNOWN_SURPRISE = 2.0
 """Of every point while nothing is known."""
+
+
+class Unexplained(NamedTuple):
+    """Points that searchers met and that nothing known explains; as `Seen`, on the host."""
+
+    points: Float[np.ndarray, "seen dim"]
+    log_target: Float[np.ndarray, " seen"]
+    surprise: Float[np.ndarray, " seen"]
 
 
 @dataclass(eq=False)
@@ -198,18 +206,18 @@ class Search:
             for k in range(count)
         ]
 
-    def _unexplained(self, seen: Seen, on_their_way: Sequence[Mode]) -> Seen:
+    def _unexplained(self, seen: Seen, on_their_way: Sequence[Mode]) -> Unexplained:
         """The points seen that neither known modes nor the searchers that are still on their way explain."""
-        archive = self.archive
+        archive, others = self.archive, Archive(self.archive.dim, tuple(on_their_way))
+        points, log_target = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
         if not archive.count:
-            return Seen(*(leaf[:0] for leaf in seen))
-        known = np.logaddexp(
-            archive.log_density(seen.points), Archive(archive.dim, tuple(on_their_way)).log_density(seen.points)
-        )
-        surprise = archive.surprise(seen.log_target, known)
-        return Seen(*(leaf[surprise > 1.0] for leaf in seen._replace(surprise=surprise)))
+            return Unexplained(points[:0], log_target[:0], log_target[:0])
+        known = np.logaddexp(archive.log_density(points), others.log_density(points))
+        surprise = archive.surprise(log_target, known)
+        new = surprise > 1.0
+        return Unexplained(points[new], log_target[new], surprise[new])
 
-    def _restart(self, concluded: Sequence[int], seen: Seen | None = None) -> None:
+    def _restart(self, concluded: Sequence[int], seen: Unexplained | None = None) -> None:
         """Send searchers to proposals, one after another; each start counts as known for the next ones."""
         archive = self.archive
         region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
