@@ -29,7 +29,7 @@ from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.zero_density import bounded
-from biglearn_sampler.learning.shared_points import ZERO_DENSITY_NATS
+from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
 

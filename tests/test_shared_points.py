@@ -12,18 +12,13 @@ import pytest
 from jaxtyping import Array, Bool, Float
 
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
-from biglearn_sampler.learning import shared_points
-from biglearn_sampler.learning.shared_points import (
-    ZERO_DENSITY_NATS,
-    SharedEstimate,
-    Window,
-    estimate,
-    estimate_alone,
-    estimate_apart,
-    inverse_factors,
-    log_densities,
-)
-from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
+from biglearn_sampler.learning import component_sums, shared_points
+from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
+from biglearn_sampler.learning.component_sums import log_densities
+from biglearn_sampler.learning.points_apart import estimate_apart
+from biglearn_sampler.learning.shared_points import estimate, estimate_alone
+from biglearn_sampler.learning.window import SharedEstimate, Window
+from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, inverse_factors, unconstrain
 
 TARGET = GaussianMixture.of(
     [[-1.2, 0.3], [1.0, -0.8], [0.4, 1.5]],
@@ -396,7 +391,7 @@ def test_log_densities_are_the_direct_formula(case: str) -> None:
 def test_standardised_points_keep_their_digits_where_components_are_narrow(case: str) -> None:
     given = many(*CASES[case])
     standard, expected = direct(given)
-    mine, log_density = jax.jit(shared_points._standardised)(*in_32_bits(given))
+    mine, log_density = jax.jit(component_sums.standardised)(*in_32_bits(given))
     # The difference is exact in 32 bits for near points, so what is left is the rounding of the product.
     np.testing.assert_allclose(mine, standard, rtol=2e-4, atol=2e-4)
     near = (standard**2).sum(-1).T < 36
@@ -413,7 +408,7 @@ def test_the_score_of_the_mixture_is_that_of_autodiff(case: str) -> None:
     responsibility = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
     precise = np.linalg.inv(np.asarray(given["factors"], np.float32).astype(float))
     expected = -np.einsum("nk,kji,knj->ni", responsibility, precise, standard)
-    told = jax.jit(shared_points._score)(jnp.asarray(responsibility, jnp.float32), points, means, inverse)
+    told = jax.jit(component_sums.mixture_score)(jnp.asarray(responsibility, jnp.float32), points, means, inverse)
     allowed = 8 * rounding(given) * np.abs(precise).max() * points.shape[1] + 1e-4 * (1 + np.abs(expected).max())
     np.testing.assert_allclose(told, expected, rtol=1e-3, atol=allowed)
 
@@ -431,7 +426,7 @@ def test_the_outer_products_are_the_direct_sum(case: str) -> None:
     arrays = (jnp.asarray(array, jnp.float32) for array in (share, points, pulls, means, by_mean))
     # The sum runs over numbers of the size of the spread of all points, and so does its rounding.
     spread = float(np.abs(np.asarray(points, float) - np.asarray(means, float).mean(0)).max())
-    told = jax.jit(shared_points._outer)(*arrays)
+    told = jax.jit(component_sums.outer_sums)(*arrays)
     np.testing.assert_allclose(told, expected, atol=1e-5 * spread + 1e-6, rtol=1e-4)
 
 

@@ -30,7 +30,7 @@ from biglearn_sampler.engine.steps import (
     search_steps,
 )
 from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
-from biglearn_sampler.learning.shared_points import log_densities
+from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.mixture import GaussianMixture, inverse_factors
 
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}

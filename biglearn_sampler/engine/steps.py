@@ -15,15 +15,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from biglearn_sampler.engine.archive import NEWS, SLACK, Archive
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
+from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.learning.natural import clip_by_fisher_norm, natural_gradient, scale_by_sample_size
-from biglearn_sampler.learning.shared_points import (
-    SharedEstimate,
-    Window,
-    estimate,
-    estimate_alone,
-    estimate_apart,
-    log_densities,
-)
+from biglearn_sampler.learning.points_apart import estimate_apart
+from biglearn_sampler.learning.shared_points import estimate, estimate_alone
+from biglearn_sampler.learning.window import SharedEstimate, Window
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 
 ValueAndScore = Callable[[Float[Array, "fresh dim"]], tuple[Float[Array, " fresh"], Float[Array, "fresh dim"]]]

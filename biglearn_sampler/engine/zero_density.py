@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from biglearn_sampler.learning.shared_points import ZERO_DENSITY_NATS
+from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
 
 
 def bounded(

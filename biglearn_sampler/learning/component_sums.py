@@ -1,0 +1,109 @@
+"""Densities of many components at many points, and sums over points for every component, by large matrix products."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture
+
+NEGLIGIBLE = -30.0
+"""Logarithm of a weight that has no effect in 32 bits."""
+
+TINY = 1e-30
+"""Keeps quotients of vanishing sums finite."""
+
+
+def small_exp(exponent: Float[Array, ...]) -> Float[Array, ...]:
+    """`exp`, zero below `NEGLIGIBLE`: numbers too small for full precision would slow matrix products down tenfold."""
+    return jnp.where(exponent < NEGLIGIBLE, 0.0, jnp.exp(jnp.maximum(exponent, NEGLIGIBLE)))
+
+
+def standardised(
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> tuple[Float[Array, "components count dim"], Float[Array, "count components"]]:
+    """`L_k^-1 (x_i - mu_k)`, component by component, and `log N_k(x_i)`.
+
+    The difference comes first: for a narrow component far from the origin, the difference of two products would have
+    no digits left.
+    """
+    dim = means.shape[-1]
+    standard = (points - means[:, None]) @ inverse.mT
+    log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+    constant = log_determinant - 0.5 * dim * LOG_TWO_PI
+    return standard, (constant[:, None] - 0.5 * (standard**2).sum(-1)).T
+
+
+def log_densities(
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> Float[Array, "count components"]:
+    """`log N_k(x_i)` by one thin matrix product for each coordinate; nothing of size `count components dim` is held."""
+    dim = means.shape[-1]
+    middle = means.mean(0)
+    shift = jnp.einsum("kij,kj->ki", inverse, means - middle)
+    rows = jnp.concatenate([inverse, -shift[..., None]], -1).transpose(1, 2, 0)
+    extended = jnp.concatenate([points - middle, jnp.ones((len(points), 1), points.dtype)], 1)
+
+    def add_square(row: Int[Array, ""], squares: Float[Array, "count components"]) -> Float[Array, "count components"]:
+        return squares + jnp.square(extended @ rows[row])
+
+    squares = jax.lax.fori_loop(0, dim, add_square, jnp.zeros((len(points), len(means)), points.dtype))
+    log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+    return log_determinant - 0.5 * dim * LOG_TWO_PI - 0.5 * squares
+
+
+def mixture_score(
+    responsibility: Float[Array, "count components"],
+    points: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    inverse: Float[Array, "components dim dim"],
+) -> Float[Array, "count dim"]:
+    """`grad log p(x_i) = sum_k r_ik S_k^-1 (mu_k - x_i)`, with the precisions mixed before they meet the point."""
+    dim = points.shape[-1]
+    middle = means.mean(0)
+    precision = inverse.mT @ inverse
+    pulls = jnp.einsum("kij,kj->ki", precision, means - middle)
+    mixed = (responsibility @ precision.reshape(-1, dim * dim)).reshape(-1, dim, dim)
+    return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
+
+
+def outer_sums(
+    share: Float[Array, "count components"],
+    points: Float[Array, "count dim"],
+    pulls: Float[Array, "count dim"],
+    means: Float[Array, "components dim"],
+    by_mean: Float[Array, "components dim"],
+) -> Float[Array, "components dim dim"]:
+    """`sum_i omega_ik (x_i - mu_k) G_i^T` for all components by one large matrix product; `by_mean` is the sum of G."""
+    dim = points.shape[-1]
+    middle = means.mean(0)
+    products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
+    return (share.T @ products).reshape(-1, dim, dim) - (means - middle)[:, :, None] * by_mean[:, None, :]
+
+
+def plain_gradient(
+    mixture: GaussianMixture,
+    inverse: Float[Array, "components dim dim"],
+    by_mean: Float[Array, "components dim"],
+    curvature: Float[Array, "components dim dim"],
+    excess: Float[Array, " components"],
+) -> UnconstrainedMixture:
+    """The gradient in the unconstrained parameters, so that any optax transformation can follow.
+
+    The natural gradient asks for `sym(A)` with `A = curvature^T`; `L^-T sym(A)` is the plain gradient behind it.
+    """
+    weights = mixture.weights
+    symmetric = 0.5 * (curvature + curvature.mT)
+    by_factor = inverse.mT @ symmetric * weights[:, None, None]
+    diagonal = jnp.diagonal(mixture.factors, axis1=-2, axis2=-1)
+    return UnconstrainedMixture(
+        logits=weights * excess,
+        means=by_mean * weights[:, None],
+        log_diagonals=jnp.diagonal(by_factor, axis1=-2, axis2=-1) * diagonal,
+        off_diagonals=jnp.tril(by_factor, -1),
+    )
