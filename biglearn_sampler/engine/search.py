@@ -26,6 +26,9 @@ RESIDUAL = "residual"
 SETTLED_GAIN = 0.5
 """A searcher that gained fewer nats over half a round has settled."""
 
+STUCK = 0.05
+"""A searcher that gained a smaller share of what it lacks over half a round will not arrive."""
+
 OLDEST = 10
 """Rounds after which a searcher that does not settle sets out again."""
 
@@ -152,11 +155,11 @@ class Search:
         """Archive what is new, the best first. Gives the searchers that are free to leave."""
         half = len(trace.ratios) // 2
         gain = trace.ratios[half - LAST_STEPS : half].mean(0) - trace.ratios[-LAST_STEPS:].mean(0)
-        settled = gain < SETTLED_GAIN
+        settled, stuck = gain < SETTLED_GAIN, self._stuck(gain, modes)
         unmoved = (trace.free[-LAST_STEPS:].mean(0) > UNMOVED) | self._confirming
         concluded, won, before = [], [], self.archive.count
         for number in np.argsort([-mode.evidence for mode in modes], kind="stable").tolist():
-            if not settled[number] and self._ages[number] < OLDEST:
+            if not settled[number] and not stuck[number] and self._ages[number] < OLDEST:
                 continue
             mode = modes[number]
             if settled[number] and not self.archive.is_negligible(mode):
@@ -175,6 +178,13 @@ class Search:
         self.found_now = max(self.archive.count - before, 0)
         self.failures = 0 if self.found_now else self.failures + len(concluded)
         return concluded
+
+    def _stuck(self, gain: Float[np.ndarray, " searchers"], modes: Sequence[Mode]) -> Bool[np.ndarray, " searchers"]:
+        """Searchers far below any mode that hardly rise: what is known explains most of what they see."""
+        if not self.archive.count:
+            return np.zeros(len(modes), bool)
+        missing = self.archive.evidence.max() - np.array([mode.evidence for mode in modes])
+        return (gain < STUCK * missing) & (self._ages > 1) & ~self._confirming
 
     def _learn(self, concluded: Sequence[int], won: Sequence[int], modes: Sequence[Mode]) -> None:
         """Tell the bandit what became of the restarts, and the record what was found."""
