@@ -24,6 +24,7 @@ from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
 from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Settler, _merged
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
@@ -321,6 +322,20 @@ def test_points_that_were_seen_start_narrow_searchers_of_their_own_kind() -> Non
     np.testing.assert_array_equal(after.points[-2:], [[3.0, 4.0], [5.0, 6.0]])
     factor = after.factor(len(after.points) - 1, archive)
     assert factor[1, 1] == pytest.approx(10.0 * factor[0, 0]) and 0.003 <= factor[0, 0] <= 0.09
+
+
+def test_searchers_that_hardly_rise_far_below_any_mode_are_stuck() -> None:
+    archive, proposer = archive_of(mode([0.0, 0.0])), Proposer(2, [], 0.3, EACH)
+    search = Search(law_stepper(), Rules(), Population.at(np.zeros((4, 2)), 0.3), archive, proposer, generator())
+    low = [mode([5.0, 0.0], evidence=-1000.0)] * 3 + [mode([5.0, 0.0], evidence=-1.0)]
+    gain = np.array([49.0, 51.0, 49.0, 0.04])
+    search._ages[:] = 1
+    assert not search._stuck(gain, low).any()  # too young to tell
+    search._ages[:] = 2
+    search._confirming[2] = True  # and one that makes sure of what it found stays
+    assert search._stuck(gain, low).tolist() == [True, False, False, True]
+    search.archive = Archive(2)
+    assert not search._stuck(gain, low).any()  # nothing is known that could hold it
 
 
 # settling

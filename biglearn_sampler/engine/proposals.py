@@ -40,6 +40,9 @@ WIDTHS = (0.1, 1.0)
 SEEN_WIDTHS = (0.01, 0.3)
 """Of searchers that begin at points that were seen, likewise: where others went by, a mode is narrow."""
 
+BOX_SCALES = (0.7, 1.5)
+"""Half the sides of boxes, in widths of the region."""
+
 FOUND_SCALES, NEAR_SCALES = (0.5, 4.0), (1.5, 8.0)
 """Joint draws over the declared region take one of two scales, the others a log-uniform scale between two."""
 
@@ -134,6 +137,17 @@ class Proposer:
         """The proposals, and points that surprised."""
         widths = self._width * _scales(SEEN_WIDTHS, len(points), generator)
         return proposals.with_kind(points, widths[:, None] * region.width, self.kinds.index(SEEN))
+
+    def sweep(self, region: Region, count: int, generator: np.random.Generator) -> Float[np.ndarray, "count dim"]:
+        """Points all over the declared region and the one that was found, normal and uniform, at several scales."""
+        declared, each = Region.declared(self._dim), count // 4
+        parts = [
+            declared.draws(generator, np.resize(DECLARED_SCALES, each)),
+            declared.uniform_draws(generator, _scales(BOX_SCALES, each, generator)),
+            region.draws(generator, _scales(FOUND_SCALES, each, generator)),
+            region.uniform_draws(generator, _scales(BOX_SCALES, each, generator)),
+        ]
+        return np.concatenate(parts)
 
     def _joint(self, region: Region, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
         widths = self._width * _scales(WIDTHS, self._each, generator)

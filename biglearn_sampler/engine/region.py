@@ -46,6 +46,16 @@ class Region:
         noise = generator.standard_normal((len(scales), len(self.centre)))
         return self.centre + self.width * scales[:, None] * noise
 
+    def uniform_draws(
+        self, generator: np.random.Generator, scales: Float[np.ndarray, " count"]
+    ) -> Float[np.ndarray, "count dim"]:
+        """One draw for each scale, uniform in the box of so many widths to either side.
+
+        In several dimensions normal draws lie on a shell, hardly ever in a corner or in the middle.
+        """
+        place = generator.uniform(-1.0, 1.0, (len(scales), len(self.centre)))
+        return self.centre + self.width * scales[:, None] * place
+
 
 def refining_region(population: Population, generator: np.random.Generator) -> Region:
     """Where fresh components of a refinement begin: the declared region, or what was found where that is elsewhere.

@@ -32,7 +32,8 @@ class Rules:
         weight_rate: of log weights.
         width: standard deviation of a fresh component.
         proposals: of every kind in a round.
-        base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new.
+        base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new,
+        sweep_points: and so many points all over have shown nothing that the modes do not explain.
         long_exploration: evaluations after which a fit that is not good is left to the refinement.
         refine_fresh_points: drawn from every component in a step of the refinement.
         final_rate: share of the learning rate left at its end.
@@ -52,7 +53,8 @@ class Rules:
     weight_rate: float = 0.2
     width: float = 0.3
     proposals: int = 64
-    base_failures: int = 128
+    base_failures: int = 96
+    sweep_points: int = 4096
     long_exploration: int = 150_000
     failures_per_mode: int = 2
     refine_fresh_points: int = 1

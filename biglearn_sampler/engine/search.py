@@ -12,11 +12,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
 from biglearn_sampler.engine.population import Population
-from biglearn_sampler.engine.proposals import DECLARED, FOUND, Proposals, Proposer
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.engine.steps import Seen, Trace
+from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import RunFailed
 
@@ -25,6 +25,9 @@ RESIDUAL = "residual"
 
 SETTLED_GAIN = 0.5
 """A searcher that gained fewer nats over half a round has settled."""
+
+SWEPT_EACH = 8
+"""Unexplained points of a sweep for every searcher to choose from."""
 
 STUCK = 0.05
 """A searcher that gained a smaller share of what it lacks over half a round will not arrive."""
@@ -91,6 +94,7 @@ class Search:
         self._ages: Int[np.ndarray, " searchers"] = np.zeros(count, int)
         self._confirming: Bool[np.ndarray, " searchers"] = np.zeros(count, bool)
         self._origins: list[str | None] = [None] * count
+        self._swept = False
         self.bandit = Bandit((*self.proposer.kinds, RESIDUAL))
 
     @property
@@ -133,7 +137,7 @@ class Search:
 
     def again(self, archive: Archive) -> None:
         """Begin anew from other known modes: every searcher sets out."""
-        self.archive, self.failures = archive, 0
+        self.archive, self.failures, self._swept = archive, 0, False
         if archive.count:
             self._restart(range(self.searchers.count))
 
@@ -147,9 +151,31 @@ class Search:
         self.moves = []
         modes = self._modes()
         concluded = self._conclude(trace, modes)
-        if concluded and not self.finished:
-            on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
-            self._restart(concluded, self._unexplained(seen, on_their_way))
+        self._swept = self._swept and not self.found_now
+        on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
+        if self.finished and not self._swept and self.archive.count < self.rules.most_modes(self.archive.dim):
+            self.sweep(concluded, on_their_way)
+        elif concluded and not self.finished:
+            seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
+            self._restart(concluded, self._unexplained(seen_points, seen_values, on_their_way))
+
+    def sweep(self, free: Sequence[int], on_their_way: Sequence[Mode] = ()) -> None:
+        """A last look all over: where the target exceeds what is known, the free searchers set out once more.
+
+        Arguments:
+            free: numbers of searchers that may leave.
+            on_their_way: what the others are about to find.
+        """
+        archive, account = self.archive, self.stepper.account
+        if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
+            return
+        self._swept = True
+        points = self.proposer.sweep(Region.found(archive.population()), self.rules.sweep_points, self.generator)
+        unexplained = self._unexplained(points, self.stepper.log_density(points, "proposals"), on_their_way)
+        if len(unexplained.points):
+            strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
+            self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)
+            self.failures = min(self.failures, max(self.rules.failures(archive.count) - len(free), 0))
 
     def _conclude(self, trace: Trace, modes: Sequence[Mode]) -> list[int]:
         """Archive what is new, the best first. Gives the searchers that are free to leave."""
@@ -216,10 +242,14 @@ class Search:
             for k in range(count)
         ]
 
-    def _unexplained(self, seen: Seen, on_their_way: Sequence[Mode]) -> Unexplained:
-        """The points seen that neither known modes nor the searchers that are still on their way explain."""
+    def _unexplained(
+        self,
+        points: Float[np.ndarray, "count dim"],
+        log_target: Float[np.ndarray, " count"],
+        on_their_way: Sequence[Mode],
+    ) -> Unexplained:
+        """The points that neither known modes nor the searchers that are still on their way explain."""
         archive, others = self.archive, Archive(self.archive.dim, tuple(on_their_way))
-        points, log_target = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
         if not archive.count:
             return Unexplained(points[:0], log_target[:0], log_target[:0])
         known = np.logaddexp(archive.log_density(points), others.log_density(points))
@@ -227,8 +257,14 @@ class Search:
         new = surprise > 1.0
         return Unexplained(points[new], log_target[new], surprise[new])
 
-    def _restart(self, concluded: Sequence[int], seen: Unexplained | None = None) -> None:
-        """Send searchers to proposals, one after another; each start counts as known for the next ones."""
+    def _restart(self, concluded: Sequence[int], seen: Unexplained | None = None, only: str | None = None) -> None:
+        """Send searchers to proposals, one after another; each start counts as known for the next ones.
+
+        Arguments:
+            concluded: searchers that are free to leave.
+            seen: points that surprised, for further proposals.
+            only: the kind of proposals to take, as long as one of them surprises.
+        """
         archive = self.archive
         region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
         progress = min(self.rounds / self.rules.rounds(archive.dim), 1.0)
@@ -247,6 +283,8 @@ class Search:
         means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
         for number in concluded:
             kind = self.bandit.choose(self._possible(proposals), self.generator)
+            if only is not None and (surprise[proposals.kind == self.proposer.kinds.index(only)] > 1.0).any():
+                kind = only
             chosen = self._chosen(kind, proposals, surprise)
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
             means[number], factors[number] = proposals.points[chosen], proposals.factor(chosen, archive)

@@ -114,8 +114,8 @@ def judge(
 
     Three witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
     modes; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must agree with that of the
-    sampler; (3) searchers that start where short tempered chains from broad and noised points end and where the
-    target exceeds the sampler, pass by what the sampler explains, and settle on what it does not.
+    sampler; (3) searchers that start where short tempered chains from broad and noised points end, and where a sweep
+    of broad points finds more than the sampler explains; they pass by what it explains, and settle on the rest.
 
     Arguments:
         target: in the coordinates of training.
@@ -242,6 +242,7 @@ def _search(
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
+    search.sweep(range(first.count // 2))
     quiet = 0
     while quiet < QUIET_ROUNDS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
