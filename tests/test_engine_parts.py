@@ -338,6 +338,39 @@ def test_searchers_that_hardly_rise_far_below_any_mode_are_stuck() -> None:
     assert not search._stuck(gain, low).any()  # nothing is known that could hold it
 
 
+def swept(known: int) -> Search:
+    """A search that knows the first modes of the target, after its last look; four of its searchers were free."""
+    modes = [mode(mean, evidence=np.log(w), width=0.5) for mean, w in zip(LAW.means, LAW.weights, strict=True)]
+    start, proposer = Population.at(np.zeros((6, 2)), 0.3), Proposer(2, [], 0.3, EACH)
+    stepper = law_stepper().booking(Account())
+    search = Search(stepper, Rules(), start, archive_of(*modes[:known]), proposer, generator())
+    search.failures = Rules().failures(known)
+    search.sweep(range(4))
+    return search
+
+
+def test_the_last_look_sends_searchers_to_what_is_not_explained() -> None:
+    search = swept(known=2)
+    distance = np.linalg.norm(search.searchers.means[:4, None] - np.asarray(LAW.means), axis=-1)
+    assert (distance.argmin(1) == 2).all()
+    assert len(np.unique(search.searchers.means[:4], axis=0)) == 4 and not search.searchers.means[4:].any()
+    assert not search.finished  # they are waited for
+    assert search.stepper.account.total.total >= Rules().sweep_points
+
+
+def test_the_last_look_ends_the_search_where_all_is_explained() -> None:
+    search = swept(known=3)
+    assert not search.searchers.means.any() and search.finished
+
+
+def test_draws_from_a_box_reach_its_corners_as_its_middle() -> None:
+    region = Region(np.array([1.0, -1.0]), np.array([1.0, 3.0]))
+    draws = (region.uniform_draws(generator(), np.full(8000, 0.5)) - region.centre) / region.width
+    assert np.abs(draws).max() <= 0.5
+    corners = (np.abs(draws) > 0.25).all(1).mean()
+    assert abs(corners - 0.25) < 5 * (0.25 * 0.75 / 8000) ** 0.5
+
+
 # settling
 
 

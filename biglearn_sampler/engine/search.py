@@ -180,7 +180,8 @@ class Search:
     def _conclude(self, trace: Trace, modes: Sequence[Mode]) -> list[int]:
         """Archive what is new, the best first. Gives the searchers that are free to leave."""
         half = len(trace.ratios) // 2
-        gain = trace.ratios[half - LAST_STEPS : half].mean(0) - trace.ratios[-LAST_STEPS:].mean(0)
+        ratios = np.asarray(trace.ratios)
+        gain = ratios[half - LAST_STEPS : half].mean(0) - ratios[-LAST_STEPS:].mean(0)
         settled, stuck = gain < SETTLED_GAIN, self._stuck(gain, modes)
         unmoved = (trace.free[-LAST_STEPS:].mean(0) > UNMOVED) | self._confirming
         concluded, won, before = [], [], self.archive.count
