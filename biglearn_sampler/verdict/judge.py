@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.importance import Reservoir, pareto_smooth
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
+from biglearn_sampler.verdict.basins import basins_of
 from biglearn_sampler.verdict.chains import tempered_chains
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
@@ -113,9 +114,10 @@ def judge(
     """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
 
     Three witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
-    modes; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must agree with that of the
-    sampler; (3) searchers that start where short tempered chains from broad and noised points end, and where a sweep
-    of broad points finds more than the sampler explains; they pass by what it explains, and settle on the rest.
+    modes and by those of the target; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must
+    agree with that of the sampler; (3) searchers that start where short tempered chains from broad and noised points
+    end, and where a sweep of broad points finds more than the sampler explains; they pass by what it explains, and
+    settle on the rest.
 
     Arguments:
         target: in the coordinates of training.
@@ -129,8 +131,11 @@ def judge(
     key_own, key_broad, key_chains, key_search = jax.random.split(key, 4)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_broad), np.uint32))
     account = Account()
+    if rules.most_components is not None:
+        # What a user allows the sampler is no limit for the search for what it misses.
+        rules, stepper = replace(rules, most_components=None), None
     stepper = Stepper(target, rules, account) if stepper is None else stepper.booking(account)
-    own = _own(sampler, stepper, key_own)
+    own = _own(sampler, stepper, key_own, generator)
     region = _region(own.points)
     broad = _broad(sampler, own, region, stepper, generator)
     known = _known(sampler, own, generator, stepper)
@@ -150,7 +155,7 @@ def judge(
     return _decided(own, broad, new, evidence, account.total.total, centre, scale)
 
 
-def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""]) -> _Own:
+def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""], generator: np.random.Generator) -> _Own:
     points = np.asarray(sampler.sample(key, DRAWS), float)
     log_target = stepper.log_density(points, "verdict")
     log_ratio = log_target - _log_density(sampler, points)
@@ -161,7 +166,10 @@ def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""]) -> _Own:
     weights = np.exp(smoothed)
     effective = float(1.0 / (weights**2).sum())
     khat = None if khat is None or not np.isfinite(khat) else float(khat)
-    return _Own(points, log_ratio, log_z, effective, khat, _wrong_mass(sampler, points, weights))
+    wrong = _wrong_mass(sampler, points, weights)
+    if isinstance(sampler, GaussianMixture):
+        wrong = max(wrong, _wrong_basins(sampler, points, weights, stepper, generator))
+    return _Own(points, log_ratio, log_z, effective, khat, wrong)
 
 
 def _wrong_mass(
@@ -180,6 +188,23 @@ def _wrong_mass(
         weighed = np.bincount(group, weights @ responsibilities)
         worst = max(worst, 0.5 * float(np.abs(raw - weighed).sum()))
     return worst
+
+
+def _wrong_basins(
+    sampler: GaussianMixture,
+    points: Float[np.ndarray, "draws dim"],
+    weights: Float[np.ndarray, " draws"],
+    stepper: Stepper,
+    generator: np.random.Generator,
+) -> float:
+    """The same for the modes of the target, which one component of the sampler may span."""
+    dense = weights > 0
+    responsibilities = np.asarray(jax.jit(sampler.responsibilities)(jnp.asarray(points, float)))
+    component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
+    number = basins_of(points[dense], component, factors, _region(points).width, stepper, generator)
+    raw = np.bincount(number) / len(number)
+    weighed = np.bincount(number, weights[dense])
+    return 0.5 * float(np.abs(raw - weighed / weighed.sum()).sum())
 
 
 def _region(points: Float[np.ndarray, "draws dim"]) -> Region:
