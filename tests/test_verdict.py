@@ -13,12 +13,13 @@ import pytest
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import MixtureTarget, function_target
-from biglearn_sampler.engine import Rules
+from biglearn_sampler.engine import Account, Rules, Stepper
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, judge
+from biglearn_sampler.verdict.basins import basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 
 
@@ -179,6 +180,29 @@ def test_components_that_were_never_drawn_are_modes_of_their_own() -> None:
     responsibilities = np.zeros((50, 3))
     responsibilities[:, 1] = 1.0
     assert len(np.unique(mode_groups(responsibilities))) == 3
+
+
+def counted(log_density: Any, sampler: GaussianMixture, share: float) -> np.ndarray:
+    """The sizes of the basins of a target among draws of a sampler, without those of less than a share."""
+    stepper = Stepper(function_target(log_density, dim=2, scale=1.0), Rules(), Account())
+    sample = sampler.sample(jax.random.key(0), 2000)
+    draws, component = np.asarray(sample, float), np.asarray(sampler.responsibilities(sample)).argmax(1)
+    factors = np.asarray(sampler.factors, float)
+    number = basins_of(draws, component, factors, draws.std(0), stepper, np.random.default_rng(0))
+    sizes = np.bincount(number) / len(number)
+    return np.sort(sizes[sizes > share])
+
+
+def test_one_component_over_two_wells_lies_in_two_basins() -> None:
+    wells = counted(lambda x: -4.0 * (x[0] ** 2 - 1.0) ** 2 - x[1] ** 2, GaussianMixture.of([[0.0, 0.0]], 1.0), 0.02)
+    # Half of the draws each, and an assignment by the nearest of 128 climbers that errs near the border.
+    np.testing.assert_allclose(wells, [0.5, 0.5], atol=0.1)
+
+
+def test_a_ring_is_one_basin_under_many_components() -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, 16, endpoint=False)
+    sampler = GaussianMixture.of(2.0 * np.stack([np.cos(angle), np.sin(angle)], 1), 0.1)
+    assert len(counted(lambda x: -50.0 * (jnp.linalg.norm(x) - 2.0) ** 2, sampler, 0.02)) == 1
 
 
 def test_chains_from_far_away_end_in_the_mass() -> None:

@@ -29,6 +29,9 @@ SETTLED_GAIN = 0.5
 SWEPT_EACH = 8
 """Unexplained points of a sweep for every searcher to choose from."""
 
+LAST_ROUNDS = 6
+"""Rounds that are left after a sweep at least, so that those it sends out arrive."""
+
 STUCK = 0.05
 """A searcher that gained a smaller share of what it lacks over half a round will not arrive."""
 
@@ -153,7 +156,8 @@ class Search:
         concluded = self._conclude(trace, modes)
         self._swept = self._swept and not self.found_now
         on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
-        if self.finished and not self._swept and self.archive.count < self.rules.most_modes(self.archive.dim):
+        last = self.finished or self.rounds >= self.rules.rounds(self.archive.dim) - LAST_ROUNDS
+        if last and not self._swept and self.archive.count < self.rules.most_modes(self.archive.dim):
             self.sweep(concluded, on_their_way)
         elif concluded and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)

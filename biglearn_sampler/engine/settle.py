@@ -143,17 +143,23 @@ class Settler:
         return Fit(population, _merged(population), variance, elbo)
 
     def judged(self, fit: Fit, key: Key[Array, ""]) -> Fit:
-        """The fit with its best weights, judged on fresh points; annealed again while it is nearly good."""
+        """The fit with its best weights, judged on fresh points; annealed again while it is nearly good.
+
+        The noise of an annealing can cost a mode; then it is made again from the best fit so far, that of the highest
+        ELBO.
+        """
+        best: Fit | None = None
         for attempt in range(ATTEMPTS):
             if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
                 break
             told = polished(fit.population, self.stepper, self.generator)
             fit = Fit(told.population, _merged(told.population), told.variance, told.elbo)
+            best = fit if best is None or fit.elbo > best.elbo else best
             last = attempt == ATTEMPTS - 1
-            if last or not GOOD / 3 < fit.variance < HOPELESS or not self._can_pay(fit.population):
+            if last or not GOOD / 3 < best.variance < HOPELESS or not self._can_pay(best.population):
                 break
-            fit = self.annealed(fit, jax.random.fold_in(key, attempt))
-        return fit
+            fit = self.annealed(best, jax.random.fold_in(key, attempt))
+        return fit if best is None else best
 
     def _can_grow(self, population: Population, count: int) -> bool:
         """Whether the budget allows a first stretch of a mixture that is grown to so many components."""

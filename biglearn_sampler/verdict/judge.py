@@ -45,8 +45,9 @@ NOISES = (0.1, 0.3, 1.0)
 """Of noised draws, in widths of the region."""
 
 CHAINS = 64
-QUIET_ROUNDS, MOST_ROUNDS = 3, 12
-"""A fresh search that passes by what the sampler knows ends after so many rounds without news, and at the latest."""
+QUIET_SEARCHERS, MOST_ROUNDS = 64, 16
+"""A fresh search that passes by what the sampler knows ends when so many searchers in a row found nothing new, or after
+so many rounds."""
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
@@ -268,10 +269,8 @@ def _search(
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
     search.sweep(range(first.count // 2))
-    quiet = 0
-    while quiet < QUIET_ROUNDS and search.rounds < MOST_ROUNDS:
+    while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
-        quiet = 0 if search.found_now else quiet + 1
     return [mode for mode in search.archive.modes if not mode.settled]
 
 
