@@ -19,7 +19,7 @@ from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, judge
-from biglearn_sampler.verdict.basins import basins_of
+from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 
 
@@ -133,8 +133,11 @@ def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
 def test_the_evaluations_of_a_verdict_are_those_of_its_witnesses() -> None:
     law = pair(2, 0.3)
     told = judged(target_of(law), law)
-    # Draws, broad draws, chains, and a few rounds of thirty-two searchers.
-    assert 4000 + 4000 + 64 * (STEPS + 1) < told.evaluations < 40_000
+    # Draws, climbs on some of them and the lines between their ends; broad draws, chains, a sweep; and a few rounds of
+    # thirty-two searchers, 2,700 each.
+    climbs = CLIMBERS * (2 * CLIMBS + 1 + (NEIGHBOURS + 1) * len(BETWEEN))
+    witnesses = 4000 + climbs + 4000 + 64 * (STEPS + 1) + Rules().sweep_points
+    assert witnesses < told.evaluations < witnesses + 20_000
 
 
 # products

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
@@ -13,7 +13,9 @@ from biglearn_sampler.engine.stepper import Stepper
 CLIMBERS = 128
 """Draws that climb; the others belong where the nearest of these does."""
 
-CLIMBS = 20
+CLIMBS, LAST_CLIMBS, STILL_RISING = 40, 10, 0.1
+"""Steps of a climb; who gained more nats in the last of them is not at an end, and joins nothing."""
+
 NEIGHBOURS = 8
 BETWEEN = np.linspace(0.0, 1.0, 7)[1:-1]
 """Places between two neighbouring ends where the density is asked for."""
@@ -44,19 +46,23 @@ def basins_of(
         generator: chooses the climbers.
     """
     chosen = generator.permutation(len(points))[:CLIMBERS]
-    ends, heights = _climbed(points[chosen], factors[component[chosen]], stepper)
-    number = _connected(ends, heights, width, stepper)
-    _, nearest = KDTree(points[chosen] / width).query(points / width)
+    ends, heights, arrived = _climbed(points[chosen], factors[component[chosen]], stepper)
+    if not arrived.any():
+        return np.zeros(len(points), int)
+    number = _connected(ends[arrived], heights[arrived], width, stepper)
+    _, nearest = KDTree(points[chosen][arrived] / width).query(points / width)
     return number[nearest]
 
 
 def _climbed(
     points: Float[np.ndarray, "climbers dim"], factors: Float[np.ndarray, "climbers dim dim"], stepper: Stepper
-) -> tuple[Float[np.ndarray, "climbers dim"], Float[np.ndarray, " climbers"]]:
-    """Where the climbs end, and the log density there."""
+) -> tuple[Float[np.ndarray, "climbers dim"], Float[np.ndarray, " climbers"], Bool[np.ndarray, " climbers"]]:
+    """Where the climbs end, the log density there, and whether it was an end."""
     heights = stepper.log_density(points, "verdict")
     length = np.ones(len(points))
-    for _ in range(CLIMBS):
+    before = heights
+    for climb in range(CLIMBS):
+        before = heights if climb == CLIMBS - LAST_CLIMBS else before
         pull = np.einsum("nji,nj->ni", factors, stepper.scores(points, "verdict"))
         size = length / np.maximum(1.0, np.linalg.norm(pull, axis=1))
         proposed = points + np.einsum("nij,nj->ni", factors, pull * size[:, None])
@@ -65,7 +71,7 @@ def _climbed(
         points = np.where(better[:, None], proposed, points)
         heights = np.where(better, proposed_heights, heights)
         length = np.where(better, np.minimum(1.0, 1.5 * length), 0.5 * length)
-    return points, heights
+    return points, heights, heights - before < STILL_RISING
 
 
 def _connected(
