@@ -11,7 +11,6 @@ that searchers meet on their way. A figure is the median over seeds.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from unittest.mock import patch
 import jax
 import jax.numpy as jnp
 import numpy as np
-from report import RESULTS, commit, write_table
+from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
@@ -168,11 +167,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     if arguments.table:
-        latest = {}
-        for line in ROWS.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            latest[row["subject"], row["variant"], row["seed"]] = row
-        write(list(latest.values()))
+        write(latest_rows(ROWS, "subject", "variant", "seed"))
         return
     first, last = map(int, arguments.seeds.split("-"))
     subjects = [name.strip() for name in arguments.only.split(";") if name.strip()]
@@ -183,10 +178,7 @@ def main() -> None:
             if (subjects and subject.name not in subjects) or (variants and variant.name not in variants):
                 continue
             for seed in range(first, last + 1):
-                row = measured(subject, variant, seed, catalogue)
-                print(json.dumps(row), flush=True)
-                with ROWS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_row(ROWS, measured(subject, variant, seed, catalogue))
 
 
 if __name__ == "__main__":

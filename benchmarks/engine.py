@@ -13,7 +13,6 @@ most that the process had used until then. Every run compiles anew. German credi
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from report import RESULTS, commit, write_table
+from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 from biglearn_sampler.runs.evaluate import draws_of
@@ -209,16 +208,9 @@ def main() -> None:
             if (wanted and case.name not in wanted) or (case.name == "german credit" and not arguments.german):
                 continue
             for seed in range(first, last + 1):
-                row = measured(case, seed, arguments.german, catalogue)
-                print(json.dumps(row), flush=True)
-                with ROWS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_row(ROWS, measured(case, seed, arguments.german, catalogue))
         return
-    latest = {}
-    for line in ROWS.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        latest[row["case"], row["seed"]] = row
-    write(list(latest.values()))
+    write(latest_rows(ROWS, "case", "seed"))
 
 
 if __name__ == "__main__":

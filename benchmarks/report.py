@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -33,6 +35,20 @@ def write_table(
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     return path
+
+
+def add_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Show one measured row, and keep it."""
+    line = json.dumps(row)
+    print(line, flush=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def latest_rows(path: Path, *names: str) -> list[dict[str, Any]]:
+    """The rows that were kept; of those that agree in what is named, the last."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list({tuple(row[name] for name in names): row for row in rows}.values())
 
 
 def commit() -> str:

@@ -10,12 +10,11 @@ right to 0.05 in total variation; targets without known modes are not in the tab
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from report import RESULTS, commit, write_table
+from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 
@@ -134,11 +133,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     if arguments.table:
-        latest = {}
-        for line in ROWS.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            latest[row["subject"], row["way"], row["seed"]] = row
-        write(list(latest.values()))
+        write(latest_rows(ROWS, "subject", "way", "seed"))
         return
     first, last = map(int, arguments.seeds.split("-"))
     wanted = [name.strip() for name in arguments.only.split(";") if name.strip()]
@@ -149,10 +144,7 @@ def main() -> None:
         ways = [*WAYS, *(["wrong scale"] if subject.wrong_scale else [])]
         for way in ways:
             for seed in range(first, last + 1):
-                row = measured(subject, way, seed, catalogue)
-                print(json.dumps(row), flush=True)
-                with ROWS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                add_row(ROWS, measured(subject, way, seed, catalogue))
 
 
 if __name__ == "__main__":

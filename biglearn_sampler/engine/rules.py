@@ -30,7 +30,7 @@ class Rules:
         settling_points: likewise while a mixture of few components settles.
         learning_rate: of means and factors; a natural step of 1 would be Newton's.
         weight_rate: of log weights.
-        width: standard deviation of a fresh component.
+        width: standard deviation of a fresh component at most.
         proposals: of every kind in a round.
         base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new,
         sweep_points: and so many points all over have shown nothing that the modes do not explain.

@@ -19,7 +19,7 @@ from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.learning.natural import clip_by_fisher_norm, natural_gradient, scale_by_sample_size
 from biglearn_sampler.learning.points_apart import estimate_apart
 from biglearn_sampler.learning.shared_points import estimate, estimate_alone
-from biglearn_sampler.learning.window import SharedEstimate, Window
+from biglearn_sampler.learning.window import SharedEstimate, Window, by_component
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
 
 ValueAndScore = Callable[[Float[Array, "fresh dim"]], tuple[Float[Array, " fresh"], Float[Array, "fresh dim"]]]
@@ -173,14 +173,7 @@ def search_steps(
 
 def _most_surprising(seen: Seen, components: int) -> Seen:
     """Of all steps, the `SEEN_EACH` points of every searcher that surprise most."""
-
-    def by_searcher(leaf: Float[Array, "steps fresh *rest"]) -> Float[Array, "components points *rest"]:
-        # In every step the points of one searcher stand together.
-        rest = leaf.shape[2:]
-        own = leaf.reshape(len(leaf), components, -1, *rest).swapaxes(0, 1)
-        return own.reshape(components, -1, *rest)
-
-    points, log_target, surprise = (by_searcher(leaf) for leaf in seen)
+    points, log_target, surprise = (by_component(leaf, components) for leaf in seen)
     highest, where = jax.lax.top_k(surprise, SEEN_EACH)
     return Seen(jnp.take_along_axis(points, where[..., None], 1), jnp.take_along_axis(log_target, where, 1), highest)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
 from biglearn_sampler.learning.component_sums import TINY, plain_gradient, small_exp
 from biglearn_sampler.learning.shared_points import LARGEST_LOG_RATIO
-from biglearn_sampler.learning.window import SharedEstimate, Window
+from biglearn_sampler.learning.window import SharedEstimate, Window, by_component
 from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, inverse_factors
 
 
@@ -28,8 +28,10 @@ def estimate_apart(
         unmoved: components that feel every point, whatever its force.
     """
     components, dim = mixture.means.shape
-    points = _own(window.points, components)
-    log_target, scores, force = (_own(leaf, components) for leaf in (window.log_target, window.scores, window.force))
+    points = by_component(window.points, components)
+    log_target, scores, force = (
+        by_component(leaf, components) for leaf in (window.log_target, window.scores, window.force)
+    )
     inverse = inverse_factors(mixture.factors)
     standard = (points - mixture.means[:, None]) @ inverse.mT
     log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
@@ -37,7 +39,7 @@ def estimate_apart(
     steps = window.points.shape[0]
     by_step = log_component.reshape(components, steps, -1).swapaxes(0, 1).reshape(steps, -1)
     log_drawn = window.log_drawn.at[newest].set(by_step[newest])
-    share = small_exp(log_component - jnp.logaddexp(log_component, _own(log_drawn, components)))
+    share = small_exp(log_component - jnp.logaddexp(log_component, by_component(log_drawn, components)))
     share = jnp.nan_to_num(share / (share.sum(-1, keepdims=True) + TINY))
     effective_size = 1.0 / ((share**2).sum(-1) + TINY)
 
@@ -60,9 +62,3 @@ def estimate_apart(
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window._replace(
         log_drawn=log_drawn
     )
-
-
-def _own(leaf: Float[Array, "steps fresh *rest"], components: int) -> Float[Array, "components points *rest"]:
-    """The points of every component, of all steps."""
-    rest = leaf.shape[2:]
-    return leaf.reshape(len(leaf), components, -1, *rest).swapaxes(0, 1).reshape(components, -1, *rest)

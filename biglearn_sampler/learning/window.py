@@ -77,3 +77,9 @@ class SharedEstimate(NamedTuple):
     variance: Float[Array, ""]
     ratios: Float[Array, " components"]
     free: Float[Array, " components"]
+
+
+def by_component(leaf: Float[Array, "steps fresh *rest"], components: int) -> Float[Array, "components points *rest"]:
+    """The points of every component, of all steps; in every step those of one component stand together."""
+    rest = leaf.shape[2:]
+    return leaf.reshape(len(leaf), components, -1, *rest).swapaxes(0, 1).reshape(components, -1, *rest)
