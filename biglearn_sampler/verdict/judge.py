@@ -20,7 +20,7 @@ from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
-from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.importance import Reservoir, pareto_smooth
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
@@ -52,12 +52,21 @@ so many rounds."""
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
 
+LEAST_MODE = 0.001
+"""Share of the mass from which a mode counts as missed."""
+
+CONFIRMING = 256
+"""Fresh draws of a mode that was found, to see what it holds."""
+
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
 
 UNRELIABLE_KHAT = 0.7
 LEAST_EFFECTIVE = 50.0
 """Effective draws below which weights say nothing."""
+
+MOST_UNEVEN = 0.1
+"""The same between the masses of single components: these tell also where modes are not apart."""
 
 SIGNIFICANT = 3.0
 """Standard errors."""
@@ -100,6 +109,7 @@ class _Own:
     effective: float
     khat: float | None
     wrong_mass: float | None
+    uneven: float | None
 
 
 def judge(
@@ -143,11 +153,13 @@ def judge(
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
     found = _search(known, ends.points, stepper, tasks, rules, generator, key_search)
-    new = [mode for mode in found if _is_new(mode, sampler, own.log_z)]
+    found = [mode._replace(evidence=_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
+    new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
     evidence = {
         "log_z": own.log_z,
         "ess": own.effective / DRAWS,
         "khat": own.khat,
+        "uneven_components": own.uneven,
         "log_z_broad": broad.log_mass if np.isfinite(broad.log_mass) else None,
         "broad_effective": broad.quality().effective_size,
         "chain_acceptance": ends.acceptance,
@@ -161,34 +173,39 @@ def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""], generator: np.
     log_target = stepper.log_density(points, "verdict")
     log_ratio = log_target - _log_density(sampler, points)
     if not np.isfinite(log_ratio).any():
-        return _Own(points, log_ratio, -np.inf, 0.0, None, None)
+        return _Own(points, log_ratio, -np.inf, 0.0, None, None, None)
     smoothed, khat = pareto_smooth(log_ratio)
     log_z = float(logsumexp(log_ratio) - np.log(DRAWS))
     weights = np.exp(smoothed)
     effective = float(1.0 / (weights**2).sum())
     khat = None if khat is None or not np.isfinite(khat) else float(khat)
-    wrong = _wrong_mass(sampler, points, weights)
+    wrong, uneven = _wrong_mass(sampler, points, weights)
     if isinstance(sampler, GaussianMixture):
         wrong = max(wrong, _wrong_basins(sampler, points, weights, stepper, generator))
-    return _Own(points, log_ratio, log_z, effective, khat, wrong)
+    return _Own(points, log_ratio, log_z, effective, khat, wrong, uneven)
 
 
 def _wrong_mass(
     sampler: Mixture, points: Float[np.ndarray, "draws dim"], weights: Float[np.ndarray, " draws"]
-) -> float:
-    """How far the masses of the sampler's modes are from their weighted ones; of a product, in the worst factor."""
+) -> tuple[float, float]:
+    """How far the masses of the sampler's modes, and of its components, are from their weighted ones.
+
+    Of a product, in the worst factor. From the distance of the components' masses, which any coarser parting of space
+    along components can only lower, what noise of the weights alone would give is taken off.
+    """
     if isinstance(sampler, FactoredMixture):
         parts = [(f, points[:, list(block)]) for block, f in zip(sampler.blocks, sampler.factors_of, strict=True)]
     else:
         parts = [(sampler, points)]
-    worst = 0.0
+    wrong, uneven = 0.0, 0.0
+    excess = weights - 1.0 / len(weights)
     for mixture, view in parts:
         responsibilities = np.asarray(jax.jit(mixture.responsibilities)(jnp.asarray(view, float)), float)
-        group = mode_groups(responsibilities)
-        raw = np.bincount(group, responsibilities.mean(0))
-        weighed = np.bincount(group, weights @ responsibilities)
-        worst = max(worst, 0.5 * float(np.abs(raw - weighed).sum()))
-    return worst
+        difference = excess @ responsibilities
+        noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ responsibilities**2)
+        uneven = max(uneven, 0.5 * float(np.abs(difference).sum() - noise.sum()))
+        wrong = max(wrong, 0.5 * float(np.abs(np.bincount(mode_groups(responsibilities), difference)).sum()))
+    return wrong, uneven
 
 
 def _wrong_basins(
@@ -274,12 +291,20 @@ def _search(
     return [mode for mode in search.archive.modes if not mode.settled]
 
 
-def _is_new(mode: Mode, sampler: Mixture, log_z: float) -> bool:
-    """Whether a mode holds mass that the sampler does not: on its own points, and enough of it to matter."""
-    if not np.isfinite(log_z):
-        return True
-    excess = float((mode.log_target - log_z - _log_density(sampler, mode.points)).mean())
-    return excess > NEWS and bool(mode.evidence > log_z + np.log(0.1 * MOST_MISSING))
+def _missed(mode: Mode, sampler: Mixture, log_z: float, stepper: Stepper, generator: np.random.Generator) -> float:
+    """Log of the mass at a mode `N` that the sampler `p` does not know: `E_N[(q - Z p) 1(q > e Z p) / N]`.
+
+    On fresh draws, since the few on which a searcher was archived may have flattered it; and only where the sampler
+    has less than a share `1 / e` of the density, since a sampler that is a little off everywhere misses no mode.
+    """
+    alone = Population(mode.mean[None], mode.factor[None], np.zeros(1))
+    points = alone.draws(generator, CONFIRMING)
+    log_target = stepper.log_density(points, "verdict")
+    known = log_z + _log_density(sampler, points) if np.isfinite(log_z) else np.full(len(points), -np.inf)
+    unknown = log_target > known + NEWS
+    left = np.log1p(-np.exp(np.where(unknown, known - log_target, -1.0)))
+    log_ratio = np.where(unknown, log_target + left - component_log_densities(points, alone)[:, 0], -np.inf)
+    return float(logsumexp(log_ratio) - np.log(len(points)))
 
 
 def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
@@ -330,6 +355,12 @@ def _decided(
         return told(
             NOT_COVERED,
             f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode.",
+        )
+    if own.uneven is not None and own.uneven > MOST_UNEVEN:
+        return told(
+            CANNOT_TELL,
+            f"Cannot tell: a fresh search found nothing that the sampler misses, but about {own.uneven:.0%} of its "
+            "mass lies with the wrong components, and its modes are not far enough apart to say what that means.",
         )
     return told(
         COVERED,
