@@ -16,6 +16,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.engine.account import Account, Budget
 from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, Archive, Mode
+from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import Engine
 from biglearn_sampler.engine.polish import polished
@@ -466,6 +467,21 @@ def test_a_mode_that_is_fitted_badly_keeps_its_mass() -> None:
     told = polished(Population.of(narrow), stepper_of(MixtureTarget.of(law, scale=10.0)), generator(), 16_000)
     # Weights of points of a Gaussian 0.7 as wide are heavy-tailed: hardly any of 8,000 points says more than 1 in 100.
     np.testing.assert_allclose(np.exp(told.population.log_weights), 0.5, atol=0.02)
+
+
+def test_masses_of_modes_are_weighed_on_fresh_draws_as_far_as_they_can_be_paid() -> None:
+    law = GaussianMixture.of([[-10.0, 0.0], [10.0, 0.0], [10.5, 0.0]], np.array([np.eye(2)] * 3), [0.7, 0.1, 0.2])
+    wrong = Population.of(law).weighted(np.log([0.4, 0.2, 0.4]))
+    stepper = stepper_of(MixtureTarget.of(law, scale=10.0))
+    told = np.exp(balanced(wrong, stepper, generator()).log_weights)
+    # Two modes: the two components on the right keep their proportion. 65,536 draws, of weights 1.75 and 0.5.
+    np.testing.assert_allclose(told, [0.7, 0.1, 0.2], atol=0.01)
+    assert stepper.account.total.total == BATCHES * BATCH
+    stepper.account = Account(Budget(evaluations=2 * BATCH + 1))
+    np.testing.assert_allclose(np.exp(balanced(wrong, stepper, generator()).log_weights)[0], 0.7, atol=0.03)
+    assert stepper.account.total.total == 2 * BATCH
+    stepper.account = Account(Budget(evaluations=10))
+    assert balanced(wrong, stepper, generator()) is wrong
 
 
 def test_points_without_density_bound_their_group_and_no_other() -> None:

@@ -420,14 +420,15 @@ def test_the_outer_products_are_the_direct_sum(case: str) -> None:
     random = np.random.default_rng(1)
     share = random.dirichlet(np.ones(len(points)), size=len(means)).T
     pulls = random.normal(size=points.shape)
-    by_mean = share.T @ pulls
     difference = np.asarray(points, float)[:, None] - np.asarray(means, float)
     expected = np.einsum("nk,nki,nj->kij", share, difference, pulls)
-    arrays = (jnp.asarray(array, jnp.float32) for array in (share, points, pulls, means, by_mean))
+    arrays = (jnp.asarray(array, jnp.float32) for array in (share, points, pulls, means, pulls[:, 0]))
     # The sum runs over numbers of the size of the spread of all points, and so does its rounding.
     spread = float(np.abs(np.asarray(points, float) - np.asarray(means, float).mean(0)).max())
-    told = jax.jit(component_sums.outer_sums)(*arrays)
-    np.testing.assert_allclose(told, expected, atol=1e-5 * spread + 1e-6, rtol=1e-4)
+    told = jax.jit(component_sums.sums)(*arrays)
+    np.testing.assert_allclose(told.pulls, share.T @ pulls, atol=1e-5)
+    np.testing.assert_allclose(told.figures[:, 0], share.T @ pulls[:, 0], atol=1e-5)
+    np.testing.assert_allclose(told.outer, expected, atol=1e-5 * spread + 1e-6, rtol=1e-4)
 
 
 def test_inverse_factors_invert() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from biglearn_sampler.engine.balance import claimed, mass_shifts
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
@@ -89,40 +90,12 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
     better = population.weighted(log_weights)
     log_density = log_sampler(better.log_weights)
     owned = component * np.exp(better.log_weights + highest[:, None] - log_density[:, None])
-    better = better.weighted(better.log_weights + _balance(owned, log_density - log_equal, log_target - log_equal))
+    presence = np.exp(log_density - log_equal - (log_density - log_equal).max())
+    group = mode_groups(owned, presence / presence.sum())
+    shifts = mass_shifts(claimed(owned, group), log_density - log_equal, log_target - log_equal)
+    better = better.weighted(better.log_weights + shifts[group])
     log_density = log_sampler(better.log_weights)
     return _judged(better, log_target - log_density, log_density - log_equal)
-
-
-def _balance(
-    owned: Float[np.ndarray, "points components"],
-    log_presence: Float[np.ndarray, " points"],
-    log_weights: Float[np.ndarray, " points"],
-) -> Float[np.ndarray, " components"]:
-    """What to add to log weights, so that groups of components have their importance-weighted masses.
-
-    `s_g log(m_g / p_g)` with the mass `p_g` of the group in the sampler, its weighted mass `m_g`, and the share
-    `s_g = (1 - v_g / log(m_g / p_g)^2)^+` that noise of variance `v_g` leaves (James & Stein 1961).
-
-    Arguments:
-        owned: probability that a point came from a component.
-        log_presence: `log p - log b` at points of the equal-weight mixture `b`.
-        log_weights: `log q - log b`.
-    """
-    presence = np.exp(log_presence - log_presence.max())
-    presence /= presence.sum()
-    weights = np.exp(log_weights - log_weights.max())
-    weights /= weights.sum()
-    group = mode_groups(owned, presence)
-    member = np.zeros((owned.shape[1], group.max() + 1))
-    member[np.arange(len(group)), group] = 1.0
-    claimed = owned @ member
-    mass, weighed = presence @ claimed, weights @ claimed
-    known = (mass > 0) & (weighed > 0)
-    shift = np.log(np.where(known, weighed, 1.0) / np.where(known, mass, 1.0))
-    variance = ((weights[:, None] * (claimed - weighed)) ** 2).sum(0) / np.where(known, weighed, 1.0) ** 2
-    share = np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0)
-    return (share * shift)[group]
 
 
 def _judged(

@@ -101,6 +101,12 @@ class Population:
         points = self.means[:, None] + np.einsum("kij,kmj->kmi", self.factors, noise)
         return points.reshape(-1, self.dim)
 
+    def sample(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:
+        """Independent draws of the mixture, component by component."""
+        origin = np.repeat(np.arange(self.count), generator.multinomial(count, np.exp(self.log_weights)))
+        noise = generator.standard_normal((count, self.dim))
+        return self.means[origin] + np.einsum("nij,nj->ni", self.factors[origin], noise)
+
     def resolved(self) -> Bool[np.ndarray, " components"]:
         """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape."""
         spacing = np.abs(self.means) * float(jnp.finfo(jnp.zeros(()).dtype).eps)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from scipy.special import logsumexp
 
 from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.balance import balanced
 from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.proposals import Proposer
@@ -23,6 +24,9 @@ from biglearn_sampler.mixture import LOG_TWO_PI
 
 POOR_ESS = 0.1
 """Below this share of effective draws another cycle is made, twice as long and at half the rate."""
+
+FAIR_ESS = 0.5
+"""Below this share the masses of modes are weighed on more draws."""
 
 DEAD = 0.1
 """Share of an equal weight below which a component is moved."""
@@ -66,15 +70,17 @@ class Refiner:
         """
         if not self._can_pay(self.rules.refine_components(modes.dim)):
             return modes, False
-        population = self._begun(modes)
+        population, complete, effective_share = self._begun(modes), True, 0.0
         for cycle in range(self.rules.cycles):
             population, complete = self._cycle(population, cycle, jax.random.fold_in(key, cycle))
             points = min(self.rules.polish_points, self.stepper.account.left)
             judged = polished(population, self.stepper, self.generator, int(points))
-            population = judged.population
-            if judged.effective_share >= POOR_ESS or not complete:
-                return population, complete
-        return population, True
+            population, effective_share = judged.population, judged.effective_share
+            if effective_share >= POOR_ESS or not complete:
+                break
+        if effective_share < FAIR_ESS:
+            population = balanced(population, self.stepper, self.generator)
+        return population, complete
 
     def _begun(self, modes: Population) -> Population:
         """The heaviest modes and fresh components, in random order, since they draw by turns."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from biglearn_sampler.learning.component_sums import TINY, outer_sums
+from biglearn_sampler.learning.component_sums import TINY, sums
 
 ZERO_DENSITY_NATS = 10.0
 """What a point of density zero costs, beyond the mean of `log p - log q` where there is density.
@@ -32,8 +32,8 @@ def with_cliffs(
         # Less its mean: the same on average, and nothing at all for a component that has no density anywhere.
         lost = share * (zero - (share * zero).sum(0) / (share.sum(0) + TINY))
         middle = means.mean(0)
-        first = lost.T @ (points - middle)
-        second = outer_sums(lost, points, points - middle, means, first) - first[:, :, None] * (means - middle)[:, None]
+        first, second, _ = sums(lost, points, points - middle, means)
+        second = second - first[:, :, None] * (means - middle)[:, None]
         standard = jnp.einsum("kij,kj->ki", inverse, first)
         spread = inverse @ second @ inverse.mT
         pushed = by_mean + ZERO_DENSITY_NATS * jnp.einsum("kji,kj->ki", inverse, standard)

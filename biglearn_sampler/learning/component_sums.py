@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture
 
@@ -52,7 +54,8 @@ def log_densities(
     def add_square(row: Int[Array, ""], squares: Float[Array, "count components"]) -> Float[Array, "count components"]:
         return squares + jnp.square(extended @ rows[row])
 
-    squares = jax.lax.fori_loop(0, dim, add_square, jnp.zeros((len(points), len(means)), points.dtype))
+    squares = jnp.zeros((len(points), len(means)), points.dtype)
+    squares = jax.lax.fori_loop(0, dim, add_square, squares, unroll=min(dim, 2))
     log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
     return log_determinant - 0.5 * dim * LOG_TWO_PI - 0.5 * squares
 
@@ -72,18 +75,32 @@ def mixture_score(
     return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
 
 
-def outer_sums(
+class Sums(NamedTuple):
+    """Sums over points for every component; see `sums`."""
+
+    pulls: Float[Array, "components dim"]
+    outer: Float[Array, "components dim dim"]
+    figures: Float[Array, "components figures"]
+
+
+def sums(
     share: Float[Array, "count components"],
     points: Float[Array, "count dim"],
     pulls: Float[Array, "count dim"],
     means: Float[Array, "components dim"],
-    by_mean: Float[Array, "components dim"],
-) -> Float[Array, "components dim dim"]:
-    """`sum_i omega_ik (x_i - mu_k) G_i^T` for all components by one large matrix product; `by_mean` is the sum of G."""
+    *figures: Float[Array, " count"] | Bool[Array, " count"],
+) -> Sums:
+    """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - mu_k) G_i^T` and the sums of further figures of every point.
+
+    All by one large matrix product: many small ones would each turn the table of weights around.
+    """
     dim = points.shape[-1]
     middle = means.mean(0)
     products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
-    return (share.T @ products).reshape(-1, dim, dim) - (means - middle)[:, :, None] * by_mean[:, None, :]
+    columns = jnp.concatenate([products, pulls, *(figure[:, None] for figure in figures)], 1)
+    outer, pulled, further = jnp.split(share.T @ columns, [dim * dim, dim * dim + dim], axis=1)
+    outer = outer.reshape(-1, dim, dim) - (means - middle)[:, :, None] * pulled[:, None, :]
+    return Sums(pulled, outer, further)
 
 
 def plain_gradient(

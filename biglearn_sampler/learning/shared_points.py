@@ -16,10 +16,10 @@ from biglearn_sampler.learning.component_sums import (
     TINY,
     log_densities,
     mixture_score,
-    outer_sums,
     plain_gradient,
     small_exp,
     standardised,
+    sums,
 )
 from biglearn_sampler.learning.window import SharedEstimate, Window
 from biglearn_sampler.mixture import GaussianMixture, inverse_factors
@@ -61,24 +61,23 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     share, effective_size, window = _shares(log_component, window, newest)
 
     dense = log_target > ZERO_DENSITY
-    density = share.T @ dense.astype(points.dtype)
     joint = log_component + mixture.log_weights
     log_sampler = logsumexp(joint, -1)
     responsibility = small_exp(joint - log_sampler[:, None])
     pull = jnp.where(dense[:, None], mixture_score(responsibility, points, mixture.means, inverse) - scores, 0.0)
-    by_mean = share.T @ pull
-    curvature = inverse @ outer_sums(share, points, pull, mixture.means, by_mean) @ mixture.factors
+    ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
+    by_mean, outer, figures = sums(share, points, pull, mixture.means, dense, jnp.where(dense, ratio, 0.0))
+    curvature = inverse @ outer @ mixture.factors
     by_mean, curvature = with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
 
-    ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
-    ratios = share.T @ jnp.where(dense, ratio, 0.0)
+    density, ratios = figures.T
     # A component without any density costs what the worst one does.
     mean = jnp.where(density > TINY, ratios / (density + TINY), -jnp.inf)
     mean = jnp.where(density > TINY, mean, jnp.where(density.max() > TINY, mean.max(), 0.0))
     ratios = mean + ZERO_DENSITY_NATS * (1.0 - density)
     elbo = -(mixture.weights * ratios).sum()
     deviation = jnp.where(dense, jnp.clip(ratio, -LARGEST_DEVIATION, LARGEST_DEVIATION) + elbo, ZERO_DENSITY_NATS)
-    variance = (mixture.weights * (share.T @ deviation**2)).sum()
+    variance = (share @ mixture.weights) @ deviation**2
     gradient = plain_gradient(mixture, inverse, by_mean, curvature, ratios + elbo)
     return SharedEstimate(gradient, effective_size, elbo, variance, ratios, jnp.ones_like(ratios)), window
 
@@ -106,20 +105,18 @@ def estimate_alone(
     standard, log_component = standardised(points, mixture.means, inverse)
     share, effective_size, window = _shares(log_component, window, newest)
     dense = log_target > ZERO_DENSITY
-    density = share.T @ dense.astype(points.dtype)
+    force = jnp.where(dense, window.force.reshape(-1), 1.0)
+    density, free = (share.T @ jnp.stack([dense, force], 1)).T
     ratio = log_component - jnp.maximum(log_target, -LARGEST_LOG_RATIO)[:, None]
     ratios = (share * jnp.where(dense[:, None], ratio, 0.0)).sum(0) / (density + TINY)
     ratios = jnp.where(density > TINY, ratios, LARGEST_LOG_RATIO) + ZERO_DENSITY_NATS * (1.0 - density)
 
-    force = jnp.where(dense, window.force.reshape(-1), 1.0)
-    free = share.T @ force
     share = share * jnp.maximum(force[:, None], unmoved)
     with_density = share * dense[:, None]
     weighed = with_density.T[..., None] * standard
-    by_score = with_density.T @ scores
+    by_score, outer, _ = sums(with_density, points, scores, mixture.means)
     by_mean = -jnp.einsum("kij,ki->kj", inverse, weighed.sum(1)) - by_score
-    by_target = inverse @ outer_sums(with_density, points, scores, mixture.means, by_score) @ mixture.factors
-    curvature = -by_target - weighed.mT @ standard
+    curvature = -inverse @ outer @ mixture.factors - weighed.mT @ standard
     by_mean, curvature = with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
     gradient = plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window

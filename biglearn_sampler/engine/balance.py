@@ -1,0 +1,82 @@
+"""The masses of whole modes, set right by importance weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from biglearn_sampler.engine.groups import mode_groups
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+
+BATCHES, BATCH = 16, 4096
+"""Draws of the sampler on which the masses of its modes are weighed."""
+
+TINY = 1e-37
+
+
+def balanced(population: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
+    """The same components with the masses of modes weighed on many fresh draws, as many as the budget allows.
+
+    Where weights are uneven, the points that found the best weights are too few to say what each mode holds. Of
+    what a draw is remembered only to which mode it belongs, so that there can be many.
+
+    Arguments:
+        population: with weights.
+        stepper: asks the energy.
+        generator: of the draws.
+    """
+    group: Int[np.ndarray, " components"] | None = None
+    claims, log_ratios = [], []
+    for _ in range(BATCHES):
+        if not stepper.account.allows(BATCH):
+            break
+        points = population.sample(generator, BATCH)
+        joint = component_log_densities(points, population) + population.log_weights
+        log_sampler = np.logaddexp.reduce(joint, axis=1)
+        owned = np.exp(joint - log_sampler[:, None])
+        group = mode_groups(owned) if group is None else group
+        if not group.any():
+            return population
+        claims.append(claimed(owned, group))
+        log_ratios.append(stepper.log_density(points, "polish") - log_sampler)
+    if group is None or not np.isfinite(np.concatenate(log_ratios)).any():
+        return population
+    log_ratio = np.concatenate(log_ratios)
+    shifts = mass_shifts(np.concatenate(claims), np.zeros(len(log_ratio)), log_ratio)
+    return population.weighted(population.log_weights + shifts[group])
+
+
+def claimed(
+    owned: Float[np.ndarray, "points components"], group: Int[np.ndarray, " components"]
+) -> Float[np.ndarray, "points groups"]:
+    """The probability that a point came from a group of components."""
+    member = np.zeros((owned.shape[1], group.max() + 1))
+    member[np.arange(len(group)), group] = 1.0
+    return owned @ member
+
+
+def mass_shifts(
+    claims: Float[np.ndarray, "points groups"],
+    log_presence: Float[np.ndarray, " points"],
+    log_weights: Float[np.ndarray, " points"],
+) -> Float[np.ndarray, " groups"]:
+    """What to add to the log weights of every group, so that it has its importance-weighted mass.
+
+    `s_g log(m_g / p_g)` with the mass `p_g` of the group in the sampler, its weighted mass `m_g`, and the share
+    `s_g = (1 - v_g / log(m_g / p_g)^2)^+` that noise of variance `v_g` leaves (James & Stein 1961).
+
+    Arguments:
+        claims: probability that a point came from a group.
+        log_presence: `log p - log b` at points of any law `b`.
+        log_weights: `log q - log b`.
+    """
+    presence = np.exp(log_presence - log_presence.max())
+    presence /= presence.sum()
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    mass, weighed = presence @ claims, weights @ claims
+    known = (mass > 0) & (weighed > 0)
+    shift = np.log(np.where(known, weighed, 1.0) / np.where(known, mass, 1.0))
+    variance = ((weights[:, None] * (claims - weighed)) ** 2).sum(0) / np.where(known, weighed, 1.0) ** 2
+    return np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0) * shift
