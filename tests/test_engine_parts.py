@@ -16,7 +16,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.engine.account import Account, Budget
 from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, Archive, Mode
-from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced
+from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced, mass_shifts
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import Engine
 from biglearn_sampler.engine.polish import polished
@@ -482,6 +482,16 @@ def test_masses_of_modes_are_weighed_on_fresh_draws_as_far_as_they_can_be_paid()
     assert stepper.account.total.total == 2 * BATCH
     stepper.account = Account(Budget(evaluations=10))
     assert balanced(wrong, stepper, generator()) is wrong
+
+
+def test_a_mode_without_any_weight_keeps_what_it_has() -> None:
+    claims = np.repeat(np.eye(2), 100, axis=0)
+    for weight in (-400.0, -1000.0, -np.inf):
+        log_weights = np.where(claims[:, 1] > 0, weight, 0.0)
+        np.testing.assert_array_equal(mass_shifts(claims, np.zeros(200), log_weights)[1], 0.0)
+    told = mass_shifts(claims, np.zeros(200), np.log(1.0 + 2.0 * claims[:, 1]))
+    # A little less than the logarithms of a half and of three halves: the noise of 200 points is taken off.
+    np.testing.assert_allclose(told, np.log([0.5, 1.5]), rtol=0.05)
 
 
 def test_points_without_density_bound_their_group_and_no_other() -> None:

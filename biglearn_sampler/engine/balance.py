@@ -13,6 +13,7 @@ BATCHES, BATCH = 16, 4096
 """Draws of the sampler on which the masses of its modes are weighed."""
 
 TINY = 1e-37
+"""A mode with less mass stays as it is."""
 
 
 def balanced(population: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
@@ -76,7 +77,8 @@ def mass_shifts(
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
     mass, weighed = presence @ claims, weights @ claims
-    known = (mass > 0) & (weighed > 0)
-    shift = np.log(np.where(known, weighed, 1.0) / np.where(known, mass, 1.0))
-    variance = ((weights[:, None] * (claims - weighed)) ** 2).sum(0) / np.where(known, weighed, 1.0) ** 2
+    known = (mass > TINY) & (weighed > TINY)
+    weighed = np.where(known, weighed, 1.0)
+    shift = np.where(known, np.log(weighed / np.where(known, mass, 1.0)), 0.0)
+    variance = ((weights[:, None] * (claims / weighed - 1.0)) ** 2).sum(0)
     return np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0) * shift
