@@ -39,8 +39,13 @@ def draws() -> np.ndarray:
     return np.asarray(sample(jax.random.key(0), COUNT))
 
 
+@jax.jit
+def log_density(target: ParticleTarget, positions: jax.Array) -> jax.Array:
+    return target.log_density(coordinates_of(positions))
+
+
 def value(target: ParticleTarget, positions: Any) -> float:
-    return float(target.log_density(coordinates_of(jnp.asarray(positions, float))))
+    return float(log_density(target, jnp.asarray(positions, float)))
 
 
 def some_positions(name: str) -> np.ndarray:
@@ -143,7 +148,7 @@ def test_the_integral_and_the_distances_of_four_particles(draws: np.ndarray) -> 
 
 
 def test_draws_of_four_particles_keep_their_scale_and_have_no_direction(draws: np.ndarray) -> None:
-    slopes = (draws * np.asarray(jax.vmap(jax.grad(dw4().log_density))(jnp.asarray(draws)))).sum(-1)
+    slopes = (draws * np.asarray(jax.jit(jax.vmap(jax.grad(dw4().log_density)))(draws))).sum(-1)
     assert abs(slopes.mean() + 6.0) < 5 * slopes.std() / np.sqrt(COUNT)
     assert (np.abs(draws.mean(0)) < 5 * draws.std(0) / np.sqrt(COUNT)).all()
     products = draws.T @ draws / COUNT
@@ -203,7 +208,7 @@ def test_pairs_count_twice_or_once_and_the_spring_once() -> None:
 
 
 def test_near_particles_have_the_tangent() -> None:
-    slope = jax.grad(family.pair_energy)
+    slope = jax.jit(jax.grad(family.pair_energy))
     edge = family.CLOSEST_SQUARE
     assert float(family.pair_energy(jnp.asarray(edge))) == pytest.approx(0.6**-12 - 2 * 0.6**-6, rel=1e-9)
     for square in (0.0, 0.2, edge - 1e-9):
