@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import jv
 from scipy.stats import norm
 
 from biglearn_sampler.energy import AbstractTarget
@@ -19,7 +20,7 @@ from biglearn_targets.double_well import double_well
 from biglearn_targets.logistic_regression import logistic_regression
 from biglearn_targets.many_well import many_well
 from biglearn_targets.phi4 import phi4
-from biglearn_targets.planar_robot import end_of_arm, planar_robot
+from biglearn_targets.planar_robot import GOALS, INTEGRALS, end_of_arm, planar_robot
 
 COUNT = 20_000
 
@@ -112,6 +113,59 @@ def test_postures_and_their_mirror_images_are_equal() -> None:
     posture = 0.3 * np.random.default_rng(0).normal(size=10)
     for goals in (1, 4):
         assert value(planar_robot(goals), posture) == pytest.approx(value(planar_robot(goals), -posture), rel=1e-12)
+
+
+def goal_integrals() -> np.ndarray:
+    """`integral prior(x) N(end(x); g, .01^2 I) dx` of every goal: by the modes `cos(k a)` of the Fourier transform of
+    the end at frequencies of length `w` and angle `a`, from the last link to the first joint."""
+    modes, (nodes, weights) = np.arange(41), np.polynomial.legendre.leggauss(2600)
+    far = 5.5 / 0.01
+    frequencies, weights = 0.5 * far * (nodes + 1.0), 0.5 * far * weights
+    orders = np.arange(2 * len(modes) - 1)
+    integrals = np.zeros(4)
+    for some, theirs in zip(np.array_split(frequencies, 20), np.array_split(weights, 20), strict=True):
+        link = 1j**orders * jv(orders, some[:, None])  # of exp(i w cos a), one arm's length of 1
+        # The product of two even series, and before it the damping by a joint.
+        times_link = link[:, np.abs(modes[:, None] - modes)] + np.where(modes > 0, link[:, modes[:, None] + modes], 0.0)
+        times_link = times_link * np.exp(-0.5 * 0.2**2 * modes**2)
+        transform = link[:, modes, None]
+        for _ in range(9):
+            transform = times_link @ transform
+        turned = transform[..., 0] * np.exp(-0.5 * modes**2) * (-1j) ** modes * jv(modes, 7.0 * some[:, None])
+        for number, direction in enumerate([0.0, np.pi, 0.5 * np.pi, -0.5 * np.pi]):
+            of_angle = (turned * np.where(modes > 0, 2.0, 1.0) * np.cos(modes * direction)).sum(1).real
+            integrals[number] += (of_angle * some * np.exp(-0.5 * (0.01 * some) ** 2) * theirs).sum() / (2.0 * np.pi)
+    return integrals
+
+
+def test_the_integrals_of_the_goals_follow_from_the_joints() -> None:
+    integrals = goal_integrals()
+    np.testing.assert_allclose(INTEGRALS, integrals, rtol=1e-6)
+    four, one = planar_robot().facts, planar_robot(goals=1).facts
+    assert four.log_z == pytest.approx(np.log(integrals.sum()), abs=1e-6) and four.mode_weights is not None
+    np.testing.assert_allclose(four.mode_weights, integrals / integrals.sum(), rtol=1e-6)
+    assert one.log_z == pytest.approx(np.log(integrals[0]), abs=1e-6)
+
+
+def test_the_integral_of_a_goal_is_how_often_the_prior_comes_near() -> None:
+    """The ends of two million arms, a tenth around the distance of the goals, the first joint integrated out."""
+    bends = np.cumsum(0.2 * np.random.default_rng(0).normal(size=(2_000_000, 9)).astype(np.float32), axis=1)
+    ends = np.stack([1.0 + np.cos(bends).sum(1), np.sin(bends).sum(1)])
+    radii, directions = np.hypot(*ends), np.arctan2(ends[1], ends[0])
+    near = directions[np.abs(radii - 7.0) < 0.1]
+    for integral, direction in zip(INTEGRALS, [0.0, np.pi, 0.5 * np.pi, -0.5 * np.pi], strict=True):
+        turns = sum(norm.pdf(direction - near + 2.0 * np.pi * turn) for turn in range(-2, 3))
+        estimates = np.append(turns, np.zeros(len(bends) - len(near))) / (0.2 * 7.0)
+        assert abs(estimates.mean() - integral) < 5 * estimates.std() / np.sqrt(len(bends))
+
+
+@pytest.mark.parametrize("goals", [1, 4])
+def test_the_arc_of_every_goal_ends_there(goals: int) -> None:
+    facts = planar_robot(goals).facts
+    assert facts.modes is not None and facts.responsibilities is not None
+    np.testing.assert_allclose(jax.vmap(end_of_arm)(facts.modes), GOALS[:goals], atol=1e-6)
+    np.testing.assert_array_equal(jax.vmap(facts.responsibilities)(facts.modes), np.eye(goals))
+    assert np.abs(np.asarray(facts.modes)[:, 0]).max() < 2.0
 
 
 def test_other_numbers_of_goals_are_told() -> None:

@@ -12,15 +12,22 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 def biglearn_targets() -> Iterable[Entry[Any]]:
     """Every entry of the gallery. The families are imported here: a listing of plugins needs no JAX."""
     from biglearn_targets import (
+        cox_process,
         double_well,
+        dw4,
         eight_schools,
         funnel,
+        gaussian_rings,
         gmmvi_mixtures,
+        grid_mixture,
+        ising,
+        lennard_jones,
         logistic_regression,
         many_well,
         mixtures,
         mog40,
         mueller_brown,
+        noisy_circles,
         phi4,
         planar_robot,
         rings,
@@ -29,17 +36,24 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
 
     families = (
         mixtures,
+        grid_mixture,
         mog40,
         gmmvi_mixtures,
         student_t_mixtures,
         rings,
+        gaussian_rings,
+        noisy_circles,
         double_well,
         many_well,
         mueller_brown,
         funnel,
         planar_robot,
+        dw4,
+        lennard_jones,
         phi4,
+        ising,
         eight_schools,
         logistic_regression,
+        cox_process,
     )
     return [entry for family in families for entry in family.ENTRIES]
