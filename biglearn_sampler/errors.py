@@ -28,6 +28,15 @@ class TargetError(UserError):
     """An energy that cannot be used: wrong shape or dtype, not finite anywhere, raises."""
 
 
+def raised_on_host(error: BaseException) -> TargetError | None:
+    """The error of a user's function that compiled code called, out of the text that JAX makes of it; `None` if none.
+
+    An exception cannot pass through compiled code. Its traceback arrives as text, with the exception in the last line.
+    """
+    before, found, said = str(error).rpartition(f"{TargetError.__module__}.{TargetError.__qualname__}: ")
+    return TargetError(said.splitlines()[0]) if found and "Traceback" in before else None
+
+
 class TaskError(UserError):
     """A task that the target cannot do, with the tasks that it can do."""
 
