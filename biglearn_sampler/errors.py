@@ -3,6 +3,8 @@
 Each class carries the exit status of the command line: 2 for a mistake of the user, 1 for a run that failed.
 """
 
+import re
+
 
 class BiglearnError(Exception):
     """Base of all errors raised on purpose; its text is meant for the user and needs no traceback."""
@@ -33,8 +35,9 @@ def raised_on_host(error: BaseException) -> TargetError | None:
 
     An exception cannot pass through compiled code. Its traceback arrives as text, with the exception in the last line.
     """
-    before, found, said = str(error).rpartition(f"{TargetError.__module__}.{TargetError.__qualname__}: ")
-    return TargetError(said.splitlines()[0]) if found and "Traceback" in before else None
+    text = str(error)
+    said = re.findall(r"^(?:[\w.]+\.)?TargetError: (.*)$", text, re.MULTILINE) if "Traceback" in text else []
+    return TargetError(said[-1]) if said else None
 
 
 class TaskError(UserError):

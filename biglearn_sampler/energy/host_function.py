@@ -49,12 +49,12 @@ class HostFunction:
 
     def value(self, points: Any) -> Float[np.ndarray, ...]:
         """`log q` of every point, in the precision of the points."""
-        dtype, leading, flat = _flat(points)
+        dtype, leading, flat = row_by_row(points)
         return _in_precision(self._values(flat), dtype).reshape(leading)
 
     def both(self, points: Any) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, "... dim"]]:
         """`log q` and its gradient at every point, in the precision of the points."""
-        dtype, leading, flat = _flat(points)
+        dtype, leading, flat = row_by_row(points)
         values, gradients = self._both(flat)
         return (
             _in_precision(values, dtype).reshape(leading),
@@ -62,31 +62,37 @@ class HostFunction:
         )
 
     def _values(self, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-        return _numbers("log density", _called("log density", self.log_density, points), points, points.shape[:1])
+        return numbers("log density", called("log density", self.log_density, points), points, points.shape[:1])
 
     def _both(
         self, points: Float[np.ndarray, "count dim"]
     ) -> tuple[Float[np.ndarray, " count"], Float[np.ndarray, "count dim"]]:
         if self.value_and_gradient is not None:
-            answer = _called("value_and_gradient", self.value_and_gradient, points)
+            answer = called("value_and_gradient", self.value_and_gradient, points)
             if not isinstance(answer, (tuple, list)) or len(answer) != 2:
                 raise TargetError(f"value_and_gradient must return two arrays, got {type(answer).__name__}")
             return (
-                _numbers("log density", answer[0], points, points.shape[:1]),
-                _numbers("gradient", answer[1], points, points.shape),
+                numbers("log density", answer[0], points, points.shape[:1]),
+                numbers("gradient", answer[1], points, points.shape),
             )
         if self.gradient is not None:
-            gradients = _called("gradient", self.gradient, points)
-            return self._values(points), _numbers("gradient", gradients, points, points.shape)
+            gradients = called("gradient", self.gradient, points)
+            return self._values(points), numbers("gradient", gradients, points, points.shape)
         values = self._values(points)
-        return values, self._differences(points, values)
+        return values, self.differences(points, values)
 
-    def _differences(
-        self, points: Float[np.ndarray, "count dim"], values: Float[np.ndarray, " count"]
+    def differences(
+        self,
+        points: Float[np.ndarray, "count dim"],
+        values: Float[np.ndarray, " count"],
+        exponent: float = EXPONENT,
     ) -> Float[np.ndarray, "count dim"]:
-        """`(f(x + h e_i) - f(x - h e_i)) / 2 h` along every coordinate; 2 dim evaluations for each point."""
+        """`(f(x + h e_i) - f(x - h e_i)) / 2 h` along every coordinate, with `h = epsilon^exponent` declared scales.
+
+        Costs `2 dim` evaluations for each point. `values` are the log densities of the points.
+        """
         dim = points.shape[1]
-        steps = _epsilon(values) ** EXPONENT * np.asarray(self.units)
+        steps = _epsilon(values) ** exponent * np.asarray(self.units)
         parts = -(-2 * dim * len(points) // MOST_AT_ONCE)
         slopes = []
         for some, height in zip(np.array_split(points, parts), np.array_split(values, parts), strict=True):
@@ -101,7 +107,7 @@ class HostFunction:
         return np.concatenate(slopes)
 
 
-def _flat(points: Any) -> tuple[np.dtype, tuple[int, ...], Float[np.ndarray, "count dim"]]:
+def row_by_row(points: Any) -> tuple[np.dtype, tuple[int, ...], Float[np.ndarray, "count dim"]]:
     """The precision and the leading axes of points, and a copy of them in double precision that a user may change."""
     array = np.asarray(points)
     return array.dtype, array.shape[:-1], np.array(array, float).reshape(-1, array.shape[-1])
@@ -121,21 +127,22 @@ def _epsilon(values: Float[np.ndarray, " count"]) -> float:
     return float(np.finfo(np.float32 if single else np.float64).eps)
 
 
-def _called(what: str, function: NumpyFunction, points: Float[np.ndarray, "count dim"]) -> Any:
+def called(what: str, function: NumpyFunction, points: Float[np.ndarray, "count dim"]) -> Any:
     """The answer of a user's function; points of density zero are counted elsewhere and need no warning here."""
     try:
         with np.errstate(all="ignore"):
             return function(points)
     except Exception as error:
         raised = " ".join(f"{type(error).__name__}: {error}".split())
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)[1:]  # the first one is the call above
+        place = f" (line {frames[0].lineno} of {frames[0].filename})" if frames else ""
         raise TargetError(
-            f"the {what} raised at points of shape {points.shape}: {raised} ({place.name}, line {place.lineno} of "
-            f"{place.filename}). It is called with a NumPy array of many points, one in each row"
+            f"the {what} raised at points of shape {points.shape}: {raised}{place}. It is called with a NumPy array of "
+            "many points, one in each row"
         ) from error
 
 
-def _numbers(
+def numbers(
     what: str, answer: Any, points: Float[np.ndarray, "count dim"], shape: tuple[int, ...]
 ) -> Float[np.ndarray, ...]:
     """An answer as an array of real numbers, once it has the right shape."""

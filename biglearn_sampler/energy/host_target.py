@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
 from biglearn_sampler.energy.host_function import HostFunction, NumpyFunction
+from biglearn_sampler.energy.host_quantities import HostQuantities
 from biglearn_sampler.energy.region import declared_dim, declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
@@ -28,6 +29,7 @@ class HostTarget(AbstractTarget):
     declared_centre: Float[Array, " dim"]
     declared_scale: Float[Array, " dim"]
     known: Facts = field(default=UNKNOWN, metadata={"static": True})
+    names: HostQuantities | None = field(default=None, metadata={"static": True})
 
     @property
     def function(self) -> NumpyFunction:
@@ -57,6 +59,9 @@ class HostTarget(AbstractTarget):
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
         return _asked(self.host, point)
 
+    def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
+        return {"x": point} if self.names is None else self.names.at(jnp.asarray(point, float))
+
 
 def from_numpy(
     log_density: NumpyFunction,
@@ -66,6 +71,7 @@ def from_numpy(
     centre: ArrayLike = 0.0,
     gradient: NumpyFunction | None = None,
     value_and_gradient: NumpyFunction | None = None,
+    quantities: NumpyFunction | None = None,
     facts: Facts | None = None,
 ) -> HostTarget:
     """A target from a NumPy function of many points, called on the host in whole batches.
@@ -80,6 +86,8 @@ def from_numpy(
             differences of `log_density` stand for it, at `2 dim + 1` evaluations for each point, which are counted:
             good for smooth energies in up to some dozens of dimensions.
         value_and_gradient: takes the same points and returns both; preferred to `gradient`.
+        quantities: takes the same points and returns a dict from names to arrays `(count, ...)`, such as a model's
+            parameters in their own units; the figures of a run then come under these names.
         facts: what is known about the target, for metrics only.
 
     Raises:
@@ -92,15 +100,22 @@ def from_numpy(
         >>> float(target.log_density(np.ones(3, np.float32)))
         -1.5
     """
-    functions = {"log_density": log_density, "gradient": gradient, "value_and_gradient": value_and_gradient}
+    functions = {
+        "log_density": log_density,
+        "gradient": gradient,
+        "value_and_gradient": value_and_gradient,
+        "quantities": quantities,
+    }
     for name, function in functions.items():
         if not callable(function) and (function is not None or name == "log_density"):
             raise TargetError(f"{name} must be a function of points of shape (count, dim), got {function!r}")
     if gradient is not None and value_and_gradient is not None:
         raise TargetError("give gradient or value_and_gradient, not both: which one would be right?")
-    region = declared_region(declared_dim(dim), centre, scale)
-    units = tuple(np.asarray(region[1], float).tolist())
-    return HostTarget(HostFunction(log_density, gradient, value_and_gradient, units), *region, facts or UNKNOWN)
+    centre, scale = declared_region(declared_dim(dim), centre, scale)
+    units = tuple(np.asarray(scale, float).tolist())
+    host = HostFunction(log_density, gradient, value_and_gradient, units)
+    names = None if quantities is None else HostQuantities.of(quantities, np.asarray(centre, float))
+    return HostTarget(host, centre, scale, facts or UNKNOWN, names)
 
 
 # A function of a point with a rule of its own: it works under vmap, jit, scan and grad, and where value and gradient

@@ -7,12 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from biglearn_sampler.energy.host_probe import host_probe_evaluations, probe_host
 from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError, raised_on_host
-
-ALONE = 3
-"""Points of a host function that are asked for a second time, in another batch."""
 
 
 def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
@@ -33,8 +31,6 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
         if raised is not None:
             raise raised from None
         raise TargetError(f"the gradient of the log density cannot be had: {_told(error)}") from error
-    if isinstance(target, HostTarget):
-        _check_alone(target, points, values)
     if np.isposinf(values).any():
         where = np.asarray(points)[np.isposinf(values)][0]
         raise TargetError(
@@ -51,32 +47,22 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
     if np.ptp(values[finite]) > 0 and not gradients[finite].any():
         raise TargetError(
             "the gradient of the log density is zero everywhere in the start region, while its values differ; expected "
-            "a function that is differentiable with jax (look for rounding, integers, comparisons or stop_gradient)"
+            "a function that is differentiable (look for rounding, integers, comparisons or stop_gradient)"
         )
     if not np.isfinite(gradients[finite]).any():
         raise TargetError(
             "the gradient of the log density is not finite anywhere in the start region; expected finite "
             "numbers. Look for sqrt or log at zero, or for jnp.where around an infinite branch"
         )
+    if isinstance(target, HostTarget):
+        probe_host(target, points, values, gradients)
 
 
 def probe_evaluations(target: AbstractTarget, count: int) -> int:
     """What a look at so many points costs."""
-    return count * target.price_of_gradient.total + (ALONE if isinstance(target, HostTarget) else 0)
-
-
-def _check_alone(target: HostTarget, points: Float[Array, "count dim"], values: Float[np.ndarray, " count"]) -> None:
-    """See that a point has the same density in another batch: a function on the host might mix points, or be random."""
-    alone = np.asarray(jax.jit(jax.vmap(target.log_density))(points[:ALONE]))
-    expected = values[:ALONE]
-    same = np.isclose(alone, expected, rtol=1e-4, atol=1e-4) | ~(np.isfinite(alone) & np.isfinite(expected))
-    if not same.all():
-        first = int(np.argmin(same))
-        raise TargetError(
-            f"the log density at {_point(np.asarray(points)[first])} is {expected[first]:.6g} among {len(values)} "
-            f"points and {alone[first]:.6g} among {ALONE}; expected one number for a point, whenever it is asked for "
-            "and whatever stands beside it. Look for sums or means over the first axis, and for random numbers"
-        )
+    return count * target.price_of_gradient.total + (
+        host_probe_evaluations(target) if isinstance(target, HostTarget) else 0
+    )
 
 
 def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
