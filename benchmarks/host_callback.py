@@ -52,8 +52,8 @@ def main() -> None:
         ),
         rows,
         f"The exact log Z is 0. A batch of 1,000 took the host {_batch(numpy_energy) * 1e3:.2f} ms. Evaluations are "
-        "those of the training, of energy and gradient together. Seconds are of the whole run, with compilation, metrics "
-        "and verdict.",
+        "those of the training, of energy and gradient together. Seconds are of the whole run, with compilation, "
+        "metrics and verdict.",
     )
 
 

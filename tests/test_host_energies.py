@@ -303,9 +303,9 @@ def test_every_evaluation_of_an_adaptive_training_is_counted_and_held_against_th
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["both", "differences"])
 def test_a_mixture_is_found_with_and_without_gradients_and_all_is_counted(kind: str) -> None:
-    run, told, asked = told_and_asked("differences" if kind == "differences" else "both", {"evaluation.draws": 4000})
+    run, told, asked = told_and_asked(kind, {"evaluation.draws": 4000})
     log_z = 1.5 * np.log(2 * np.pi * 0.49)
     assert told == asked and abs(run.metrics["elbo"] - log_z) < 1e-3
     assert run.metrics["verdict"]["verdict"] == "covered"
