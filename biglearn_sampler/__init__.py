@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.energy import Evaluations as Evaluations
     from biglearn_sampler.energy import Facts as Facts
     from biglearn_sampler.energy import MixtureTarget as MixtureTarget
+    from biglearn_sampler.energy import from_numpy as from_numpy
     from biglearn_sampler.errors import BiglearnError as BiglearnError
     from biglearn_sampler.evaluation import AbstractBaseline as AbstractBaseline
     from biglearn_sampler.evaluation import AbstractMetric as AbstractMetric
@@ -48,7 +49,7 @@ _HOMES = {
     "api": ["target"],
     "bridges": ["from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
-    "energy": ["AbstractTarget", "Evaluations", "Facts", "MixtureTarget"],
+    "energy": ["AbstractTarget", "Evaluations", "Facts", "MixtureTarget", "from_numpy"],
     "errors": ["BiglearnError"],
     "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured"],
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],

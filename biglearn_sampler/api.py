@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Facts
 from biglearn_sampler.energy.function_target import function_target
@@ -17,9 +15,10 @@ def target(
     what: str | Callable[..., Any],
     *,
     dim: int | None = None,
-    scale: ArrayLike | None = None,
-    centre: ArrayLike | None = None,
+    scale: Any = None,
+    centre: Any = None,
     batched: bool = False,
+    like: Any = None,
     data: tuple[Any, ...] = (),
     facts: Facts | None = None,
     catalogue: Catalogue | None = None,
@@ -29,9 +28,12 @@ def target(
 
     Arguments:
         what: a name in the catalogue, such as `"grid25"`, with `parameters`; or a function of one point of shape
-            `(dim,)` that returns a scalar and is written with jax.
+            `(dim,)` that returns a scalar and is written with jax; with `batched=True` it takes `(n, dim)` and
+            returns `(n,)`. A NumPy function becomes a target by `from_numpy`.
         dim, scale, centre: of a function: the number of coordinates, how far from the centre its mass may lie, and the
             centre, by default the origin. A named target may have parameters of the same names.
+        like: of a function that takes a dict or another pytree of arrays: one with the same names and shapes, in place
+            of `dim`.
         batched, data, facts: of a function; see `biglearn_sampler.energy.function_target`.
         catalogue: where names are looked up; a fresh one by default.
         parameters: of a named target.
@@ -46,20 +48,25 @@ def target(
         2
         >>> bl.target(lambda x: -0.5 * (x**2).sum(), dim=3, scale=1.0).dim
         3
+        >>> bl.target(lambda p: -0.5 * p["mu"] ** 2 - p["tau"] ** 2, like={"mu": 0.0, "tau": 0.0}, scale=1.0).dim
+        2
     """
     if isinstance(what, str):
-        if batched or data or facts is not None:
-            raise TargetError(f"batched, data and facts belong to a function; '{what}' is the name of a target")
+        if batched or data or facts is not None or like is not None:
+            raise TargetError(f"batched, like, data and facts belong to a function; '{what}' is the name of a target")
         shared = {"dim": dim, "scale": scale, "centre": centre}
         named = {name: value for name, value in shared.items() if value is not None}
         return (catalogue or Catalogue()).build("target", what, {**named, **parameters}).value
     if not callable(what):
         raise TargetError(f"a target is made from a name or from a function, got {type(what).__name__}")
-    if dim is None or scale is None:
+    if (dim is None and like is None) or scale is None:
         raise TargetError(
-            "a function needs its dimension and how far its mass may reach: target(function, dim=2, scale=4.0)"
+            "a function needs its dimension and how far its mass may reach: target(function, dim=2, scale=4.0), or "
+            "like={'mu': 0.0} in place of dim if it takes a dict of arrays"
         )
     if parameters:
         raise TargetError(f"unknown arguments for a function: {', '.join(parameters)}")
     origin = 0.0 if centre is None else centre
-    return function_target(what, dim=dim, scale=scale, centre=origin, batched=batched, data=data, facts=facts)
+    return function_target(
+        what, dim=dim, scale=scale, centre=origin, batched=batched, like=like, data=data, facts=facts
+    )

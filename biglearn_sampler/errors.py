@@ -3,6 +3,8 @@
 Each class carries the exit status of the command line: 2 for a mistake of the user, 1 for a run that failed.
 """
 
+import re
+
 
 class BiglearnError(Exception):
     """Base of all errors raised on purpose; its text is meant for the user and needs no traceback."""
@@ -26,6 +28,16 @@ class SettingsError(UserError):
 
 class TargetError(UserError):
     """An energy that cannot be used: wrong shape or dtype, not finite anywhere, raises."""
+
+
+def raised_on_host(error: BaseException) -> TargetError | None:
+    """The error of a user's function that compiled code called, out of the text that JAX makes of it; `None` if none.
+
+    An exception cannot pass through compiled code. Its traceback arrives as text, with the exception in the last line.
+    """
+    text = str(error)
+    said = re.findall(r"^(?:[\w.]+\.)?TargetError: (.*)$", text, re.MULTILINE) if "Traceback" in text else []
+    return TargetError(said[-1]) if said else None
 
 
 class TaskError(UserError):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import biglearn_sampler as bl
 from biglearn_sampler.energy import (
     AbstractTarget,
     Evaluations,
@@ -157,6 +158,85 @@ def test_modes_are_known_together_or_not_at_all() -> None:
         Facts(modes=jnp.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"2 modes need as many mode_weights, got shape \(3,\)"):
         Facts(modes=jnp.zeros((2, 2)), mode_weights=jnp.ones(3) / 3, responsibilities=lambda point: point)
+
+
+def named_bowl(parameters: Any) -> jax.Array:
+    return -0.5 * (parameters["mu"] ** 2).sum() - 2.0 * parameters["tau"] ** 2
+
+
+LIKE = {"tau": 0, "mu": np.zeros((2, 2)), "nothing": None}
+
+
+def test_a_function_of_a_dict_is_a_target() -> None:
+    target = bl.target(named_bowl, like=LIKE, scale={"mu": 2.0, "tau": 3.0, "nothing": None}, centre=1.0)
+    assert target.dim == 5
+    np.testing.assert_array_equal(target.scale, [2.0, 2.0, 2.0, 2.0, 3.0])
+    np.testing.assert_array_equal(target.centre, np.ones(5))
+    point = jnp.arange(1.0, 6.0)
+    assert float(target.log_density(point)) == -15.0 - 50.0
+    np.testing.assert_array_equal(jax.jit(jax.grad(target.log_density))(point), [-1.0, -2.0, -3.0, -4.0, -20.0])
+    quantities = target.quantities(point)
+    assert list(quantities) == ["mu", "tau"] and quantities["tau"].shape == ()
+    np.testing.assert_array_equal(quantities["mu"], [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_a_batched_function_of_a_pytree_is_a_target() -> None:
+    def summed(parameters: Any) -> jax.Array:
+        (slopes,), rest = parameters["net"], parameters["rest"]
+        assert slopes.shape == (1, 3) and rest.shape == (1,)
+        return -(slopes**2).sum(-1) - rest**2
+
+    like = {"net": (jax.ShapeDtypeStruct((3,), jnp.float32),), "rest": 0.0}
+    target = bl.target(summed, like=like, scale=1.0, batched=True)
+    assert float(jax.vmap(target.log_density)(jnp.ones((2, 4)))[1]) == -4.0
+    assert set(target.quantities(jnp.ones(4))) == {"net.0", "rest"}
+
+
+def test_a_bare_array_has_the_name_of_a_point() -> None:
+    target = bl.target(lambda x: -(x**2).sum(), like=np.zeros((2, 3)), scale=np.ones((2, 3)))
+    assert target.quantities(jnp.ones(6))["x"].shape == (2, 3) and target.scale.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("further", "text"),
+    [
+        ({"like": {"a": "text"}}, "like: 'a' must be a real number or an array of those, got str"),
+        ({"like": {"a": 1j}}, "like: 'a' must be a real number or an array of those, got complex"),
+        ({"like": {}}, "like must hold at least one number"),
+        ({"like": {"a": 0.0}, "dim": 2}, "like has 1 numbers and dim is 2; leave dim out"),
+        ({"like": {"a": 0.0}, "scale": {"b": 1.0}}, "scale must be one number, or name the same as like: a"),
+        ({"like": {"a": np.zeros(2)}, "scale": {"a": [1.0, 2.0, 3.0]}}, r"scale must be one number, or name the same"),
+        (
+            {"like": {"a": np.zeros(2)}, "scale": {"a": np.ones(3)}},
+            r"scale of 'a' must be one number or of shape \(2,\)",
+        ),
+        ({"like": {"a": np.zeros(2)}, "scale": {"a": -1.0}}, "scale must be positive"),
+        ({}, "or like={'mu': 0.0} in place of dim if it takes a dict of arrays"),
+    ],
+)
+def test_a_like_that_makes_no_sense_is_refused(further: dict[str, Any], text: str) -> None:
+    with pytest.raises(TargetError, match=text):
+        bl.target(named_bowl, **{"scale": 1.0, **further})
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (
+            lambda x: -(x**2).sum(),
+            r"must have shape \(1,\), got shape \(\); it sums over the batch, or takes one point",
+        ),
+        (
+            lambda x: -(x**2),
+            r"points of shape \(1, 2\) must have shape \(1,\), got shape \(1, 2\); sum over the last axis",
+        ),
+        (lambda x: -(x**2).sum(0), r"must have shape \(1,\), got shape \(2,\)"),
+        (lambda x: (-(x**2).sum(-1),), r"must have shape \(1,\), got tuple"),
+    ],
+)
+def test_a_function_that_is_not_batched_as_it_says_is_refused(function: Callable[..., Any], text: str) -> None:
+    with pytest.raises(TargetError, match=text):
+        probe(function_target(function, dim=2, scale=1.0, batched=True), jnp.asarray(POINTS))
 
 
 # ------------------------------------------------------------------------------------------------------------

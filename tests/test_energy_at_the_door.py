@@ -81,8 +81,8 @@ def test_an_energy_that_cannot_be_trained_on_is_refused_before_anything_is_writt
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("return -(x**2).sum()", "the log density raised at a point of shape (2,): "),
-        ("return -(x**2)", "must be a scalar, got shape (2,)"),
+        ("return -(x**2).sum()", "must have shape (1,), got shape (); it sums over the batch, or takes one point"),
+        ("return -(x**2)", "must have shape (1,), got shape (1, 2); sum over the last axis, so that one"),
     ],
 )
 def test_a_batched_energy_of_the_wrong_shape_is_refused(body, told, here, capsys, unchecked_types):

@@ -520,7 +520,7 @@ def test_a_folder_with_results_is_refused_before_training(seen, no_training):
         (bowl, {"dim": 2, "scale": 1.0, "radius": 3}, "unknown arguments for a function: radius"),
         (bowl, {"dim": 0, "scale": 1.0}, "dim must be a whole number of at least 1, got 0"),
         (5, {"dim": 2, "scale": 1.0}, "a target is made from a name or from a function, got int"),
-        ("two_modes", {"batched": True}, "batched, data and facts belong to a function; 'two_modes' is the name"),
+        ("two_modes", {"batched": True}, "batched, like, data and facts belong to a function; 'two_modes' is the name"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(what, options, told, unchecked_types):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
+from biglearn_sampler.errors import raised_on_host
+
 Stage: TypeAlias = Literal["import", "registration", "hook", "entry"]
 
 # What a plugin may raise without stopping its host. SystemExit is among them because scripts call `sys.exit`
@@ -46,7 +48,10 @@ class PluginProblem:
 
 
 def told(error: BaseException) -> str:
-    """Type and text of an exception in one line."""
+    """Type and text of an exception in one line; of one that a user's function raised, what is meant for the user."""
+    raised = raised_on_host(error)
+    if raised is not None:
+        return str(raised)
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

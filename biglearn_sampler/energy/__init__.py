@@ -5,9 +5,12 @@ from biglearn_sampler.energy.facts import UNKNOWN as UNKNOWN
 from biglearn_sampler.energy.facts import Facts as Facts
 from biglearn_sampler.energy.function_target import FunctionTarget as FunctionTarget
 from biglearn_sampler.energy.function_target import function_target as function_target
+from biglearn_sampler.energy.host_target import HostTarget as HostTarget
+from biglearn_sampler.energy.host_target import from_numpy as from_numpy
 from biglearn_sampler.energy.mixture_target import MixtureTarget as MixtureTarget
 from biglearn_sampler.energy.passing import split_arrays as split_arrays
 from biglearn_sampler.energy.probe import probe as probe
+from biglearn_sampler.energy.probe import probe_evaluations as probe_evaluations
 from biglearn_sampler.energy.region import declared_region as declared_region
 from biglearn_sampler.energy.target import AbstractTarget as AbstractTarget
 from biglearn_sampler.energy.whitened import Whitened as Whitened

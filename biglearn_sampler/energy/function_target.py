@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
-from numpy.typing import ArrayLike
 
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
-from biglearn_sampler.energy.region import declared_region
+from biglearn_sampler.energy.layout import Layout
+from biglearn_sampler.energy.region import declared_dim, declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
 
@@ -19,14 +20,16 @@ from biglearn_sampler.errors import TargetError
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class FunctionTarget(AbstractTarget):
-    """A log density given as a function of one point (and of its data); see `function_target`."""
+    """A log density given as a function of points (and of its data); see `function_target`."""
 
-    function: Callable[..., Float[Array, ""]] = field(metadata={"static": True})
+    function: Callable[..., Any] = field(metadata={"static": True})
     dimension: int = field(metadata={"static": True})
     declared_centre: Float[Array, " dim"]
     declared_scale: Float[Array, " dim"]
     data: tuple[Any, ...] = ()
     known: Facts = field(default=UNKNOWN, metadata={"static": True})
+    batched: bool = field(default=False, metadata={"static": True})
+    layout: Layout | None = field(default=None, metadata={"static": True})
 
     @property
     def dim(self) -> int:
@@ -45,16 +48,25 @@ class FunctionTarget(AbstractTarget):
         return self.known
 
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
-        return self.function(point, *self.data)
+        given = point if self.layout is None else self.layout.tree(point)
+        if not self.batched:
+            return self.function(given, *self.data)
+        values = self.function(jax.tree.map(lambda leaf: leaf[None], given), *self.data)
+        _check_batch(values, jnp.shape(point))
+        return values[0]
+
+    def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
+        return {"x": point} if self.layout is None else self.layout.named(point)
 
 
 def function_target(
     function: Callable[..., Any],
     *,
-    dim: int,
-    scale: ArrayLike,
-    centre: ArrayLike = 0.0,
+    dim: int | None = None,
+    scale: Any,
+    centre: Any = 0.0,
     batched: bool = False,
+    like: Any = None,
     data: tuple[Any, ...] = (),
     facts: Facts | None = None,
 ) -> FunctionTarget:
@@ -63,39 +75,58 @@ def function_target(
     Arguments:
         function: takes one point of shape `(dim,)` and returns a scalar; with `batched=True` it takes
             `(n, dim)` and returns `(n,)`. Arrays in `data` follow as further arguments.
-        dim: number of coordinates, at least 1.
-        scale: how far from the centre the mass may lie, one positive number or one for each coordinate.
-        centre: where to look first, one number or one for each coordinate.
+        dim: number of coordinates, at least 1; left out where `like` says it.
+        scale: how far from the centre the mass may lie, one positive number or one for each coordinate; with `like`
+            also a pytree of the same structure.
+        centre: where to look first, likewise.
         batched: whether the function takes many points at once.
+        like: a dict or another pytree of numbers and arrays, if the function takes such a one in place of a vector;
+            only its names and shapes count. With `batched=True` every array has one more axis in front. The figures
+            of a run then come under these names.
         data: arrays that the function needs; they are passed to compiled code, not baked into it.
         facts: what is known about the target, for metrics only.
 
     Raises:
-        TargetError: `function` cannot be called, or `dim`, `scale` or `centre` make no sense.
+        TargetError: `function` cannot be called, or `dim`, `like`, `scale` or `centre` make no sense.
 
     Example:
         >>> import jax.numpy as jnp
         >>> ring = function_target(lambda x: -((jnp.hypot(x[0], x[1]) - 3.0) ** 2) / 0.08, dim=2, scale=4.0)
         >>> ring.dim
         2
+        >>> named = function_target(lambda p: -(p["mu"] ** 2).sum(), like={"mu": jnp.zeros(3)}, scale=1.0)
+        >>> named.quantities(jnp.ones(3))["mu"].shape
+        (3,)
     """
     if not callable(function):
         raise TargetError(f"a target needs a function of one point, got {type(function).__name__}")
-    if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-        raise TargetError(f"dim must be a whole number of at least 1, got {dim!r}")
-    declared_centre, declared_scale = declared_region(dim, centre, scale)
+    layout = None if like is None else Layout.of(like)
+    if layout is not None:
+        if dim not in {None, layout.dim}:
+            raise TargetError(f"like has {layout.dim} numbers and dim is {dim!r}; leave dim out")
+        dim, scale, centre = layout.dim, layout.vector("scale", scale), layout.vector("centre", centre)
+    if dim is None:
+        raise TargetError("a function needs its dimension, dim=2, or the shape of what it takes, like={'mu': 0.0}")
     return FunctionTarget(
-        function=_one_point(function) if batched else function,
-        dimension=dim,
-        declared_centre=declared_centre,
-        declared_scale=declared_scale,
+        function,
+        declared_dim(dim),
+        *declared_region(dim, centre, scale),
         data=tuple(data),
         known=facts or UNKNOWN,
+        batched=batched,
+        layout=layout,
     )
 
 
-def _one_point(function: Callable[..., Any]) -> Callable[..., Any]:
-    def of_one_point(point: Float[Array, " dim"], *data: Any) -> Any:
-        return function(point[None], *data)[0]
-
-    return of_one_point
+def _check_batch(values: Any, shape: tuple[int, ...]) -> None:
+    """See that a function of many points gave one number for each; it was asked with a batch of one."""
+    if hasattr(values, "shape") and values.shape == (1,):
+        return
+    got = f"shape {values.shape}" if hasattr(values, "shape") else type(values).__name__
+    if got == "shape ()":
+        advice = "it sums over the batch, or takes one point: sum over the last axis only, or leave batched=True out"
+    else:
+        advice = "sum over the last axis, so that one number is left for every point"
+    raise TargetError(
+        f"with batched=True the log density of points of shape {(1, *shape)} must have shape (1,), got {got}; {advice}"
+    )

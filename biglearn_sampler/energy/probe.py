@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from biglearn_sampler.energy.host_probe import host_probe_evaluations, probe_host
+from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.energy.target import AbstractTarget
-from biglearn_sampler.errors import TargetError
+from biglearn_sampler.errors import TargetError, raised_on_host
 
 
 def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
@@ -24,9 +26,10 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
     value_and_gradient = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))
     try:
         values, gradients = jax.tree.map(np.asarray, value_and_gradient(points))
-    except TargetError:
-        raise
     except Exception as error:
+        raised = raised_on_host(error)
+        if raised is not None:
+            raise raised from None
         raise TargetError(f"the gradient of the log density cannot be had: {_told(error)}") from error
     if np.isposinf(values).any():
         where = np.asarray(points)[np.isposinf(values)][0]
@@ -44,18 +47,29 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
     if np.ptp(values[finite]) > 0 and not gradients[finite].any():
         raise TargetError(
             "the gradient of the log density is zero everywhere in the start region, while its values differ; expected "
-            "a function that is differentiable with jax (look for rounding, integers, comparisons or stop_gradient)"
+            "a function that is differentiable (look for rounding, integers, comparisons or stop_gradient)"
         )
     if not np.isfinite(gradients[finite]).any():
         raise TargetError(
             "the gradient of the log density is not finite anywhere in the start region; expected finite "
             "numbers. Look for sqrt or log at zero, or for jnp.where around an infinite branch"
         )
+    if isinstance(target, HostTarget):
+        probe_host(target, points, values, gradients)
+
+
+def probe_evaluations(target: AbstractTarget, count: int) -> int:
+    """What a look at so many points costs."""
+    return count * target.price_of_gradient.total + (
+        host_probe_evaluations(target) if isinstance(target, HostTarget) else 0
+    )
 
 
 def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
     try:
         form = jax.eval_shape(target.log_density, point)
+    except TargetError:
+        raise
     except Exception as error:
         raise TargetError(
             f"the log density raised at a point of shape {point.shape}: {_told(error)}. It must be written "

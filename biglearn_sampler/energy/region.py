@@ -10,6 +10,17 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.errors import TargetError
 
 
+def declared_dim(dim: int) -> int:
+    """The declared number of coordinates, once it makes sense.
+
+    Raises:
+        TargetError: it is no whole number of at least 1.
+    """
+    if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
+        raise TargetError(f"dim must be a whole number of at least 1, got {dim!r}")
+    return dim
+
+
 def declared_region(dim: int, centre: ArrayLike, scale: ArrayLike) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
     """The declared centre and scale as two vectors, once they make sense.
 

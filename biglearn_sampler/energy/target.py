@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
 from biglearn_sampler.mixture import Channel
 
@@ -46,6 +47,11 @@ class AbstractTarget(ABC):
     def facts(self) -> Facts:
         """What is known, for metrics and tests only."""
         return Facts()
+
+    @property
+    def price_of_gradient(self) -> Evaluations:
+        """What the log density and its gradient at one point cost together."""
+        return Evaluations(gradient=1)
 
     @property
     def has_exact_channels(self) -> bool:

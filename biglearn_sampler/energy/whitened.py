@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.mixture import Channel
 
@@ -25,6 +26,10 @@ class Whitened(AbstractTarget):
     @property
     def dim(self) -> int:
         return self.original.dim
+
+    @property
+    def price_of_gradient(self) -> Evaluations:
+        return self.original.price_of_gradient
 
     @property
     def has_exact_channels(self) -> bool:

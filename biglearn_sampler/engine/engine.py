@@ -89,7 +89,7 @@ class Engine:
         if fit.settled:
             fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
         found = {"modes": search.archive.count, "evidence": search.archive.total}
-        if fit.good or not self.account.allows(self.rules.least_evaluations):
+        if fit.good or not self.account.allows(self.stepper.least_evaluations):
             # What was found may be a perfect mixture although the search for the rest was cut short.
             how = "settled" if fit.good and search.complete else "stopped"
             return Outcome(self._finished(fit.population), how, **found)
@@ -97,7 +97,7 @@ class Engine:
         blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
         if blocks is not None:
             factored = fit_factors(self.target, blocks, fit.merged, self._tasks, self.rules, self.account, key_refine)
-            if not self.account.allows(self.rules.least_evaluations):
+            if not self.account.allows(self.stepper.least_evaluations):
                 return Outcome(self._finished(fit.population), "stopped", **found)
             small = factored.product_components <= self.rules.refine_components(fit.merged.dim)
             sampler = factored.expanded() if small else factored
@@ -123,7 +123,7 @@ class Engine:
                 search.round(jax.random.fold_in(key_search, search.rounds))
                 news += search.found_now
                 self._told_search(search)
-            long = self.account.total.total > self.rules.long_exploration
+            long = self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
             if fit is not None and not fit.good and long:
                 return Fit.unsettled(search.found()) if news else fit
             if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before):
@@ -137,7 +137,7 @@ class Engine:
                 or search.rounds >= self.rules.rounds(search.archive.dim)
             ):
                 return fit
-            if not self.account.allows(self.rules.least_evaluations):
+            if not self.account.allows(self.stepper.least_evaluations):
                 return fit
             search.again(self._settled(fit, settler))
 

@@ -34,7 +34,7 @@ class Rules:
         proposals: of every kind in a round.
         base_failures, failures_per_mode: exploration ends when so many searchers in a row found nothing new,
         sweep_points: and so many points all over have shown nothing that the modes do not explain.
-        long_exploration: evaluations after which a fit that is not good is left to the refinement.
+        long_exploration: points after which a fit that is not good is left to the refinement.
         refine_fresh_points: drawn from every component in a step of the refinement.
         final_rate: share of the learning rate left at its end.
         held_share: share of the refinement in which weights are held equal.
@@ -64,10 +64,9 @@ class Rules:
     cycles: int = 2
     polish_points: int = 16_384
 
-    @property
-    def least_evaluations(self) -> int:
-        """What one round of exploration asks."""
-        return self.searchers * (self.fresh_points * self.round_steps + JUDGED_POINTS)
+    def least_evaluations(self, gradient: int = 1) -> int:
+        """What one round of exploration asks, where a gradient costs so many evaluations."""
+        return self.searchers * (self.fresh_points * self.round_steps * gradient + JUDGED_POINTS)
 
     def check_memory(self, dim: int) -> None:
         """See that the largest step fits into the memory of the machine.

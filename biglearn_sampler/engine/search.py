@@ -118,7 +118,7 @@ class Search:
 
     @property
     def _price(self) -> int:
-        return self.rules.least_evaluations + len(self.proposer.kinds) * self.rules.proposals
+        return self.stepper.least_evaluations + len(self.proposer.kinds) * self.rules.proposals
 
     def found(self) -> Population:
         """The modes as components; while there are none, the searchers as they are.

@@ -54,6 +54,7 @@ class Stepper:
 
     def __init__(self, target: AbstractTarget, rules: Rules, account: Account) -> None:
         self.dim, self.rules, self.account = target.dim, rules, account
+        self._price_of_gradient = target.price_of_gradient
         self.seconds_compile = 0.0
         self._compiled: set[tuple[Any, ...]] = set()
         self._arrays, rebuilt = split_arrays(target)
@@ -131,7 +132,12 @@ class Stepper:
 
     def price(self, components: int, fresh: int) -> int:
         """Evaluations of a round of steps."""
-        return self.rules.round_steps * self._fresh(components, fresh)
+        return self.rules.round_steps * self._fresh(components, fresh) * self._price_of_gradient.total
+
+    @property
+    def least_evaluations(self) -> int:
+        """Evaluations of a round of exploration."""
+        return self.rules.least_evaluations(self._price_of_gradient.total)
 
     def search(
         self,
@@ -172,13 +178,13 @@ class Stepper:
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
-        self.account.add(purpose, Evaluations(gradient=len(points)))
+        self.account.add(purpose, self._price_of_gradient.times(len(points)))
         return np.asarray(self._scores(self._arrays, jnp.asarray(points, float)), float)
 
     def _booked(self, trace: Trace, fresh: int, purpose: str) -> Trace:
         """The trace on the host, once its evaluations are in the books."""
         trace = jax.tree.map(lambda leaf: np.asarray(leaf, float), trace)
-        spent = Evaluations(gradient=len(trace.elbo) * fresh)
+        spent = self._price_of_gradient.times(len(trace.elbo) * fresh)
         self.account.add(purpose, spent, int(trace.zero_density.sum()))
         return trace
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper
 
@@ -58,6 +58,10 @@ class BlockTarget(AbstractTarget):
     @property
     def dim(self) -> int:
         return self.size
+
+    @property
+    def price_of_gradient(self) -> Evaluations:
+        return self.original.price_of_gradient
 
     def log_density(self, point: Float[Array, " size"]) -> Float[Array, ""]:
         return self.original.log_density(self.held.at[self.coordinates].set(point))

@@ -30,4 +30,4 @@ class EnergyEstimator(AbstractEstimator):
         return jax.vmap(guarded(self.target.log_density))(points)
 
     def price(self, count: int) -> Evaluations:
-        return Evaluations(gradient=count)
+        return self.target.price_of_gradient.times(count)

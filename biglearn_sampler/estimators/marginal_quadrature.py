@@ -51,7 +51,7 @@ class MarginalQuadrature(AbstractEstimator):
         return jax.vmap(of_one_view)(views)
 
     def price(self, count: int) -> Evaluations:
-        return Evaluations(gradient=count * self.nodes**self.integrated)
+        return self.target.price_of_gradient.times(count * self.nodes**self.integrated)
 
 
 def _complement_rows(matrix: Float[Array, "rows dim"]) -> Float[Array, "rest dim"]:

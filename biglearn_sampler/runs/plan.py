@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
+from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
@@ -184,7 +185,7 @@ def make_plan(
 
 def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:
     built = catalogue.build("target", target, parameters)
-    if not isinstance(target, FunctionTarget):
+    if not isinstance(target, (FunctionTarget, HostTarget)):
         return built
     # Otherwise all functions would share the name of one class.
     function = target.function

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.errors import BiglearnError, RunFailed, UserError
+from biglearn_sampler.energy import probe_evaluations
+from biglearn_sampler.errors import BiglearnError, RunFailed, UserError, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
 from biglearn_sampler.runs.folder import RunFolder
@@ -85,10 +86,11 @@ def train(
         _close(folder, record, "interrupted", None)
         raise
     except Exception as error:
-        _close(folder, record, "failed", str(error) or told(error))
+        _close(folder, record, "failed", told(error) if raised_on_host(error) else str(error) or told(error))
         if isinstance(error, BiglearnError):
             raise
-        raise RunFailed(f"the run failed: {told(error)}") from error
+        cause = None if raised_on_host(error) else error  # a user's function: the text has all that helps
+        raise RunFailed(f"the run failed: {told(error)}") from cause
     catalogue.notify("biglearn_run_finished", run=run)
     return run
 
@@ -161,7 +163,7 @@ def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> dict[s
         **costs_of(progress),
         **ended,
         # Asked of the energy outside the training: the look at the door, and the draws behind these figures.
-        "probe_evaluations": PROBES,
+        "probe_evaluations": probe_evaluations(plan.target.value, PROBES),
         "evaluation_draws": draws.count,
         "baselines": {},
     }

@@ -81,7 +81,7 @@ class AdaptiveTrainer(AbstractTrainer):
         self.steps = self.chunks = None
         self.first = plan.start.mixture(plan.keys.start, self._rules.searchers)
         self._budget = _budget(plan)
-        least = self._rules.least_evaluations
+        least = self._rules.least_evaluations(plan.target.value.price_of_gradient.total)
         if self._budget.evaluations is not None and self._budget.evaluations < least:
             raise SettingsError(
                 f"budget.evaluations: {self._budget.evaluations:,} is too small; expected at least {least:,}, "

@@ -79,7 +79,7 @@ def tempered_chains(
         np.asarray(states.point, float),
         np.asarray(states.value, float),
         float(last.mean()),
-        Evaluations(gradient=len(starts) * (STEPS + 1)),
+        target.price_of_gradient.times(len(starts) * (STEPS + 1)),
     )
 
 

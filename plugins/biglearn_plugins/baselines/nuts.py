@@ -67,7 +67,8 @@ class Nuts(AbstractBaseline):
         ready = time.perf_counter()
         chains = [jax.device_get(one_chain(arrays, tries, each)) for tries, each in zip(firsts, keys, strict=True)]
         seconds_run = time.perf_counter() - ready
-        return _result(self, Trace(*map(np.stack, zip(*chains, strict=True))), ready - began, seconds_run)
+        trace = Trace(*map(np.stack, zip(*chains, strict=True)))
+        return _result(self, trace, target.price_of_gradient, ready - began, seconds_run)
 
 
 class Trace(NamedTuple):
@@ -131,7 +132,9 @@ def _chain(
     return jax.lax.scan(iterate, state, length=settings.warmup + settings.draws)[1]
 
 
-def _result(settings: Nuts, trace: Trace, seconds_compile: float, seconds_run: float) -> BaselineResult:
+def _result(
+    settings: Nuts, trace: Trace, price: Evaluations, seconds_compile: float, seconds_run: float
+) -> BaselineResult:
     kept = Trace(*(np.concatenate(values[:, settings.warmup :]) for values in trace))
     points, energies = np.asarray(kept.points), np.asarray(kept.energies, float)
     if not np.isfinite(energies).all():
@@ -143,7 +146,7 @@ def _result(settings: Nuts, trace: Trace, seconds_compile: float, seconds_run: f
     steps = int(np.sum(trace.steps, dtype=np.int64))
     return BaselineResult(
         draws=Draws(points, log_target=-energies, chains=settings.chains),
-        evaluations=Evaluations(energy=settings.chains * STARTS_TRIED, gradient=settings.chains + steps),
+        evaluations=Evaluations(energy=settings.chains * STARTS_TRIED).plus(price.times(settings.chains + steps)),
         seconds_compile=seconds_compile,
         seconds_run=seconds_run,
         notes={
