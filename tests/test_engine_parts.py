@@ -490,7 +490,8 @@ def test_a_mode_without_any_weight_keeps_what_it_has() -> None:
         log_weights = np.where(claims[:, 1] > 0, weight, 0.0)
         np.testing.assert_array_equal(mass_shifts(claims, np.zeros(len(claims)), log_weights)[1], 0.0)
     told = mass_shifts(claims, np.zeros(len(claims)), np.log(1.0 + 2.0 * claims[:, 1]))
-    assert told[1] - told[0] == pytest.approx(np.log(3.0))  # without noise, all of it
+    # Hardly less than the logarithm of three: the noise of 3,200 points is taken off.
+    assert told[1] - told[0] == pytest.approx(np.log(3.0), rel=0.01)
 
 
 def test_one_point_with_a_giant_weight_moves_no_mass() -> None:
@@ -500,7 +501,7 @@ def test_one_point_with_a_giant_weight_moves_no_mass() -> None:
     before = mass_shifts(claims, np.zeros(4000), log_weights)
     log_weights[17] = np.log(4000.0)
     after = mass_shifts(claims, np.zeros(4000), log_weights)
-    # Means of 125 points of a group: errors of 0.009 for each part.
+    # It counts 63 times as much as the mean, and makes the noise as large as what it says.
     np.testing.assert_allclose([before, after], 0.0, atol=0.02)
 
 

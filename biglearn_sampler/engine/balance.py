@@ -12,12 +12,6 @@ from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 BATCHES, BATCH = 16, 4096
 """Draws of the sampler on which the masses of its modes are weighed."""
 
-PARTS = 16
-"""Of the points, each of which weighs all modes."""
-
-MAD_TO_SIGMA, MEDIAN_TO_MEAN = 1.4826, 1.5708
-"""Of a normal law: its deviation in median absolute deviations, and the variance of a median in those of a mean."""
-
 TINY = 1e-37
 """A mode with less mass stays as it is."""
 
@@ -70,30 +64,23 @@ def mass_shifts(
 ) -> Float[np.ndarray, " groups"]:
     """What to add to the log weights of every group, so that it has its importance-weighted mass.
 
-    Of `r_g = sum_i w_i c_ig / sum_i p_i c_ig` the logarithm, less the mean over all groups, as the median over parts of
-    the points: the weights of a poor sampler have heavy tails, and one point in its part cannot move a median. Of that
-    the share `(1 - v_g / log(r_g)^2)^+` which noise of variance `v_g` leaves (James & Stein 1961), the noise being
-    judged by the median distance of the parts from their median.
+    `s_g log(m_g / p_g)` with the mass `p_g` of the group in the sampler, its weighted mass `m_g`, and the share
+    `s_g = (1 - v_g / log(m_g / p_g)^2)^+` that noise of variance `v_g` leaves (James & Stein 1961). No weight counts
+    for more than `sqrt(n)` times the mean of all `n`: those of a poor sampler have heavy tails (Ionides, "Truncated
+    importance sampling", Journal of Computational and Graphical Statistics 17, 2008).
 
     Arguments:
-        claims: `c_ig`, the probability that a point came from a group.
+        claims: probability that a point came from a group.
         log_presence: `log p - log b` at points of any law `b`.
         log_weights: `log q - log b`.
     """
     presence = np.exp(log_presence - log_presence.max())
     weights = np.exp(log_weights - log_weights.max())
-    places = np.arange(len(claims)) % PARTS
-    mass, weighed = (
-        np.stack([each[places == part] @ claims[places == part] for part in range(PARTS)])
-        for each in (presence, weights)
-    )
-    known = ((mass > TINY) & (weighed > TINY)).all(0)
-    if not known.any():
-        return np.zeros(claims.shape[1])
-    ratios = np.log(np.where(known, weighed, 1.0) / np.where(known, mass, 1.0))
-    middle = np.median(ratios, axis=0)
-    deviation = MAD_TO_SIGMA * np.median(np.abs(ratios - middle), axis=0)
-    variance = MEDIAN_TO_MEAN * deviation**2 / PARTS
-    share = np.where(known, mass.sum(0), 0.0)
-    shift = np.where(known, middle - middle @ share / share.sum(), 0.0)
+    weights = np.minimum(weights, weights.mean() * np.sqrt(len(weights)))
+    presence, weights = presence / presence.sum(), weights / weights.sum()
+    mass, weighed = presence @ claims, weights @ claims
+    known = (mass > TINY) & (weighed > TINY)
+    weighed = np.where(known, weighed, 1.0)
+    shift = np.where(known, np.log(weighed / np.where(known, mass, 1.0)), 0.0)
+    variance = ((weights[:, None] * (claims / weighed - 1.0)) ** 2).sum(0)
     return np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0) * shift
