@@ -60,6 +60,11 @@ class AbstractTarget(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form of its channels")
 
+    @property
+    def has_names(self) -> bool:
+        """Whether `quantities` gives more than the coordinates themselves."""
+        return type(self).quantities is not AbstractTarget.quantities
+
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """The named quantities of a point, such as a model's parameters; `{"x": x}` if nothing has a name."""
         return {"x": point}

@@ -24,6 +24,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         phi4,
         planar_robot,
         rings,
+        rotated_product,
         student_t_mixtures,
     )
 
@@ -32,6 +33,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         mog40,
         gmmvi_mixtures,
         student_t_mixtures,
+        rotated_product,
         rings,
         double_well,
         many_well,
