@@ -198,12 +198,13 @@ def test_the_rotated_product_of_the_gallery_has_all_combinations_of_modes():
     assert isinstance(many, AffineImage)
     places, masses = modes(many)
     assert len(places) == 256 and masses.max() == pytest.approx(0.8**8, rel=1e-5)
-    # Every factor has its first mode at -3 and its second at 3, times its width; the map turns nothing into anything longer.
+    # Every factor has its modes at -3 and 3 times its width, and the map is a rotation.
     lengths = np.linalg.norm(places, axis=1)
     np.testing.assert_allclose(lengths, 3.0 * np.linalg.norm(np.geomspace(1.0, 3.0, 8)), rtol=1e-5)
-    for parameters, message in (({"dim": 0}, "`dim` must be"), ({"first_weight": 1.0}, "`first_weight` must be")):
-        with pytest.raises(CatalogueError, match=message):
-            bl.target("rotated_product", **parameters)
+    with pytest.raises(CatalogueError, match="`dim` must be at least 1, got 0"):
+        bl.target("rotated_product", dim=0)
+    with pytest.raises(CatalogueError, match="`first_weight` must be between 0 and 1, got 1.0"):
+        bl.target("rotated_product", first_weight=1.0)
 
 
 NO_TARGET: Any = lambda x: x  # noqa: E731
