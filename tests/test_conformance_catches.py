@@ -539,6 +539,14 @@ class Elsewhere(AbstractReport):
         return [folder.parent / "elsewhere.txt"]
 
 
+class OnlySays(AbstractReport):
+    def write(self, run: Any, folder: Any) -> list[Any]:
+        return []
+
+    def draw_target(self, target: Any, name: str, path: Any) -> bool:
+        return True
+
+
 class OnlyThePlane(AbstractReport):
     def write(self, run: Any, folder: Any) -> Any:
         horizontal, vertical = run.sampler.means.T
@@ -562,6 +570,12 @@ OUTCOMES = [
     ("metric", Absent, "names", r"on chains the figures are \['chains', 'figure'\], and otherwise \['figure'\]"),
     ("report", Empty, "written", "on a run in 2 dimensions returned empty.txt, which does not exist or is empty"),
     ("report", Elsewhere, "written", "expected a Path inside the folder it was given"),
+    (
+        "report",
+        OnlySays,
+        "target_drawn",
+        "`draw_target` on a target in 1 dimensions returned True, and there is no file",
+    ),
     ("report", OnlyThePlane, "written", "`write` on a run in 5 dimensions raised ValueError"),
     ("settings", lambda: {"componets": 3}, "valid", "did you mean 'components'"),
 ]

@@ -147,7 +147,7 @@ OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
         ),
         "baseline": _named(baseline.check_result, baseline.check_moments, baseline.check_repeatable),
         "metric": _named(metric.check_figures, metric.check_names, metric.check_repeatable, metric.check_order),
-        "report": _named(report.check_written),
+        "report": _named(report.check_written, report.check_target_drawn),
         "settings": {},
     }
 )
