@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from biglearn_sampler.energy import Evaluations as Evaluations
     from biglearn_sampler.energy import Facts as Facts
     from biglearn_sampler.energy import MixtureTarget as MixtureTarget
+    from biglearn_sampler.energy import affine as affine
     from biglearn_sampler.energy import from_numpy as from_numpy
+    from biglearn_sampler.energy import mixture_of as mixture_of
+    from biglearn_sampler.energy import product as product
+    from biglearn_sampler.energy import tempered as tempered
     from biglearn_sampler.errors import BiglearnError as BiglearnError
     from biglearn_sampler.evaluation import AbstractBaseline as AbstractBaseline
     from biglearn_sampler.evaluation import AbstractMetric as AbstractMetric
@@ -49,7 +53,17 @@ _HOMES = {
     "api": ["target"],
     "bridges": ["from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
-    "energy": ["AbstractTarget", "Evaluations", "Facts", "MixtureTarget", "from_numpy"],
+    "energy": [
+        "AbstractTarget",
+        "Evaluations",
+        "Facts",
+        "MixtureTarget",
+        "affine",
+        "from_numpy",
+        "mixture_of",
+        "product",
+        "tempered",
+    ],
     "errors": ["BiglearnError"],
     "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured"],
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],

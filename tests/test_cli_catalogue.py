@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.cli import main
@@ -166,6 +168,48 @@ def test_show_tells_unknown_kinds_and_names(call):
     assert call("show", "target", "rng") == (2, "", "error: there is no target 'rng'; did you mean 'ring'?\n")
 
 
+def test_show_tells_the_definition_and_facts_for_parameters(capsys):
+    assert main(["show", "target", "funnel", "-p", "dim=3"]) == 0
+    output = capsys.readouterr().out
+    funnel = Catalogue().find("target", "funnel").entry
+    assert funnel.build.__doc__ is not None and funnel.build.__doc__.splitlines()[0] in output
+    assert f"reference: {funnel.reference}" in output
+    assert re.search(r"facts +with dim=3\ndimension +3\n", output)
+    assert main(["show", "target", "funnel", "-p", "dim=1"]) == 2
+    assert "funnel" in capsys.readouterr().err
+
+
+def test_show_draws_a_target(capsys, folder):
+    assert main(["show", "target", "two_modes", "-p", "separation=3", "--plot"]) == 0
+    assert capsys.readouterr().out.endswith("\nThe picture is in two_modes.png.\n")
+    with Image.open(folder / "two_modes.png") as picture:
+        assert picture.size == (620, 660)
+    assert main(["show", "target", "two_modes", "--plot"]) == 2
+    assert capsys.readouterr() == ("", "error: two_modes.png exists already; give another --out, or remove it\n")
+    assert main(["show", "target", "two_modes", "--plot", "--out", "other.png", "--json"]) == 0
+    output, errors = capsys.readouterr()
+    assert json.loads(output)["offers"] and (folder / "other.png").is_file()
+    assert errors == "\nThe picture is in other.png.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["target", "--plot"], "--plot is for one target: biglearn show target NAME --plot ..."),
+        (["scheduler", "joint", "-p", "a=1"], "-p is for one target: biglearn show target NAME -p ..."),
+        (["target", "ring", "--out", "ring.png"], "--out says where --plot draws; give both"),
+        (["target", "ring", "--plot", "--out", "ring.pdf"], "--out must be a file that ends in .png, got ring.pdf"),
+        (["target", "ring", "--plot", "--out", "no/ring.png"], "there is no folder "),
+        (["target", "ring", "--plot"], "there is no report 'target_picture'. There are: none"),
+        (["target", "ring", "-p", "radius"], "-p takes NAME=VALUE, got 'radius'"),
+    ],
+)
+def test_show_tells_options_that_do_not_fit(call, arguments, told):
+    status, output, errors = call("show", *arguments)
+    assert (status, output) == (2, "")
+    assert errors.startswith(f"error: {told}")
+
+
 def test_check_tells_all_problems_and_exits_with_1(call, folder):
     status, output, errors = call("check", plugins=("rings", "bad"))
     heading, line = output.splitlines()
@@ -199,7 +243,7 @@ def test_json_has_one_schema(call, arguments, filled):
     assert {name: len(items) for name, items in document.items()} == filled
     keys = {
         "plugins": {"name", "distribution", "version", "offers"},
-        "offers": {"kind", "name", "plugin", "summary", "reference", "parameters", "facts"},
+        "offers": {"kind", "name", "plugin", "summary", "reference", "definition", "parameters", "facts"},
         "problems": {"plugin", "distribution", "stage", "message"},
     }
     assert all(set(item) == keys[name] for name, items in document.items() for item in items)

@@ -5,6 +5,7 @@ The classes are made here, where types are not checked at run time: otherwise th
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -88,6 +89,65 @@ def impure() -> AbstractTarget:
     return target(lambda point: normal(point) + 0.1 * (calls.append(None) or len(calls)))
 
 
+def drawing_from_global_numbers() -> AbstractTarget:
+    return target(lambda point: normal(point) + 1e-3 * np.random.normal())
+
+
+def counting_on_the_host() -> AbstractTarget:
+    """The count goes on inside compiled code, which is traced once."""
+    count = itertools.count()
+    drift = lambda point: np.float32(0.1 * next(count))  # noqa: E731
+    form = jax.ShapeDtypeStruct((), np.float32)
+    return target(lambda point: normal(point) + jax.pure_callback(drift, form, point, vmap_method="sequential"))
+
+
+def numpy_without_gradient() -> AbstractTarget:
+    on_host = lambda point: np.float32(-0.5 * (np.asarray(point) ** 2).sum())  # noqa: E731
+    form = jax.ShapeDtypeStruct((), np.float32)
+    return target(lambda point: jax.pure_callback(on_host, form, point, vmap_method="sequential"))
+
+
+def another_in_a_batch() -> AbstractTarget:
+    """Centred within the batch, as by a layer that normalises."""
+    function = jax.custom_batching.custom_vmap(normal)
+
+    @function.def_vmap
+    def _of_batch(size: int, batched: Any, points: Any) -> Any:
+        return jax.lax.map(normal, points - points.mean(0)), True
+
+    with_gradient = jax.custom_jvp(function)
+    with_gradient.defjvp(lambda primals, tangents: (function(*primals), -primals[0] @ tangents[0]))
+    return target(with_gradient)
+
+
+def half_precision() -> AbstractTarget:
+    return target(lambda point: normal(point.astype(jnp.float16)).astype(point.dtype))
+
+
+def rounded() -> AbstractTarget:
+    return target(lambda point: normal(jnp.round(point, 1)))
+
+
+def with_a_step() -> AbstractTarget:
+    return target(lambda point: normal(point) - jnp.where(jnp.sum(point**2) > 4.0, 1.0, 0.0))
+
+
+def norm_at_the_centre() -> AbstractTarget:
+    return target(lambda point: -jnp.sqrt(jnp.sum(point**2)))
+
+
+def one_coordinate_too_many() -> AbstractTarget:
+    return target(lambda point: normal(point[:2]), dim=3)
+
+
+def pair_that_nothing_holds() -> AbstractTarget:
+    return target(lambda point: normal(point[:2] - point[2:]), dim=4)
+
+
+def energy_for_log_density() -> AbstractTarget:
+    return target(lambda point: normal(point[:1]) - normal(point[1:]))
+
+
 def branching() -> AbstractTarget:
     return target(lambda point: normal(point) if point[0] > 0 else 2.0 * normal(point))
 
@@ -136,6 +196,19 @@ def radius_without_jacobian(dim: int) -> AbstractTarget:
         return jnp.abs(jax.random.normal(key_radius, (count, 1))) * unit
 
     return target(dim=dim, log_z=0.5 * dim * math.log(2.0 * math.pi), sample=sample)
+
+
+def wrong_log_z_in_5_dimensions() -> AbstractTarget:
+    """The constant of four coordinates."""
+    sample = lambda key, count: jax.random.normal(key, (count, 5))  # noqa: E731
+    return target(dim=5, log_z=2.0 * math.log(2.0 * math.pi), sample=sample)
+
+
+def draws_of_another_mixture(first: float) -> AbstractTarget:
+    """Two far modes of equal weight in 4 dimensions, not declared; the draws have another share of the first."""
+    mixture = GaussianMixture.of(np.array([[-2.0] * 4, [2.0] * 4]), 0.1)
+    other = replace(mixture, log_weights=jnp.log(jnp.array([first, 1.0 - first])))
+    return target(mixture.log_density, dim=4, sample=other.sample)
 
 
 def variance_for_deviation() -> AbstractTarget:
@@ -198,15 +271,29 @@ TARGETS = [
     (wrong_sign, "log_density", r"the log density is \+inf at .* Check the sign"),
     (branching, "log_density", "raised TracerBoolConversionError"),
     (impure, "pure", r"the log density of one point gave two results: .* expected the same twice"),
+    (drawing_from_global_numbers, "pure", r"the log density of one point gave two results"),
+    (counting_on_the_host, "pure", r"the log density of one point gave two results"),
+    (numpy_without_gradient, "gradient", "the gradient of the log density raised .* callback"),
+    (another_in_a_batch, "vectorised", "one by one and in a large batch, is .* expected the same"),
+    (half_precision, "differentiable", "is wrong: its slope along"),
+    (rounded, "continuous", r"the log density jumps at \(.*\), from .* Look for rounding"),
+    (with_a_step, "continuous", r"the log density jumps at \(.*\), from .* Look for rounding, comparisons"),
+    (norm_at_the_centre, "differentiable", r"the gradient is not finite at \(0, 0\), .* or a norm at zero"),
+    (one_coordinate_too_many, "falls_off", r"along coordinate 2: .* Check `dim` \(it is 3: are all coordinates used"),
+    (pair_that_nothing_holds, "falls_off", r"does not fall off along the direction \("),
+    (energy_for_log_density, "falls_off", r"along coordinate 1: .* and the sign"),
     (only_double, "precision", r"in double and in single precision, is .* expected the same up to rounding"),
     (only_single, "precision", "the log density in double precision raised TypeError"),
     (wrong_gradient, "differentiable", r"the gradient at .* is wrong: its slope along .* custom_jvp"),
-    (sqrt_at_zero, "differentiable", r"the gradient is not finite at .* Look for sqrt or log at zero"),
+    (sqrt_at_zero, "differentiable", "the gradient is not finite at .* Look for sqrt, log"),
     (lambda: channels(ChangingNames), "quantities", "`quantities` must have the same names and shapes"),
     (wrong_log_z, "log_z", r"facts.log_z is 0, and quadrature .* gives 1.83788"),
+    (wrong_log_z_in_5_dimensions, "log_z", r"facts.log_z is 3.67575, and a bridge .* gives 4.5\d+ \+- .* without x"),
     (same_draws_for_every_key, "exact_draws", "the same points for different keys"),
     (lambda: radius_without_jacobian(2), "draws_follow_density", "differ from quadrature by .* missing Jacobian"),
     (lambda: radius_without_jacobian(4), "draws_follow_density", "a Metropolis step, .* moves their means by"),
+    (lambda: draws_of_another_mixture(0.4), "draws_follow_density", "a Metropolis step, .* moves their means by"),
+    (lambda: draws_of_another_mixture(1e-9), "draws_follow_density", "a Metropolis step, .* moves their means by"),
     (variance_for_deviation, "draws_follow_density", "a Metropolis step, .* a variance for a deviation"),
     (wrong_mode_weights, "mode_masses", r"says 0.4 for mode 0, and the mean .* by quadrature is 0.5"),
     (lambda: channels(DeafToNoise), "exact_channels", r"with 1 row of 2 and noise 0.4: between two views"),
@@ -452,6 +539,14 @@ class Elsewhere(AbstractReport):
         return [folder.parent / "elsewhere.txt"]
 
 
+class OnlySays(AbstractReport):
+    def write(self, run: Any, folder: Any) -> list[Any]:
+        return []
+
+    def draw_target(self, target: Any, name: str, path: Any) -> bool:
+        return True
+
+
 class OnlyThePlane(AbstractReport):
     def write(self, run: Any, folder: Any) -> Any:
         horizontal, vertical = run.sampler.means.T
@@ -475,6 +570,12 @@ OUTCOMES = [
     ("metric", Absent, "names", r"on chains the figures are \['chains', 'figure'\], and otherwise \['figure'\]"),
     ("report", Empty, "written", "on a run in 2 dimensions returned empty.txt, which does not exist or is empty"),
     ("report", Elsewhere, "written", "expected a Path inside the folder it was given"),
+    (
+        "report",
+        OnlySays,
+        "target_drawn",
+        "`draw_target` on a target in 1 dimensions returned True, and there is no file",
+    ),
     ("report", OnlyThePlane, "written", "`write` on a run in 5 dimensions raised ValueError"),
     ("settings", lambda: {"componets": 3}, "valid", "did you mean 'components'"),
 ]

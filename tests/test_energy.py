@@ -142,8 +142,10 @@ def test_a_target_describes_itself() -> None:
         "dimension": "2",
         "declared centre": "0",
         "declared scale": "(1, 2.5)",
+        "quantities": "x (2)",
         "log Z": "1.83788",
         "modes": "unknown",
+        "mode masses": "unknown",
         "exact draws": "no",
         "exact channels": "no",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 from jax.flatten_util import ravel_pytree
-from numpyro.infer.util import initialize_model
+from numpyro.infer.util import initialize_model, potential_energy
 from scipy.stats import norm
 
 from biglearn_sampler.bridges import NumpyroTarget, from_numpyro
+from biglearn_sampler.bridges.observed_data import TrustedData
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import TargetError
 
@@ -108,6 +110,54 @@ def test_data_are_inputs_of_compiled_code(regression_target: NumpyroTarget) -> N
     compiled = jax.jit(evaluate)
     assert float(compiled(regression_target, point)) != float(compiled(other, point))
     assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_sound_data_are_not_compared_with_the_support_again(regression_target: NumpyroTarget) -> None:
+    def by_hand(observed: jax.Array, point: jax.Array) -> Any:
+        sites = regression_target.unravel(point)
+        return -potential_energy(regression, (jnp.asarray(FEATURES),), {"observed": observed}, sites)
+
+    point, observed = jnp.full(5, 0.3), jnp.asarray(OBSERVED)
+    # Where a value of the data is outside the support, the program selects minus infinity.
+    selection = re.compile(r"f64\[40\] = select_n")
+    assert selection.search(str(jax.make_jaxpr(by_hand)(observed, point)))
+    ours = jax.make_jaxpr(lambda target, point: target.log_density(point))(regression_target, point)
+    assert not selection.search(str(ours))
+    assert float(log_density(regression_target, point)) == pytest.approx(float(by_hand(observed, point)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("observed", "of", "expected"),
+    [
+        (-1.0, lambda place: dist.HalfNormal(jnp.exp(place)), -np.inf),
+        (np.nan, lambda place: dist.Normal(place, 1.0), -np.inf),
+        (1.5, lambda place: dist.Uniform(place, 1.0 + place), -np.inf),
+        (0.5, lambda place: dist.Uniform(place, 1.0 + place), norm.logpdf(0.0)),
+        (
+            np.array([1.0, 2.0]),
+            lambda place: dist.LogNormal(place, 1.0),
+            norm.logpdf([0.0, *np.log([1, 2])]).sum() - np.log(2),
+        ),
+    ],
+)
+def test_data_outside_the_support_have_density_zero(observed: Any, of: Callable[[Any], Any], expected: float) -> None:
+    def model(data: Any) -> None:
+        numpyro.sample("y", of(numpyro.sample("place", dist.Normal(0.0, 1.0))), obs=data)
+
+    target = from_numpyro(model, jnp.asarray(observed))
+    assert float(log_density(target, jnp.zeros(1))) == pytest.approx(expected)
+
+
+def test_log_probabilities_that_a_model_computes_itself_are_checked_as_before() -> None:
+    def model(data: Any) -> None:
+        place = numpyro.sample("place", dist.Normal(0.0, 1.0))
+        numpyro.factor("bound", dist.Uniform(-1.0, 1.0).log_prob(place))
+        numpyro.sample("y", dist.Normal(place, 1.0), obs=data)
+
+    target = from_numpyro(model, jnp.zeros(3))
+    assert isinstance(target.model, TrustedData) and "y" in target.model.sites
+    assert float(log_density(target, jnp.array([2.0]))) == -np.inf
+    assert np.isfinite(log_density(target, jnp.array([0.5])))
 
 
 def test_sizes_and_other_plain_arguments_stay_what_they_are() -> None:

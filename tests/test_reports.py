@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from PIL.GifImagePlugin import GifImageFile
 from biglearn_plugins.reports import biglearn_reports
 from biglearn_plugins.reports.cloud import reference_cloud, sampler_clouds
 from biglearn_plugins.reports.mass_levels import with_levels
+from biglearn_plugins.reports.slices import Slices
+from biglearn_plugins.reports.target_picture import _pairs
 from biglearn_plugins.reports.training_figure import spread_out
 from biglearn_plugins.reports.view import view_of
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
@@ -135,6 +139,64 @@ def test_pairs_of_one_quantity(tmp_path):
     (path,) = REPORTS["marginal_pairs"].build(numbers=1).write(run_on(known(3)), tmp_path)
     with Image.open(path) as picture:
         assert picture.size == (540, 600)
+
+
+# --- targets by themselves
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        assert len(set(picture.convert("L").tobytes())) > 20
+        return picture.size
+
+
+@pytest.mark.parametrize(
+    ("target", "dim"),
+    [
+        (known, 1),
+        (box, 1),
+        (nowhere, 1),
+        (known, 2),
+        (box, 2),
+        (long_and_thin, 2),
+        (nowhere, 2),
+        (huge, 3),
+        (nowhere, 3),
+    ],
+)
+def test_picture_of_any_target(target, dim, tmp_path):
+    assert REPORTS["target_picture"].build().draw_target(target(dim), "it", tmp_path / "it.png")
+    assert size_of(tmp_path / "it.png") == ((810, 870) if dim == 3 else (620, 660))
+
+
+def test_picture_of_the_target_of_a_run(tmp_path):
+    (path,) = REPORTS["target_picture"].build(numbers=2).write(run_on(known(5)), tmp_path)
+    assert (path.name, size_of(path)) == ("target.png", (540, 600))
+
+
+def test_titles_say_what_pairs_are():
+    titles = [_pairs(target, "it", 2).get_suptitle() for target in (known(3), energy_only(3))]
+    assert titles[0] == "it: marginals of 8,192 exact draws"
+    assert titles[1] == "it: no exact draws are known; slices of the density\nthrough the highest point that was found"
+
+
+def test_slices_go_through_the_highest_point_and_follow_a_ridge():
+    """Of a normal law with correlation 0.98: a slice is 5 times narrower than the marginal, the pair as wide as it."""
+    precision = np.linalg.inv([[1.0, 0.98, 0.0], [0.98, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    ridge = function_target(lambda x: -0.5 * (x - 2.0) @ jnp.asarray(precision) @ (x - 2.0), dim=3, scale=4.0)
+    slices = Slices.of(ridge, 2)
+    np.testing.assert_allclose(slices.point, 2.0, atol=1e-2)
+    for lower, upper in slices.limits:
+        assert lower < 2.0 - 3.0 and 2.0 + 3.0 < upper
+    values = slices.log_density(0, 1)
+    assert values.max() > -0.1 and values[[0, -1]].max() < -4.0
+    # The slice of one coordinate: exp(-x^2 / (2 (1 - 0.98^2))).
+    line = slices.log_density(0)
+    np.testing.assert_allclose(line, -0.5 * (slices.axis(0) - 2.0) ** 2 / (1.0 - 0.98**2), rtol=0.05, atol=0.5)
+
+
+def test_other_reports_draw_no_target(tmp_path):
+    assert not REPORTS["training_strip"].build().draw_target(known(2), "it", tmp_path / "it.png")
 
 
 def test_the_reference_is_a_baseline_then_exact_draws_then_nothing():

@@ -19,6 +19,7 @@ from numpyro.distributions.constraints import Constraint
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from biglearn_sampler.bridges.model_arguments import ModelArguments
+from biglearn_sampler.bridges.observed_data import TrustedData, sound_sites
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import GaussianMixture
@@ -152,6 +153,7 @@ def _of_model(
     scale: ArrayLike | None,
     known: Facts = UNKNOWN,
 ) -> NumpyroTarget:
+    model = TrustedData(model, _sound_sites(model, arguments))
     draw = partial(_prior_draw, model, arguments)
     forms = jax.eval_shape(draw, jax.random.key(0))
     flat, unravel = ravel_pytree(jax.tree.map(lambda form: jnp.zeros(form.shape, form.dtype), forms))
@@ -206,12 +208,25 @@ def _prior_region(
     return region(jax.random.split(jax.random.key(0), PRIOR_DRAWS))
 
 
-def _prior_draw(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Array]:
-    """The unconstrained value of every latent site, drawn from the prior."""
+def _sound_sites(model: Callable[..., Any], arguments: ModelArguments) -> frozenset[str]:
+    """The observed sites of a model whose data need not be looked at again."""
+    found: set[str] = set()
+    jax.eval_shape(lambda key: found.update(sound_sites(_prior_trace(model, arguments, key))), jax.random.key(0))
+    return frozenset(found)
+
+
+def _prior_trace(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Any]:
+    """All sites of a model at a draw from its prior."""
     args, kwargs = arguments.restored()
     seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
     trace = handlers.trace(seeded).get_trace(*args, **kwargs)
     _check_sites(trace)
+    return trace
+
+
+def _prior_draw(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Array]:
+    """The unconstrained value of every latent site, drawn from the prior."""
+    trace = _prior_trace(model, arguments, key)
     latent = {name: site for name, site in trace.items() if _is_latent(site)}
     return {name: biject_to(site["fn"].support).inv(site["value"]) for name, site in latent.items()}
 

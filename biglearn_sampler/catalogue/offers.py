@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,12 @@ class Offer:
         """`plugin:entry`, which no other offer of this kind has."""
         return f"{self.plugin}:{self.entry.name}"
 
+    @property
+    def definition(self) -> str | None:
+        """The docstring of `build`; nothing for the one that Python writes for a dataclass itself."""
+        text = inspect.getdoc(self.entry.build)
+        return None if text is None or text.startswith(f"{getattr(self.entry.build, '__name__', '')}(") else text
+
     def to_json(self) -> dict[str, Any]:
         """What `biglearn show --json` tells about it; types and defaults are texts, as users read them."""
         return {
@@ -52,6 +59,7 @@ class Offer:
             "plugin": self.plugin,
             "summary": self.entry.summary,
             "reference": self.entry.reference,
+            "definition": self.definition,
             "parameters": [
                 {"name": each.name, "type": each.type_text, "default": repr(each.default), "help": each.help}
                 for each in self.parameters

@@ -3,7 +3,7 @@
 With `--json` each of them prints one object with the same three lists:
 
     plugins   {"name", "distribution", "version", "offers": {kind: [names]}}
-    offers    {"kind", "name", "plugin", "summary", "reference",
+    offers    {"kind", "name", "plugin", "summary", "reference", "definition",
                "parameters": [{"name", "type", "default", "help"}], "facts": {name: text}}
     problems  {"plugin", "distribution", "stage", "message"}
 
@@ -13,15 +13,21 @@ A command fills the lists that it is about, and `problems` always; `facts` are t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from biglearn_sampler.catalogue import KINDS, Catalogue, Offer, PluginProblem, PluginRecord
+from biglearn_sampler.catalogue.building import NOTHING
 from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
+from biglearn_sampler.cli.assignments import assignments
 from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.tables import print_json, print_table
-from biglearn_sampler.errors import CatalogueError
+from biglearn_sampler.errors import CatalogueError, UserError
+
+PICTURE = "target_picture"
+"""The report that `--plot` asks for."""
 
 PLURALS: Mapping[str, str] = {kind: hook.removeprefix("biglearn_") for kind, hook in KINDS.items()}
 
@@ -48,11 +54,18 @@ def show(
     ctx: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="target, scheduler, ...; or their plural")],
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="name of one entry")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="parameter of a target; may be repeated"),
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw a target, into NAME.png unless --out says where.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="where --plot draws")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the entries of a kind, or tell all about one of them."""
+    """List the entries of a kind, or tell all about one of them; draw a target."""
     catalogue = catalogue_of(ctx)
     singular = kind_named(kind)
+    _check_options(singular, name, parameter, plot, out)
     if name is None:
         offers = catalogue.offers(singular)
         if as_json:
@@ -61,11 +74,17 @@ def show(
             print_table(("name", "summary", "plugin"), map(_offer_row, offers))
         return
     offer = catalogue.find(singular, name)
-    facts = facts_of(catalogue, offer)
+    parameters = assignments("-p", parameter)
+    facts = facts_of(catalogue, offer, parameters)
+    path = out or Path(f"{offer.entry.name}.png")
+    if plot:
+        _draw(catalogue, offer, parameters, path)
     if as_json:
         print_json(_document(catalogue, offers=[(offer, facts)]))
     else:
-        _print_offer(offer, facts)
+        _print_offer(offer, facts, parameters)
+    if plot:
+        typer.echo(f"\nThe picture is in {path}.", err=as_json)
 
 
 def check(
@@ -101,20 +120,58 @@ def kind_named(text: str) -> str:
     raise CatalogueError(f"there is no kind '{text}'{near} The kinds: {', '.join(PLURALS)}")
 
 
-def facts_of(catalogue: Catalogue, offer: Offer) -> dict[str, str]:
-    """What a target built with its defaults says about itself; nothing for other kinds.
+def facts_of(catalogue: Catalogue, offer: Offer, parameters: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """What a target built with some parameters says about itself; nothing for other kinds.
 
-    A target that cannot be built, perhaps for want of a package, says why: its parameters are still shown.
+    A target that cannot be built with its defaults, perhaps for want of a package, says why: its parameters are still
+    shown.
+
+    Raises:
+        CatalogueError: it cannot be built with the parameters that the user gave.
     """
     if offer.kind != "target":
         return {}
     try:
-        describe = getattr(catalogue.build(offer.kind, offer.qualified_name).value, "describe", None)
+        describe = getattr(catalogue.build(offer.kind, offer.qualified_name, parameters).value, "describe", None)
         return {} if describe is None else {str(name): str(text) for name, text in describe().items()}
     except CatalogueError as error:
+        if parameters:
+            raise
         return {"not known": str(error)}
     except CONTAINED as error:
         return {"not known": f"{offer.qualified_name}: describe() raised {told(error)}"}
+
+
+def _check_options(kind: str, name: str | None, parameters: Sequence[str] | None, plot: bool, out: Path | None) -> None:
+    """Options that belong to one target.
+
+    Raises:
+        UserError: they are given without one, or do not fit together.
+    """
+    given = {"-p": parameters, "--plot": plot, "--out": out}
+    if (kind != "target" or name is None) and any(given.values()):
+        option = next(option for option, value in given.items() if value)
+        raise UserError(f"{option} is for one target: biglearn show target NAME {option} ...")
+    if out is not None and not plot:
+        raise UserError("--out says where --plot draws; give both")
+    if out is not None and out.suffix != ".png":
+        raise UserError(f"--out must be a file that ends in .png, got {out}")
+
+
+def _draw(catalogue: Catalogue, offer: Offer, parameters: Mapping[str, str], path: Path) -> None:
+    """Draw a target by the report that does so.
+
+    Raises:
+        CatalogueError: the target cannot be built, or there is no such report.
+        UserError: the folder does not exist, or the file does already.
+    """
+    if path.exists():
+        raise UserError(f"{path} exists already; give another --out, or remove it")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {path.absolute().parent} to draw into")
+    target = catalogue.build(offer.kind, offer.qualified_name, parameters).value
+    if not catalogue.build("report", PICTURE).value.draw_target(target, offer.entry.name, path):
+        raise UserError(f"the report '{PICTURE}' does not draw targets")
 
 
 def _document(
@@ -150,11 +207,13 @@ def _offer_row(offer: Offer) -> tuple[str, str, str]:
     return offer.entry.name, offer.entry.summary, offer.plugin
 
 
-def _print_offer(offer: Offer, facts: Mapping[str, str]) -> None:
+def _print_offer(offer: Offer, facts: Mapping[str, str], given: Mapping[str, str]) -> None:
     typer.echo(f"{offer.kind} {offer.qualified_name}: {offer.entry.summary}")
     if offer.entry.reference:
         typer.echo(f"reference: {offer.entry.reference}")
     typer.echo()
+    if offer.definition:
+        typer.echo(f"{offer.definition}\n")
     if offer.parameters:
         rows = [(each.name, each.type_text, repr(each.default), each.help) for each in offer.parameters]
         print_table(("parameter", "type", "default", "help"), rows)
@@ -162,7 +221,8 @@ def _print_offer(offer: Offer, facts: Mapping[str, str]) -> None:
         typer.echo("no parameters")
     if facts:
         typer.echo()
-        print_table(("facts", "with the default parameters"), list(facts.items()))
+        how = ", ".join(f"{name}={value}" for name, value in given.items()) or "the default parameters"
+        print_table(("facts", f"with {how}"), list(facts.items()))
 
 
 def _problems_of(catalogue: Catalogue, name: str) -> list[PluginProblem]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
+from biglearn_sampler.cli.assignments import assignments
 from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.tables import print_json
 from biglearn_sampler.errors import RunFailed, UserError
@@ -70,8 +71,8 @@ def train(
             target,
             seed=seed,
             settings=settings,
-            overrides={**_assignments("--set", assignment), **_limits(budget, minutes, components)},
-            parameters=_assignments("-p", parameter),
+            overrides={**assignments("--set", assignment), **_limits(budget, minutes, components)},
+            parameters=assignments("-p", parameter),
             baselines=baseline or (),
             out=out or RUNS / target.split(":")[-1],
             numbered=out is None,
@@ -150,17 +151,3 @@ def _limits(budget: int | None, minutes: float | None, components: int | None) -
     """The settings behind the options that limit a training."""
     limits = {"budget.evaluations": budget, "budget.minutes": minutes, "components": components}
     return {key: value for key, value in limits.items() if value is not None}
-
-
-def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    """NAME=VALUE texts as a dict."""
-    form = "KEY=VALUE" if option == "--set" else "NAME=VALUE"
-    found: dict[str, str] = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UserError(f"{option} takes {form}, got '{text}'")
-        if name.strip() in found:
-            raise UserError(f"{option} {name.strip()} is given twice")
-        found[name.strip()] = value.strip()
-    return found

@@ -1,5 +1,9 @@
 """Targets: unnormalised log densities, what is declared about them, and what is known for metrics only."""
 
+from biglearn_sampler.energy.combined import affine as affine
+from biglearn_sampler.energy.combined import mixture_of as mixture_of
+from biglearn_sampler.energy.combined import product as product
+from biglearn_sampler.energy.combined import tempered as tempered
 from biglearn_sampler.energy.evaluations import Evaluations as Evaluations
 from biglearn_sampler.energy.facts import UNKNOWN as UNKNOWN
 from biglearn_sampler.energy.facts import Facts as Facts

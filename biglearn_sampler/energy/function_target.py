@@ -47,6 +47,10 @@ class FunctionTarget(AbstractTarget):
     def facts(self) -> Facts:
         return self.known
 
+    @property
+    def has_names(self) -> bool:
+        return self.layout is not None
+
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
         given = point if self.layout is None else self.layout.tree(point)
         if not self.batched:

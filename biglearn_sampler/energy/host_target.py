@@ -56,6 +56,10 @@ class HostTarget(AbstractTarget):
     def price_of_gradient(self) -> Evaluations:
         return Evaluations(gradient=1) if self.host.has_gradient else Evaluations(energy=2 * self.dim + 1)
 
+    @property
+    def has_names(self) -> bool:
+        return self.names is not None
+
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
         return _asked(self.host, point)
 

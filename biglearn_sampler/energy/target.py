@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -66,6 +67,11 @@ class AbstractTarget(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form of its channels")
 
+    @property
+    def has_names(self) -> bool:
+        """Whether `quantities` gives more than the coordinates themselves."""
+        return type(self).quantities is not AbstractTarget.quantities
+
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """The named quantities of a point, such as a model's parameters; `{"x": x}` if nothing has a name."""
         return {"x": point}
@@ -78,14 +84,22 @@ class AbstractTarget(ABC):
             "dimension": str(self.dim),
             "declared centre": _short(self.centre),
             "declared scale": _short(self.scale),
+            "quantities": self._names(),
             "log Z": "unknown" if known.log_z is None else f"{known.log_z:.6g}",
             "modes": modes,
+            "mode masses": "unknown" if known.mode_weights is None else _short(known.mode_weights),
             "exact draws": "yes" if known.sample is not None else "no",
             "exact channels": "yes" if self.has_exact_channels else "no",
         }
 
+    def _names(self) -> str:
+        """Of the quantities, each with its shape unless it is one number."""
+        forms = jax.eval_shape(self.quantities, jnp.asarray(self.centre))
+        shapes = {name: "x".join(map(str, form.shape)) for name, form in forms.items()}
+        return ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())
 
-def _short(values: Float[Array, " dim"]) -> str:
+
+def _short(values: Float[Array, " count"]) -> str:
     if bool((values == values[0]).all()):
         return f"{float(values[0]):.6g}"
     shown = ", ".join(f"{float(value):.6g}" for value in values[:6])

@@ -1,4 +1,4 @@
-"""The interface of a report: a finished run in, files out."""
+"""The interface of a report: a finished run in, files out; or a target in, a picture out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.runs.run import Run
 
 
@@ -17,3 +18,16 @@ class AbstractReport(ABC):
     @abstractmethod
     def write(self, run: Run, folder: Path) -> list[Path]:
         """Write files into `folder` (which exists) and return their paths; an empty list when it does not apply."""
+
+    def draw_target(self, target: AbstractTarget, name: str, path: Path) -> bool:
+        """Draw a target by itself, before any run.
+
+        Arguments:
+            target: may be of any dimension, and know nothing of itself.
+            name: what the picture calls it.
+            path: a PNG file to write, in a folder that exists.
+
+        Returns:
+            whether it was drawn; a report that is about runs only draws nothing.
+        """
+        return False

@@ -83,12 +83,18 @@ class Slopes(NamedTuple):
 
 
 @shared
+def compiled_slopes(target: AbstractTarget) -> Callable[[Any], Any]:
+    """Values and gradients of the log density of a batch, compiled once for all checks of a target."""
+    return jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))
+
+
+@shared
 def slopes_of(target: AbstractTarget) -> Slopes:
     """Values and gradients, in double precision where the target allows it."""
     points = ordinary_points(target)
     with double_precision(target):
-        both = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))
-        values, gradients = called("the gradient of the log density", both, jnp.asarray(points, float))
+        of_batch = compiled_slopes(target)
+        values, gradients = called("the gradient of the log density", of_batch, jnp.asarray(points, float))
     return Slopes(np.asarray(values, float), np.asarray(gradients, float), float(jnp.finfo(values.dtype).eps))
 
 

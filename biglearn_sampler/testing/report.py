@@ -31,6 +31,21 @@ def check_written(report: AbstractReport) -> None:
                 _check_path(path, folder, situation)
 
 
+def check_target_drawn(report: AbstractReport) -> None:
+    """`draw_target` says whether it drew, and a picture that it drew lies at the path it was given."""
+    for target in (_energy_only(1), _known(2), _known(5), _energy_only(5)):
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / "picture.png"
+            what = f"`draw_target` on a target in {target.dim} dimensions"
+            drawn = called(what, report.draw_target, target, "canned", path)
+            if drawn is not (path.is_file() and path.stat().st_size > 0):
+                found = "a" if path.exists() else "no"
+                raise Fault(
+                    f"{what} returned {drawn!r}, and there is {found} file at the path; expected True with a picture "
+                    "there, or False without"
+                )
+
+
 def _check_path(path: Any, folder: Path, situation: str) -> None:
     if not isinstance(path, Path) or not path.resolve().is_relative_to(folder.resolve()):
         raise Fault(f"`write` on {situation} returned {path!r}; expected a Path inside the folder it was given")

@@ -11,6 +11,7 @@ import numpy as np
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.testing.fault import Fault, called
 from biglearn_sampler.testing.points import (
+    compiled_slopes,
     double_precision,
     log_densities,
     ordinary_points,
@@ -70,6 +71,11 @@ def check_pure(target: AbstractTarget) -> None:
         expect_same("the log density of one point", first, called("the log density", target.log_density, point))
 
 
+def check_gradient(target: AbstractTarget) -> None:
+    """The gradient can be had with JAX, many points at once."""
+    slopes_of(target)
+
+
 def check_compiled(target: AbstractTarget) -> None:
     """The log density is the same inside compiled code as outside."""
     points = ordinary_points(target)[:FEW]
@@ -97,15 +103,15 @@ def check_precision(target: AbstractTarget) -> None:
 def check_differentiable(target: AbstractTarget) -> None:
     """The gradient is that of central differences along random directions, wherever the log density is finite.
 
+    It is a number at the declared centre and at known modes too, where norms and square roots often have none.
     Two steps tell the error of the differences: a kink in the way widens the tolerance, a wrong gradient does not.
     """
     points, slopes = ordinary_points(target).astype(float), slopes_of(target)
-    if not np.isfinite(slopes.gradients).all():
-        where = points[~np.isfinite(slopes.gradients).all(axis=1)][0]
-        raise Fault(
-            f"the gradient is not finite at {point_text(where)}, where the log density is; expected a number. Look for "
-            "sqrt or log at zero, or for jnp.where around an infinite branch"
-        )
+    _expect_finite(points, slopes.gradients)
+    special = _special_points(target)
+    with double_precision(target):
+        values, gradients = compiled_slopes(target)(jnp.asarray(special, float))
+    _expect_finite(special[np.isfinite(values)], np.asarray(gradients)[np.isfinite(values)])
     directions = np.random.default_rng(KEY).normal(size=(DIRECTIONS, *points.shape)) * np.asarray(target.scale)
     step = slopes.epsilon ** (1.0 / 3.0)
     wide, narrow = (_differences(target, points, directions, each) for each in (step, step / 2))
@@ -177,6 +183,23 @@ def _expect_close(target: AbstractTarget, expected: np.ndarray, got: Any, how: s
         raise Fault(
             f"the log density at {point_text(ordinary_points(target)[first])}, {how}, is {expected[first]:.6g} and "
             f"{found[first]:.6g}; expected the same up to rounding{hint}"
+        )
+
+
+def _special_points(target: AbstractTarget) -> np.ndarray:
+    """As many points as there are ordinary ones: the declared centre and the first known modes, and those again."""
+    modes = target.facts.modes
+    known = np.empty((0, target.dim)) if modes is None else np.asarray(modes, float)
+    return np.resize(np.concatenate([np.asarray(target.centre, float)[None], known]), ordinary_points(target).shape)
+
+
+def _expect_finite(points: np.ndarray, gradients: np.ndarray) -> None:
+    """Gradients at points where the log density is finite."""
+    if not np.isfinite(gradients).all():
+        where = points[~np.isfinite(gradients).all(axis=1)][0]
+        raise Fault(
+            f"the gradient is not finite at {point_text(where)}, where the log density is; expected a number. Look for "
+            "sqrt, log or a norm at zero, or for jnp.where around an infinite branch"
         )
 
 

@@ -31,6 +31,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         phi4,
         planar_robot,
         rings,
+        rotated_product,
         student_t_mixtures,
     )
 
@@ -40,6 +41,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         mog40,
         gmmvi_mixtures,
         student_t_mixtures,
+        rotated_product,
         rings,
         gaussian_rings,
         noisy_circles,

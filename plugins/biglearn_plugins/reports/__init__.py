@@ -1,4 +1,4 @@
-"""Built-in reports: pictures of a run. The only place with matplotlib."""
+"""Built-in reports: pictures of a run or of a target. The only place with matplotlib."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_reports() -> list[Entry[Any]]:
     """The built-in reports; JAX and matplotlib are imported here, so that other listings stay quick."""
-    from biglearn_plugins.reports import marginal_pairs, training_animation, training_curve, training_strip
+    from biglearn_plugins.reports import (
+        marginal_pairs,
+        target_picture,
+        training_animation,
+        training_curve,
+        training_strip,
+    )
 
-    return [training_strip.ENTRY, training_animation.ENTRY, marginal_pairs.ENTRY, training_curve.ENTRY]
+    return [
+        training_strip.ENTRY,
+        training_animation.ENTRY,
+        marginal_pairs.ENTRY,
+        training_curve.ENTRY,
+        target_picture.ENTRY,
+    ]

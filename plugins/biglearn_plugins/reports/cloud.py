@@ -71,10 +71,15 @@ def reference_cloud(run: Run, numbers: int) -> Cloud | None:
     for name, result in run.baselines.items():
         points = jnp.asarray(result.draws.points, float)
         return _cloud(name, _named(run.target, points, numbers), draw_weights(result.draws))
-    if run.target.facts.sample is None:
+    return exact_cloud(run.target, numbers)
+
+
+def exact_cloud(target: AbstractTarget, numbers: int) -> Cloud | None:
+    """The first numbers at exact draws, where a target has them."""
+    if target.facts.sample is None:
         return None
-    exact = run.target.facts.sample(jax.random.key(KEY_EXACT), COUNT)
-    return _cloud("exact draws", _named(run.target, exact, numbers), np.full(COUNT, 1.0 / COUNT))
+    exact = target.facts.sample(jax.random.key(KEY_EXACT), COUNT)
+    return _cloud("exact draws", _named(target, exact, numbers), np.full(COUNT, 1.0 / COUNT))
 
 
 def _cloud(label: str, named: Mapping[str, np.ndarray], weights: np.ndarray) -> Cloud:

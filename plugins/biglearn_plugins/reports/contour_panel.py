@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from biglearn_plugins.reports.canvas import BLACK, BLUE, GREYS, VERMILLION
 from biglearn_plugins.reports.mass_levels import SHARES_TEXT, with_levels
 from biglearn_plugins.reports.panel import AbstractPanel
+from biglearn_plugins.reports.regions import fill_regions
 from biglearn_plugins.reports.view import View, view_of
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.run import Run
@@ -52,10 +53,7 @@ class ContourPanel(AbstractPanel):
 
     def draw(self, axes: Axes, sampler: GaussianMixture) -> None:
         horizontal, vertical = self.view.axes
-        filled = with_levels(self.target)
-        if filled is not None:
-            values, levels = filled
-            axes.contourf(horizontal, vertical, values.T, levels=[*levels, 1.0], colors=GREYS)
+        fill_regions(axes, horizontal, vertical, self.target)
         lines = with_levels(self.view.mixture_log_density(sampler))
         if lines is not None:
             values, levels = lines

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend_handler import HandlerTuple
 
 from biglearn_plugins.reports.contour_panel import ContourPanel
 from biglearn_plugins.reports.curve_panel import CurvePanel
+from biglearn_plugins.reports.legend import add_legend_below
 from biglearn_plugins.reports.panel import AbstractPanel
 from biglearn_sampler.runs.run import Run, Snapshot
 
@@ -37,14 +37,4 @@ def draw_snapshot(axes: Axes, panel: AbstractPanel, snapshot: Snapshot) -> None:
 
 def add_legend(figure: Figure, panel: AbstractPanel, columns: int, size: int = 10) -> None:
     """The legend below the panels, in letters of a size in points."""
-    artists, texts = zip(*panel.legend(), strict=True)
-    figure.legend(
-        artists,
-        texts,
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-        fontsize=size,
-        columnspacing=1.5,
-        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.0)},
-    )
+    add_legend_below(figure, panel.legend(), columns, size)

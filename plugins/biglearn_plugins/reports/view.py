@@ -57,7 +57,12 @@ class View:
 def view_of(run: Run, points_per_side: int) -> View:
     """The box around the declared region, the start, the trained sampler and the known modes."""
     start = [np.asarray(snapshot.mixture.means, float) for snapshot in run.snapshots[:1]]
-    corners = np.concatenate([_declared(run.target), *start, _of_sampler(run.sampler), _modes(run.target)])
+    corners = [_declared(run.target), *start, _of_sampler(run.sampler), _modes(run.target)]
+    return box_around(np.concatenate(corners), points_per_side)
+
+
+def box_around(corners: Float[np.ndarray, "corners dim"], points_per_side: int) -> View:
+    """The box around points, with a margin; a square with one scale unless one side is much longer."""
     lower, upper = corners.min(axis=0), corners.max(axis=0)
     centre, half = (lower + upper) / 2, (upper - lower) / 2 * (1 + MARGIN)
     if half.max() <= LARGEST_RATIO * half.min():

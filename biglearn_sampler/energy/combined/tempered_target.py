@@ -1,0 +1,124 @@
+"""A target at another temperature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from biglearn_sampler.energy.combined.parts import checked_target
+from biglearn_sampler.energy.evaluations import Evaluations
+from biglearn_sampler.energy.facts import UNKNOWN, Facts
+from biglearn_sampler.energy.mixture_target import MixtureTarget
+from biglearn_sampler.energy.target import AbstractTarget
+from biglearn_sampler.errors import TargetError
+from biglearn_sampler.mixture import Channel, GaussianMixture
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TemperedTarget(AbstractTarget):
+    """`log_density(x) = beta * log q(x)`; see `tempered`.
+
+    Arguments:
+        original: `q`.
+        inverse_temperature: `beta`.
+    """
+
+    original: AbstractTarget
+    inverse_temperature: Float[Array, ""]
+
+    @property
+    def dim(self) -> int:
+        return self.original.dim
+
+    @property
+    def centre(self) -> Float[Array, " dim"]:
+        return self.original.centre
+
+    @property
+    def scale(self) -> Float[Array, " dim"]:
+        """Wider by `1 / sqrt(beta)` for `beta < 1`; modes stay where they are, so it is never narrower."""
+        return self.original.scale / jnp.sqrt(jnp.minimum(self.inverse_temperature, 1.0))
+
+    @property
+    def facts(self) -> Facts:
+        """All of a Gaussian; nothing otherwise: the masses of modes at one temperature do not tell those at another.
+
+        Of `N(mu, L L^T)` in `d` dimensions `Z = (2 pi)^(d (1 - beta) / 2) det(L)^(1 - beta) beta^(-d / 2)`.
+        """
+        gaussian = self._gaussian()
+        if gaussian is None:
+            return UNKNOWN
+        beta = float(self.inverse_temperature)
+        # The factor of the tempered Gaussian is L / sqrt(beta).
+        log_determinant = float(np.log(np.diagonal(np.asarray(gaussian.factors[0], float))).sum())
+        log_determinant += 0.5 * self.dim * math.log(beta)
+        log_z = (1.0 - beta) * (0.5 * self.dim * math.log(2.0 * math.pi) + log_determinant)
+        return Facts(
+            log_z=log_z - 0.5 * self.dim * math.log(beta),
+            modes=gaussian.means,
+            mode_weights=gaussian.weights,
+            responsibilities=gaussian.responsibilities,
+            sample=gaussian.sample,
+        )
+
+    @property
+    def price_of_gradient(self) -> Evaluations:
+        return self.original.price_of_gradient
+
+    @property
+    def has_names(self) -> bool:
+        return self.original.has_names
+
+    @property
+    def has_exact_channels(self) -> bool:
+        return self._gaussian() is not None
+
+    def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
+        return self.inverse_temperature * self.original.log_density(point)
+
+    def channel_log_density(self, channel: Channel, view: Float[Array, " rows"]) -> Float[Array, ""]:
+        gaussian = self._gaussian()
+        if gaussian is None:
+            return super().channel_log_density(channel, view)
+        return gaussian.through(channel).log_density(view)
+
+    def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
+        return self.original.quantities(point)
+
+    def _gaussian(self) -> GaussianMixture | None:
+        """The normalised law, where it is a Gaussian."""
+        if not isinstance(self.original, MixtureTarget) or self.original.mixture.components > 1:
+            return None
+        mixture = self.original.mixture
+        factors = mixture.factors / jnp.sqrt(self.inverse_temperature)
+        return GaussianMixture(mixture.log_weights, mixture.means, factors)
+
+
+def tempered(target: AbstractTarget, beta: float) -> AbstractTarget:
+    """The target at inverse temperature `beta`: `log_density(x) = beta * log q(x)`.
+
+    What is known of the original is not known of this, unless the original is a single Gaussian; `beta = 1` gives the
+    original itself. The declared scale grows by `1 / sqrt(beta)` for `beta < 1`.
+
+    Arguments:
+        target: `q`.
+        beta: above 0. Below 1 the density is flatter: heavy tails may then have no finite `Z`.
+
+    Raises:
+        TargetError: no target, or a `beta` that is no positive number.
+
+    Example:
+        >>> import biglearn_sampler as bl
+        >>> bl.tempered(bl.target("grid25"), 0.1).facts.log_z is None
+        True
+    """
+    original = checked_target("tempered", target)
+    if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0.0 < beta < math.inf:
+        raise TargetError(f"tempered: beta must be a finite number above 0, got {beta!r}")
+    return original if beta == 1.0 else TemperedTarget(original, jnp.asarray(beta, float))

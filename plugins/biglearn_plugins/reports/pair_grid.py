@@ -1,0 +1,89 @@
+"""A triangle of panels: numbers by themselves on the diagonal, and in pairs below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
+
+from biglearn_plugins.reports.canvas import new_figure
+from biglearn_plugins.reports.cloud import Cloud
+
+SIDE, LEGEND_HEIGHT = 270, 60
+BINS = 48
+# Width of the kernel that smooths counts in two dimensions, in bins.
+SMOOTHING = 1.5
+MARGIN = 0.05
+
+Limits = list[tuple[float, float]]
+
+
+def pair_figure(
+    names: Sequence[str], draw_single: Callable[[Axes, int], None], draw_pair: Callable[[Axes, int, int], None]
+) -> Figure:
+    """A figure with a panel for each number, and for each pair of a column and a lower row.
+
+    Arguments:
+        names: of the numbers.
+        draw_single: draws one number.
+        draw_pair: draws the number of the column against that of the row.
+    """
+    side = SIDE * max(len(names), 2)
+    figure = new_figure(side, side + LEGEND_HEIGHT)
+    grid = figure.subplots(len(names), len(names), squeeze=False, sharex="col")
+    for row in range(len(names)):
+        for column in range(len(names)):
+            axes = grid[row, column]
+            if column > row:
+                axes.set_visible(False)
+            elif column == row:
+                draw_single(axes, row)
+            else:
+                draw_pair(axes, column, row)
+            _label(axes, row, column, names)
+    return figure
+
+
+def limits_of(clouds: list[Cloud]) -> Limits:
+    """What the axis of each number shows: the mass of all clouds, with a margin."""
+    return [with_margin([cloud.interval(number) for cloud in clouds]) for number in range(len(clouds[0].names))]
+
+
+def with_margin(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval around all of them; a number that never changes gets an axis around it."""
+    ends = np.array(intervals)
+    lower, upper = ends[:, 0].min(), ends[:, 1].max()
+    margin = MARGIN * (upper - lower) or 0.5
+    return float(lower - margin), float(upper + margin)
+
+
+def inside(cloud: Cloud, number: int, limits: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """The values of one number between the limits, with their weights."""
+    kept = (cloud.values[:, number] >= limits[0]) & (cloud.values[:, number] <= limits[1])
+    return cloud.values[kept, number], cloud.weights[kept]
+
+
+def centres_of(limits: tuple[float, float]) -> Float[np.ndarray, " bins"]:
+    """The middle of every bin."""
+    return np.linspace(*limits, 2 * BINS + 1)[1::2]
+
+
+def pair_log_density(cloud: Cloud, pair: tuple[int, int], limits: Limits) -> Float[np.ndarray, "bins bins"]:
+    """A smoothed histogram of two numbers, in logarithms up to a constant."""
+    values = cloud.values[:, list(pair)]
+    counts, *_ = np.histogram2d(*values.T, bins=BINS, range=[limits[each] for each in pair], weights=cloud.weights)
+    smooth = gaussian_filter(counts, SMOOTHING)
+    return np.log(smooth, where=smooth > 0, out=np.full_like(smooth, -np.inf))
+
+
+def _label(axes: Axes, row: int, column: int, names: Sequence[str]) -> None:
+    if row == len(names) - 1:
+        axes.set_xlabel(names[column])
+    if column == 0 and row > 0:
+        axes.set_ylabel(names[row])
+    axes.tick_params(labelbottom=row == len(names) - 1, labelleft=0 == column < row, labelsize=8)
+    axes.locator_params(nbins=4)
