@@ -16,7 +16,8 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.errors import BiglearnError, RunFailed, UserError
 from biglearn_sampler.evaluation import BaselineResult
-from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
+from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import PROBES, Plan, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
