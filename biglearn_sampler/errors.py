@@ -28,6 +28,10 @@ class TargetError(UserError):
     """An energy that cannot be used: wrong shape or dtype, not finite anywhere, raises."""
 
 
+class MissingData(UserError):
+    """Data that are not shipped and that the user has to bring: where they come from, and how to say where they are."""
+
+
 class TaskError(UserError):
     """A task that the target cannot do, with the tasks that it can do."""
 

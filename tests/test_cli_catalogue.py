@@ -199,7 +199,7 @@ def test_json_has_one_schema(call, arguments, filled):
     assert {name: len(items) for name, items in document.items()} == filled
     keys = {
         "plugins": {"name", "distribution", "version", "offers"},
-        "offers": {"kind", "name", "plugin", "summary", "reference", "parameters", "facts"},
+        "offers": {"kind", "name", "plugin", "summary", "reference", "argument", "parameters", "facts"},
         "problems": {"plugin", "distribution", "stage", "message"},
     }
     assert all(set(item) == keys[name] for name, items in document.items() for item in items)

@@ -210,14 +210,23 @@ def test_draws_of_a_distribution_have_its_constrained_moments() -> None:
     assert (np.abs(shares.mean(0) - np.array([2.0, 3.0, 1.5]) / 6.5) < 5.0 * errors).all()
 
 
-@pytest.mark.parametrize("support", [dist.constraints.real, dist.constraints.positive], ids=["real", "positive"])
-def test_improper_priors_are_fine_where_the_data_make_up_for_them(support: Any) -> None:
-    def model(place_of_data: float) -> None:
-        place = numpyro.sample("place", dist.ImproperUniform(support, (), ()))
-        rate = numpyro.deterministic("rate", jnp.log(place) if support is dist.constraints.positive else place)
-        numpyro.sample("y", dist.Normal(rate, 1.0), obs=place_of_data)
+@pytest.mark.parametrize(
+    ("support", "shape"),
+    [
+        (dist.constraints.real, ()),
+        (dist.constraints.real_vector, (2,)),
+        (dist.constraints.positive, ()),
+        (dist.constraints.ordered_vector, (2,)),
+    ],
+    ids=["real", "vector", "positive", "ordered"],
+)
+def test_improper_priors_are_fine_where_the_data_make_up_for_them(support: Any, shape: tuple[int, ...]) -> None:
+    def model(places_of_data: jax.Array) -> None:
+        places = numpyro.sample("places", dist.ImproperUniform(support, (), shape))
+        numpyro.sample("y", dist.Normal(places, 1.0), obs=places_of_data)
 
-    target = from_numpyro(model, 30.0)
+    # Far from the centre, so that the density rises for a long while first.
+    target = from_numpyro(model, jnp.array([3000.0, 9000.0]) if shape else jnp.array(3000.0))
     assert float(target.centre[0]) == 0.0 and float(target.scale[0]) == 1.0
     assert target.facts.log_z is None and target.facts.sample is None
 

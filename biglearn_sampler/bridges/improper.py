@@ -9,17 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from numpyro.distributions import biject_to
-from numpyro.distributions.transforms import IdentityTransform
+from numpyro.distributions import Distribution, biject_to
 
 from biglearn_sampler.bridges.sites import Site, can_be_drawn
 from biglearn_sampler.errors import TargetError
 
 FAR_ON_LINE = (1e6, 1e9)
-"""Two distances along a coordinate that is not transformed; their squares are numbers in single precision."""
+"""Two distances along a coordinate that the value follows in proportion; single precision can square them."""
 
 FAR_ON_LOG_SCALE = (40.0, 80.0)
-"""Likewise of a transformed coordinate, where exponentials have to be numbers."""
+"""Likewise of any other coordinate, where exponentials have to be numbers."""
 
 
 def check_integrable(
@@ -63,9 +62,21 @@ def _improper_lines(
     """Site, coordinate and two distances, for every coordinate of a site whose prior cannot be drawn from."""
     for name, coordinates in places.items():
         law = sites[name]["fn"]
-        if not can_be_drawn(law):
-            ends = FAR_ON_LINE if isinstance(biject_to(law.support), IdentityTransform) else FAR_ON_LOG_SCALE
-            yield from ((name, int(place), ends) for place in np.ravel(coordinates))
+        if can_be_drawn(law):
+            continue
+        for place, linear in zip(np.ravel(coordinates), _are_linear(law), strict=True):
+            yield name, int(place), FAR_ON_LINE if linear else FAR_ON_LOG_SCALE
+
+
+def _are_linear(law: Distribution) -> np.ndarray:
+    """Of each unconstrained coordinate, whether the value moves in proportion: the first of ordered values does."""
+    transform = biject_to(law.support)
+    shape = transform.inverse_shape(law.shape())
+    steps = np.eye(math.prod(shape)).reshape(-1, *shape)
+    values = jax.jit(jax.vmap(transform))
+    start, near, far = (np.asarray(values(jnp.asarray(size * steps, float))) for size in (0.0, 1.0, 2.0))
+    curved = np.abs(far - 2.0 * near + start) > 1e-3
+    return np.asarray(~curved.reshape(len(steps), -1).any(1))
 
 
 def _moved(centre: Float[Array, " dim"], place: int, distance: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Key
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
-from biglearn_sampler.errors import TargetError
+from biglearn_sampler.errors import SettingsError, TargetError
 from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
 from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
@@ -167,8 +168,8 @@ def make_plan(
         raise TargetError("a function becomes a target by target(function, dim=2, scale=4.0); train on that")
     if isinstance(baselines, str):
         baselines = [baselines]
-    built_target = _built_target(target, catalogue, parameters)
     settings = read.settings
+    built_target = _built_target(target, catalogue, _with_data(target, parameters, settings.data))
     return Plan(
         target=built_target,
         settings=settings,
@@ -180,6 +181,21 @@ def make_plan(
         baselines=_named([catalogue.build("baseline", spec) for spec in baselines]),
         keys=RunKeys.of(seed),
     )
+
+
+def _with_data(target: Any, parameters: Mapping[str, Any], data: Mapping[str, str]) -> Mapping[str, Any]:
+    """The parameters of a named target, those included that say where its data lie.
+
+    Places are made absolute, so that the record leads to them from any folder.
+    """
+    if data and not isinstance(target, (str, Mapping)):
+        raise SettingsError(
+            f"data.{next(iter(data))} belongs to a target that is named, and this one was made in Python"
+        )
+    for name in data:
+        if name in parameters:
+            raise SettingsError(f"data.{name} and the parameter {name} of the target say the same; give one of them")
+    return {**parameters, **{name: str(Path(place).expanduser().absolute()) for name, place in data.items()}}
 
 
 def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:

@@ -23,6 +23,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         mueller_brown,
         phi4,
         planar_robot,
+        posteriordb,
         rings,
         student_t_mixtures,
     )
@@ -41,5 +42,6 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         phi4,
         eight_schools,
         logistic_regression,
+        posteriordb,
     )
     return [entry for family in families for entry in family.ENTRIES]

@@ -10,6 +10,18 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_reports() -> list[Entry[Any]]:
     """The built-in reports; JAX and matplotlib are imported here, so that other listings stay quick."""
-    from biglearn_plugins.reports import marginal_pairs, training_animation, training_curve, training_strip
+    from biglearn_plugins.reports import (
+        marginal_pairs,
+        reference_table,
+        training_animation,
+        training_curve,
+        training_strip,
+    )
 
-    return [training_strip.ENTRY, training_animation.ENTRY, marginal_pairs.ENTRY, training_curve.ENTRY]
+    return [
+        training_strip.ENTRY,
+        training_animation.ENTRY,
+        marginal_pairs.ENTRY,
+        training_curve.ENTRY,
+        reference_table.ENTRY,
+    ]
