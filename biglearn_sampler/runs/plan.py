@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
+from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
@@ -157,7 +158,7 @@ def make_plan(
     """Turn names into objects.
 
     Arguments:
-        target: a name, a table with name and parameters, or a target.
+        target: a name, a model in a file as `file.py:model`, a table with name and parameters, or a target.
         read: the settings.
         baselines: names, tables or baselines.
         seed: of the whole run.
@@ -199,7 +200,7 @@ def _with_data(target: Any, parameters: Mapping[str, Any], data: Mapping[str, st
 
 
 def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:
-    built = catalogue.build("target", target, parameters)
+    built = build_target(target, catalogue, parameters)
     if not isinstance(target, FunctionTarget):
         return built
     # Otherwise all functions would share the name of one class.

@@ -51,7 +51,8 @@ def train(
     """Train a Gaussian-mixture sampler on a target, and measure it.
 
     Arguments:
-        target: a target, or the name of one in the catalogue, or a table with a name and parameters.
+        target: a target, or the name of one in the catalogue, or a table with a name and parameters; or a NumPyro
+            model in a file, as `"path/to/file.py:model"`.
         seed: the same seed gives the same run, bit for bit on one machine.
         settings: the name of a preset, a TOML file, or a mapping with dotted keys such as `{"start.sd": 0.1}`.
         overrides: further dotted keys, which win.
