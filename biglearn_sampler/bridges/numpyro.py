@@ -20,7 +20,7 @@ from numpyro.infer.util import constrain_fn, potential_energy
 
 from biglearn_sampler.bridges.improper import check_integrable
 from biglearn_sampler.bridges.model_arguments import ModelArguments
-from biglearn_sampler.bridges.sites import can_be_drawn, check_sites, is_latent, traced
+from biglearn_sampler.bridges.sites import can_be_drawn, check_sites, is_latent, is_observed, traced, traced_plainly
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
 from biglearn_sampler.errors import TargetError
@@ -84,13 +84,17 @@ class NumpyroTarget(AbstractTarget):
 
     def observed(self) -> dict[str, np.ndarray]:
         """The values of the observed sites, by name."""
-        sites = traced(self.model, self.arguments, jax.random.key(0))
-        seen = {name: site for name, site in sites.items() if site["type"] == "sample" and site["is_observed"]}
-        return {name: np.asarray(site["value"]) for name, site in seen.items()}
+
+        @jax.jit
+        def values(arguments: ModelArguments) -> dict[str, Array]:
+            sites = traced(self.model, arguments, jax.random.key(0))
+            return {name: site["value"] for name, site in sites.items() if is_observed(site)}
+
+        return {name: np.asarray(value) for name, value in values(self.arguments).items()}
 
     def law_of(self, sampler: Mixture) -> Distribution:
         """A sampler as a law of the value of the latent site, on its support; of points, if there are several sites."""
-        sites = traced(self.model, self.arguments, jax.random.key(0))
+        sites = traced_plainly(self.model, self.arguments)
         latent = [site["fn"] for site in sites.values() if is_latent(site)]
         if len(latent) > 1:
             return sampler.to_numpyro()
@@ -173,6 +177,7 @@ def _of_model(
     draw = partial(_prior_draw, model, arguments)
     try:
         forms = jax.eval_shape(draw, jax.random.key(0))
+        improper = _has_improper_prior(model, arguments)
     except TargetError:
         raise
     except Exception as error:
@@ -186,9 +191,22 @@ def _of_model(
         centre = prior_centre if centre is None else centre
         scale = prior_scale if scale is None else scale
     target = NumpyroTarget(model, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
-    places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
-    check_integrable(target.log_density, target.centre, traced(model, arguments, jax.random.key(0)), places)
+    if improper:
+        places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
+        check_integrable(target.log_density, target.centre, traced_plainly(model, arguments), places)
     return target
+
+
+def _has_improper_prior(model: Callable[..., Any], arguments: ModelArguments) -> bool:
+    """Whether a latent site has a prior without draws; found without computing anything, since most have none."""
+    found = []
+
+    def look(key: Key[Array, ""]) -> None:
+        sites = traced(model, arguments, key).values()
+        found.extend(site for site in sites if is_latent(site) and not can_be_drawn(site["fn"]))
+
+    jax.eval_shape(look, jax.random.key(0))
+    return bool(found)
 
 
 def _of_distribution(

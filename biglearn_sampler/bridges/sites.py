@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 from numpyro import handlers
 from numpyro.distributions import Distribution, biject_to
 from numpyro.distributions.constraints import Constraint
+from numpyro.distributions.distribution import validation_enabled
 
 from biglearn_sampler.bridges.model_arguments import ModelArguments
 from biglearn_sampler.errors import TargetError
@@ -26,9 +27,23 @@ def traced(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array,
     return handlers.trace(seeded).get_trace(*args, **kwargs)
 
 
+def traced_plainly(model: Callable[..., Any], arguments: ModelArguments) -> Mapping[str, Site]:
+    """The sites of one run with values that are no tracers, for what has to be known of a law itself.
+
+    Not validated: a draw from a wide prior may overflow, which says nothing about the model.
+    """
+    with validation_enabled(is_validate=False):
+        return traced(model, arguments, jax.random.key(0))
+
+
 def is_latent(site: Site) -> bool:
     """Whether a site is one of the coordinates of the target."""
     return site["type"] == "sample" and not site["is_observed"]
+
+
+def is_observed(site: Site) -> bool:
+    """Whether a site has data."""
+    return site["type"] == "sample" and site["is_observed"]
 
 
 def can_be_drawn(distribution: Distribution) -> bool:
@@ -58,7 +73,7 @@ def check_sites(sites: Mapping[str, Site]) -> None:
             )
         if is_latent(site):
             _check_support(name, site["fn"].support)
-        elif site["type"] == "sample":
+        elif is_observed(site):
             _check_observed(name, site["fn"], jnp.shape(site["value"]))
     if not any(is_latent(site) for site in sites.values()):
         raise TargetError("the model has no latent site: every sample statement is observed")

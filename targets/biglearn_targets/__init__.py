@@ -12,10 +12,12 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 def biglearn_targets() -> Iterable[Entry[Any]]:
     """Every entry of the gallery. The families are imported here: a listing of plugins needs no JAX."""
     from biglearn_targets import (
+        brownian_motion,
         double_well,
         eight_schools,
         funnel,
         gmmvi_mixtures,
+        label_switching,
         logistic_regression,
         many_well,
         mixtures,
@@ -25,6 +27,8 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         planar_robot,
         posteriordb,
         rings,
+        seeds,
+        sensor_network,
         student_t_mixtures,
     )
 
@@ -42,6 +46,10 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         phi4,
         eight_schools,
         logistic_regression,
+        brownian_motion,
+        seeds,
+        label_switching,
+        sensor_network,
         posteriordb,
     )
     return [entry for family in families for entry in family.ENTRIES]
