@@ -88,7 +88,7 @@ class NumpyroTarget(AbstractTarget):
         @jax.jit
         def values(arguments: ModelArguments) -> dict[str, Array]:
             sites = traced(self.model, arguments, jax.random.key(0))
-            return {name: site["value"] for name, site in sites.items() if is_observed(site)}
+            return {name: jnp.asarray(site["value"]) for name, site in sites.items() if is_observed(site)}
 
         return {name: np.asarray(value) for name, value in values(self.arguments).items()}
 
