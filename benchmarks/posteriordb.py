@@ -64,7 +64,7 @@ def main() -> None:
         [cells(row) for row in rows],
         "`worst mean` and `worst sd`: the largest distances from the reference draws, in Monte Carlo errors of both. "
         f"The tolerance of a mean is {ERRORS:g} such errors + {SHARE_OF_SD:.0%} of a posterior standard deviation; the "
-        "share is the largest of any mean, below 1 within it. Seconds include compilation, beside other jobs, seed 1 and further ones by --seeds. "
+        "share is the largest of any mean, below 1 within it. Seconds include compilation, beside other jobs. "
         f"Commits {commits}.",
     )
 
