@@ -27,8 +27,8 @@ from report import RESULTS, add_row, commit, latest_rows, write_table
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
 from biglearn_sampler.engine import Account, Engine, EngineProgress, Rules, proposals, steps
+from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
-from biglearn_sampler.runs.evaluate import draws_of
 
 ROWS = RESULTS / "ablation.jsonl"
 TASKS = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")

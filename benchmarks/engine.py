@@ -24,7 +24,7 @@ import numpy as np
 from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
-from biglearn_sampler.runs.evaluate import draws_of
+from biglearn_sampler.evaluation.drawing import draws_of
 
 ROWS = RESULTS / "engine.jsonl"
 CORNER = {"start.mean": -5.0, "start.sd": 0.1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Facts
 from biglearn_sampler.energy.function_target import function_target
@@ -27,9 +28,10 @@ def target(
     """A target by name, or from a function that returns the unnormalised log density.
 
     Arguments:
-        what: a name in the catalogue, such as `"grid25"`, with `parameters`; or a function of one point of shape
-            `(dim,)` that returns a scalar and is written with jax; with `batched=True` it takes `(n, dim)` and
-            returns `(n,)`. A NumPy function becomes a target by `from_numpy`.
+        what: a name in the catalogue, such as `"grid25"`, with `parameters`; or a NumPyro model in a file, as
+            `"path/to/file.py:model"`; or a function of one point of shape `(dim,)` that returns a scalar and is written
+            with jax; with `batched=True` it takes `(n, dim)` and returns `(n,)`. A NumPy function becomes a target by
+            `from_numpy`.
         dim, scale, centre: of a function: the number of coordinates, how far from the centre its mass may lie, and the
             centre, by default the origin. A named target may have parameters of the same names.
         like: of a function that takes a dict or another pytree of arrays: one with the same names and shapes, in place
@@ -56,7 +58,7 @@ def target(
             raise TargetError(f"batched, like, data and facts belong to a function; '{what}' is the name of a target")
         shared = {"dim": dim, "scale": scale, "centre": centre}
         named = {name: value for name, value in shared.items() if value is not None}
-        return (catalogue or Catalogue()).build("target", what, {**named, **parameters}).value
+        return build_target(what, catalogue or Catalogue(), {**named, **parameters}).value
     if not callable(what):
         raise TargetError(f"a target is made from a name or from a function, got {type(what).__name__}")
     if (dim is None and like is None) or scale is None:

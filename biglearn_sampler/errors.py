@@ -40,6 +40,10 @@ def raised_on_host(error: BaseException) -> TargetError | None:
     return TargetError(said[-1]) if said else None
 
 
+class MissingData(UserError):
+    """Data that are not shipped and that the user has to bring: where they come from, and how to say where they are."""
+
+
 class TaskError(UserError):
     """A task that the target cannot do, with the tasks that it can do."""
 

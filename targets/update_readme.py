@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from biglearn_sampler.catalogue import Catalogue, Offer
+from biglearn_sampler.errors import CatalogueError, MissingData
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- gallery: begin -->", "<!-- gallery: end -->"
@@ -37,9 +38,18 @@ def with_table(text: str) -> str:
 
 
 def _row(offer: Offer, catalogue: Catalogue) -> list[str]:
-    facts = catalogue.build("target", offer.qualified_name).value.describe()
-    told = [facts[name] for name in COLUMNS]
-    return [f"`{offer.entry.name}`", offer.entry.summary, *told, offer.entry.reference or "-"]
+    return [f"`{offer.entry.name}`", offer.entry.summary, *_told(offer, catalogue), offer.entry.reference or "-"]
+
+
+def _told(offer: Offer, catalogue: Catalogue) -> list[str]:
+    """What a target with its defaults says of itself; dashes where it needs data that are not shipped."""
+    try:
+        facts = catalogue.build("target", offer.qualified_name).value.describe()
+    except CatalogueError as error:
+        if isinstance(error.__cause__, MissingData):
+            return ["-"] * len(COLUMNS)
+        raise
+    return [facts[name] for name in COLUMNS]
 
 
 if __name__ == "__main__":

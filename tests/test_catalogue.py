@@ -255,6 +255,12 @@ def test_all_mistakes_of_an_entry_are_told_at_once():
     ]
 
 
+def test_an_argument_that_is_no_parameter_is_told():
+    bad = beside_a_good_one(offering(ring_entry(argument="diameter")))
+    expected = "target 'ring': `argument` must be the name of a parameter of `build`, got 'diameter'"
+    assert messages(bad) == [("entry", expected)]
+
+
 def test_a_name_twice_in_one_plugin_is_told():
     bad = offering(ring_entry(summary="first"), ring_entry(summary="second"))
     catalogue = beside_a_good_one(bad)

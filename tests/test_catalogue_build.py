@@ -320,3 +320,20 @@ def test_nested_entries_are_records_in_the_record(catalogue):
     assert document["others"][0]["parameters"] == {"weight": 1.0}
     assert document["last"]["name"].endswith(":Uniform")
     assert document["last"]["distribution"] == "an object made in Python"
+
+
+def test_one_parameter_may_stand_behind_a_colon():
+    entry = Entry(name="funnel", build=funnel, summary="Neal's funnel", argument="dim")
+    catalogue = Catalogue(plugins={"a": plugin(targets=[entry])}, entry_points=False)
+    for name in ("funnel:4", "a:funnel:4"):
+        built = catalogue.build("target", name, {"scale": 2})
+        assert built.value == Funnel(4, 2.0)
+        # The record says it as a parameter, so that it can be built again.
+        assert (built.record.name, built.record.parameters) == ("a:funnel", {"dim": 4, "scale": 2.0})
+    with pytest.raises(CatalogueError, match="a:funnel: 'dim' is given behind the colon and as a parameter too"):
+        catalogue.build("target", "funnel:4", {"dim": 5})
+    with pytest.raises(CatalogueError, match="a:funnel: parameter 'dim' must be int, got 'four'"):
+        catalogue.build("target", "funnel:four")
+    plain = Catalogue(plugins={"a": plugin(targets=[FUNNEL])}, entry_points=False)
+    with pytest.raises(CatalogueError, match="there is no target 'funnel:4'"):
+        plain.build("target", "funnel:4")

@@ -243,7 +243,7 @@ def test_json_has_one_schema(call, arguments, filled):
     assert {name: len(items) for name, items in document.items()} == filled
     keys = {
         "plugins": {"name", "distribution", "version", "offers"},
-        "offers": {"kind", "name", "plugin", "summary", "reference", "definition", "parameters", "facts"},
+        "offers": {"kind", "name", "plugin", "summary", "reference", "definition", "argument", "parameters", "facts"},
         "problems": {"plugin", "distribution", "stage", "message"},
     }
     assert all(set(item) == keys[name] for name, items in document.items() for item in items)

@@ -32,11 +32,13 @@ def test_weighted_moments_and_their_error_are_right_over_repeated_draws():
     for seed in range(200):
         draws = weighted(400, seed)
         found.append(moments({"x": draws.points[:, 0]}, draws)["x"])
-    means, errors, deviations = (np.array([row[name] for row in found]) for name in ("mean", "mcse", "sd"))
+    names = ("mean", "mcse", "sd", "sd_mcse")
+    means, errors, deviations, their_errors = (np.array([row[name] for row in found]) for name in names)
     assert means.mean() == pytest.approx(0.4, abs=4 * means.std() / np.sqrt(200))
     assert deviations.mean() == pytest.approx(1.0, abs=0.02)
     # The spread of 200 means is known to 5 %.
     assert errors.mean() == pytest.approx(means.std(), rel=0.2)
+    assert their_errors.mean() == pytest.approx(deviations.std(), rel=0.2)
 
 
 def test_equal_weights_give_the_textbook_formulas():
@@ -63,9 +65,9 @@ def test_zero_weights_hide_whatever_the_quantity_is_there():
 
 def test_what_is_not_finite_is_none():
     nothing = Draws(np.zeros((3, 1)), np.full(3, -np.inf), np.zeros(3))
-    assert moments({"x": np.arange(3.0)}, nothing)["x"] == {"mean": None, "sd": None, "mcse": None}
+    assert moments({"x": np.arange(3.0)}, nothing)["x"] == dict.fromkeys(("mean", "sd", "mcse", "sd_mcse"))
     one = Draws(np.zeros((3, 1)), np.array([0.0, -np.inf, -np.inf]), np.zeros(3))
-    assert moments({"x": np.arange(3.0) + 5}, one)["x"] == {"mean": 5.0, "sd": None, "mcse": None}
+    assert moments({"x": np.arange(3.0) + 5}, one)["x"] == {"mean": 5.0, "sd": None, "mcse": None, "sd_mcse": None}
     overflow = Draws(np.zeros((3, 1)), np.zeros(3))
     assert moments({"x": np.array([0.0, 1.0, np.inf])}, overflow)["x"]["mean"] is None
 
@@ -102,6 +104,9 @@ def test_error_of_chains_is_that_of_their_effective_count():
     found = moments({"x": values.reshape(-1)}, draws)["x"]
     assert found["mcse"] == pytest.approx(found["sd"] / np.sqrt(effective_count(values)))
     assert found["mcse"] == pytest.approx(np.sqrt(9.0 / values.size), rel=0.2)
+    # Squares of a normal autoregression forget as its squared correlation; their variance is 2.
+    squares_worth = values.size * (1 - 0.8**2) / (1 + 0.8**2)
+    assert found["sd_mcse"] == pytest.approx(np.sqrt(2.0 / squares_worth) / 2.0, rel=0.2)
 
 
 def test_chains_in_different_places_count_for_little():
@@ -112,4 +117,6 @@ def test_chains_in_different_places_count_for_little():
 def test_values_that_never_change_give_the_number_of_draws():
     assert effective_count(np.ones((2, 50))) == 100.0
     draws = Draws(np.ones((100, 1)), np.zeros(100), chains=2)
-    assert moments({"x": np.ones(100)}, draws)["x"] == pytest.approx({"mean": 1.0, "sd": 0.0, "mcse": 0.0})
+    assert moments({"x": np.ones(100)}, draws)["x"] == pytest.approx(
+        {"mean": 1.0, "sd": 0.0, "mcse": 0.0, "sd_mcse": 0.0}
+    )

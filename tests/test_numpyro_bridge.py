@@ -20,6 +20,7 @@ from biglearn_sampler.bridges import NumpyroTarget, from_numpyro
 from biglearn_sampler.bridges.observed_data import TrustedData
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import TargetError
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 2))
 OBSERVED = FEATURES @ np.array([1.0, -2.0]) + 0.5 * np.random.default_rng(1).normal(size=40)
@@ -177,7 +178,8 @@ def test_the_default_region_is_that_of_the_prior() -> None:
         place = numpyro.sample("a", dist.Normal(100.0, 5.0))
         spread = numpyro.sample("b", dist.LogNormal(1.0, 2.0))
         with numpyro.plate("free", 2):
-            numpyro.sample("c", dist.ImproperUniform(dist.constraints.positive, (), ()))
+            rate = numpyro.sample("c", dist.ImproperUniform(dist.constraints.positive, (), ()))
+            numpyro.sample("wait", dist.Exponential(rate), obs=1.0)
         numpyro.sample("y", dist.Normal(place, spread), obs=observed)
 
     target = from_numpyro(model, np.full(50, 3.0))
@@ -258,10 +260,25 @@ def test_draws_of_a_distribution_have_its_constrained_moments() -> None:
     assert (np.abs(shares.mean(0) - np.array([2.0, 3.0, 1.5]) / 6.5) < 5.0 * errors).all()
 
 
-def test_an_improper_distribution_is_a_target_about_which_nothing_is_known() -> None:
-    target = from_numpyro(dist.ImproperUniform(dist.constraints.positive, (), (2,)))
-    assert target.dim == 2 and target.facts.log_z is None and target.facts.sample is None
-    assert float(log_density(target, jnp.array([0.3, 0.5]))) == pytest.approx(0.8)
+@pytest.mark.parametrize(
+    ("support", "shape"),
+    [
+        (dist.constraints.real, ()),
+        (dist.constraints.real_vector, (2,)),
+        (dist.constraints.positive, ()),
+        (dist.constraints.ordered_vector, (2,)),
+    ],
+    ids=["real", "vector", "positive", "ordered"],
+)
+def test_improper_priors_are_fine_where_the_data_make_up_for_them(support: Any, shape: tuple[int, ...]) -> None:
+    def model(places_of_data: jax.Array) -> None:
+        places = numpyro.sample("places", dist.ImproperUniform(support, (), shape))
+        numpyro.sample("y", dist.Normal(places, 1.0), obs=places_of_data)
+
+    # Far from the centre, so that the density rises for a long while first.
+    target = from_numpyro(model, jnp.array([3000.0, 9000.0]) if shape else jnp.array(3000.0))
+    assert float(target.centre[0]) == 0.0 and float(target.scale[0]) == 1.0
+    assert target.facts.log_z is None and target.facts.sample is None
 
 
 def test_a_gaussian_mixture_knows_its_channels() -> None:
@@ -272,6 +289,93 @@ def test_a_gaussian_mixture_knows_its_channels() -> None:
     np.testing.assert_array_equal(target.scale, [3.0, 3.0])
     point = jnp.array([0.2, 0.1])
     assert float(log_density(target, point)) == pytest.approx(float(distribution.log_prob(point)))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# And back: a sampler as a distribution
+# ------------------------------------------------------------------------------------------------------------
+
+
+SUPPORTS = {
+    "real": lambda: dist.Normal(1.0, 2.0),
+    "simplex": lambda: dist.Dirichlet(jnp.array([2.0, 3.0, 1.5])),
+    "positive": lambda: dist.Gamma(2.0, 3.0),
+    "interval": lambda: dist.Uniform(-1.0, jnp.asarray(2.0)),
+    "a batch": lambda: dist.Gamma(2.0, 1.0).expand([2, 2]),
+    "correlations": lambda: dist.LKJCholesky(3, 2.0),
+}
+
+
+@pytest.mark.parametrize("distribution", SUPPORTS.values(), ids=SUPPORTS)
+def test_a_sampler_is_a_distribution_on_the_support(distribution: Callable[[], dist.Distribution]) -> None:
+    prior: Any = distribution()
+    target = from_numpyro(prior, centre=0.0, scale=1.0)
+    sampler = GaussianMixture.of(np.stack([np.full(target.dim, -0.5), np.full(target.dim, 0.4)]), 0.3, [0.4, 0.6])
+    law = target.law_of(sampler)
+    shape = prior.batch_shape + prior.event_shape
+    assert law.event_shape == shape and law.batch_shape == ()
+    transform = dist.biject_to(prior.support)
+
+    # The change of variables, with NumPyro's determinant of the map from points to values.
+    @jax.jit
+    def both(point: jax.Array) -> tuple[Any, ...]:
+        unconstrained = point.reshape(transform.inverse_shape(shape))
+        value = transform(unconstrained)
+        volume = jnp.sum(transform.log_abs_det_jacobian(unconstrained, value))
+        return law.log_prob(value), sampler.log_density(point) - volume, value, target.quantities(point)["x"]
+
+    found, expected, value, quantity = both(jnp.linspace(-0.7, 0.6, target.dim))
+    assert float(found) == pytest.approx(float(expected), rel=1e-6, abs=1e-6)
+    np.testing.assert_allclose(quantity, value)
+    values = jax.jit(lambda key: law.sample(key, (5,)))(jax.random.key(0))
+    assert np.asarray(prior.support(values)).all()
+
+
+def test_a_sampler_is_the_prior_of_another_model() -> None:
+    first = from_numpyro(SUPPORTS["simplex"](), centre=0.0, scale=1.0)
+    sampler = GaussianMixture.of(np.zeros((1, first.dim)), 0.5)
+    law = first.law_of(sampler)
+
+    def model(observed: float) -> None:
+        value = numpyro.sample("again", law)
+        numpyro.sample("y", dist.Normal(jnp.sum(value**2 * value), 1.0), obs=observed)
+
+    second = from_numpyro(model, 0.7, centre=0.0, scale=1.0)
+    assert second.dim == first.dim
+
+    @jax.jit
+    def both(point: jax.Array) -> tuple[Any, ...]:
+        return second.log_density(point), sampler.log_density(point), second.quantities(point)["again"]
+
+    found, prior, value = both(jnp.linspace(-0.7, 0.6, first.dim))
+    assert float(found) == pytest.approx(float(prior) + norm.logpdf(0.7, float((value**3).sum())), abs=1e-5)
+
+
+def test_a_product_of_mixtures_is_a_distribution_too() -> None:
+    factors = tuple(GaussianMixture.of([[place], [-place]], 0.2, [0.3, 0.7]) for place in (1.0, 2.0))
+    sampler = FactoredMixture(((1,), (0,)), factors)
+    target = from_numpyro(dist.Gamma(2.0, 1.0).expand([2]), centre=0.0, scale=1.0)
+    law = target.law_of(sampler)
+
+    @jax.jit
+    def both(key: jax.Array) -> tuple[Any, ...]:
+        values = law.sample(key, (4,))
+        return values, law.log_prob(values), sampler.log_density(jnp.log(values)) - jnp.log(values).sum(-1)
+
+    values, found, expected = both(jax.random.key(0))
+    assert values.shape == (4, 2) and bool((values > 0).all())
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_with_several_sites_the_law_is_that_of_points(regression_target: NumpyroTarget) -> None:
+    sampler = GaussianMixture.of(np.zeros((1, 5)), 1.0)
+    assert regression_target.law_of(sampler).event_shape == (5,)
+
+
+def test_observed_values_have_the_names_of_the_model(regression_target: NumpyroTarget) -> None:
+    observed = regression_target.observed()
+    assert list(observed) == ["y"]
+    np.testing.assert_array_equal(observed["y"], OBSERVED)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -299,6 +403,31 @@ def with_subsampling() -> None:
         numpyro.sample("y", dist.Normal(place, 1.0), obs=0.5)
 
 
+def with_flat_slope() -> None:
+    slope = numpyro.sample("slope", dist.ImproperUniform(dist.constraints.real, (), ()))
+    # Data that a line separates: the likelihood rises for ever, to one.
+    numpyro.sample("y", dist.Bernoulli(logits=slope * jnp.array([-1.0, 1.0])), obs=jnp.array([0, 1]))
+
+
+def with_column() -> None:
+    place = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(place * jnp.ones(4), 1.0), obs=jnp.ones((4, 1)))
+
+
+def with_wrong_event() -> None:
+    place = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.MultivariateNormal(place * jnp.ones(3), jnp.eye(3)), obs=jnp.ones((5, 2)))
+
+
+def with_wrong_sum() -> None:
+    place = numpyro.sample("x", dist.Normal(jnp.zeros(3), 1.0))
+    numpyro.sample("y", dist.Normal(place + jnp.ones(4), 1.0), obs=jnp.ones(4))
+
+
+def with_argument(features: jax.Array) -> None:
+    numpyro.sample("x", dist.Normal(features, 1.0))
+
+
 @pytest.mark.usefixtures("unchecked_types")
 @pytest.mark.parametrize(
     ("model", "told"),
@@ -315,6 +444,18 @@ def with_subsampling() -> None:
         (with_everything_observed, "the model has no latent site: every sample statement is observed"),
         (with_parameter, "site 'width' is a numpyro.param, which has no prior"),
         (with_subsampling, "plate 'rows' sees 4 of 10 elements at a time, so the energy would be random"),
+        (
+            dist.ImproperUniform(dist.constraints.positive, (), (2,)),
+            "latent site 'x' has an improper prior, and the data do not make up for it: .*no finite integral",
+        ),
+        (with_flat_slope, "latent site 'slope' has an improper prior, and the data do not make up for it"),
+        (with_column, r"observed site 'y' has values of shape \(4, 1\) and a distribution of batch shape \(4,\)"),
+        (
+            with_wrong_event,
+            r"observed site 'y' has values of shape \(5, 2\) .* batch shape \(\) and event shape \(3,\)",
+        ),
+        (with_wrong_sum, "the model cannot be called with its data: .*shapes of data and of distributions must fit"),
+        (with_argument, "the model cannot be called with its data: TypeError: .*missing 1 required positional"),
         (3.0, r"needs a NumPyro model \(a function\) or a distribution, got float"),
     ],
 )

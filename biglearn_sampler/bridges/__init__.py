@@ -1,4 +1,5 @@
 """Bridges: other libraries' models as targets."""
 
+from biglearn_sampler.bridges.model_file import build_target as build_target
 from biglearn_sampler.bridges.numpyro import NumpyroTarget as NumpyroTarget
 from biglearn_sampler.bridges.numpyro import from_numpyro as from_numpyro

@@ -9,28 +9,37 @@ from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
-from numpyro import handlers
-from numpyro.distributions import Distribution, biject_to
-from numpyro.distributions.constraints import Constraint
+from numpyro.distributions import Distribution, TransformedDistribution, biject_to
+from numpyro.distributions.transforms import ReshapeTransform
 from numpyro.infer.util import constrain_fn, potential_energy
 
+from biglearn_sampler.bridges.improper import check_integrable
 from biglearn_sampler.bridges.model_arguments import ModelArguments
 from biglearn_sampler.bridges.observed_data import TrustedData, sound_sites
+from biglearn_sampler.bridges.sites import (
+    Site,
+    can_be_drawn,
+    check_sites,
+    is_latent,
+    is_observed,
+    traced,
+    traced_plainly,
+)
+from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
 from biglearn_sampler.errors import TargetError
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, Mixture
 
 PRIOR_DRAWS = 2000
 """Enough that the declared region is known to a few per cent, and still drawn in a moment."""
 
 DEVIATIONS_TO_SIGMA = 1.4826
 """The standard deviation of a normal law is 1.4826 times its median absolute deviation."""
-
-Site = Mapping[str, Any]
 
 
 @jax.tree_util.register_dataclass
@@ -82,6 +91,26 @@ class NumpyroTarget(AbstractTarget):
         args, kwargs = self.arguments.restored()
         return constrain_fn(self.model, args, kwargs, self.unravel(point), return_deterministic=True)
 
+    def observed(self) -> dict[str, np.ndarray]:
+        """The values of the observed sites, by name."""
+
+        @jax.jit
+        def values(arguments: ModelArguments) -> dict[str, Array]:
+            sites = traced(self.model, arguments, jax.random.key(0))
+            return {name: jnp.asarray(site["value"]) for name, site in sites.items() if is_observed(site)}
+
+        return {name: np.asarray(value) for name, value in values(self.arguments).items()}
+
+    def law_of(self, sampler: Mixture) -> Distribution:
+        """A sampler as a law of the value of the latent site, on its support; of points, if there are several sites."""
+        sites = traced_plainly(self.model, self.arguments)
+        latent = [site["fn"] for site in sites.values() if is_latent(site)]
+        if len(latent) > 1:
+            return sampler.to_numpyro()
+        transform, shape = biject_to(latent[0].support), latent[0].shape()
+        rows = ReshapeTransform(transform.inverse_shape(shape), (self.dim,))
+        return TransformedDistribution(sampler.to_numpyro(), [rows, transform])
+
 
 @overload
 def from_numpyro(
@@ -124,7 +153,8 @@ def from_numpyro(
 
     Raises:
         TargetError: no function and no distribution, no latent site, a latent site that is discrete, a
-            `numpyro.param`, a plate that subsamples, or a scale or centre that makes no sense.
+            `numpyro.param`, a plate that subsamples, data that do not fit the model or its observed sites, a prior
+            that is improper where the data say nothing, or a scale or centre that makes no sense.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -153,15 +183,40 @@ def _of_model(
     scale: ArrayLike | None,
     known: Facts = UNKNOWN,
 ) -> NumpyroTarget:
-    model = TrustedData(model, _sound_sites(model, arguments))
-    draw = partial(_prior_draw, model, arguments)
-    forms = jax.eval_shape(draw, jax.random.key(0))
+    try:
+        model = TrustedData(model, _sound_sites(model, arguments))
+        draw = partial(_prior_draw, model, arguments)
+        forms = jax.eval_shape(draw, jax.random.key(0))
+        improper = _has_improper_prior(model, arguments)
+    except TargetError:
+        raise
+    except Exception as error:
+        raise TargetError(
+            f"the model cannot be called with its data: {told(error)}. It takes what follows it in from_numpyro, and "
+            "shapes of data and of distributions must fit"
+        ) from error
     flat, unravel = ravel_pytree(jax.tree.map(lambda form: jnp.zeros(form.shape, form.dtype), forms))
     if centre is None or scale is None:
         prior_centre, prior_scale = _prior_region(draw)
         centre = prior_centre if centre is None else centre
         scale = prior_scale if scale is None else scale
-    return NumpyroTarget(model, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
+    target = NumpyroTarget(model, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
+    if improper:
+        places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
+        check_integrable(target.log_density, target.centre, traced_plainly(model, arguments), places)
+    return target
+
+
+def _has_improper_prior(model: Callable[..., Any], arguments: ModelArguments) -> bool:
+    """Whether a latent site has a prior without draws; found without computing anything, since most have none."""
+    found = []
+
+    def look(key: Key[Array, ""]) -> None:
+        sites = traced(model, arguments, key).values()
+        found.extend(site for site in sites if is_latent(site) and not can_be_drawn(site["fn"]))
+
+    jax.eval_shape(look, jax.random.key(0))
+    return bool(found)
 
 
 def _of_distribution(
@@ -182,7 +237,7 @@ def _one_site(distribution: Distribution) -> None:
 
 def _facts_of(distribution: Distribution) -> Facts:
     """A distribution that can be drawn from is normalised; an improper one can not."""
-    if not _can_be_drawn(distribution):
+    if not can_be_drawn(distribution):
         return UNKNOWN
 
     def sample(key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
@@ -211,72 +266,18 @@ def _prior_region(
 def _sound_sites(model: Callable[..., Any], arguments: ModelArguments) -> frozenset[str]:
     """The observed sites of a model whose data need not be looked at again."""
     found: set[str] = set()
-    jax.eval_shape(lambda key: found.update(sound_sites(_prior_trace(model, arguments, key))), jax.random.key(0))
+    jax.eval_shape(lambda key: found.update(sound_sites(_checked(model, arguments, key))), jax.random.key(0))
     return frozenset(found)
 
 
-def _prior_trace(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Any]:
-    """All sites of a model at a draw from its prior."""
-    args, kwargs = arguments.restored()
-    seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
-    trace = handlers.trace(seeded).get_trace(*args, **kwargs)
-    _check_sites(trace)
-    return trace
+def _checked(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> Mapping[str, Site]:
+    """The sites of a model that can be a target, at a draw from its prior."""
+    sites = traced(model, arguments, key)
+    check_sites(sites)
+    return sites
 
 
 def _prior_draw(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> dict[str, Array]:
     """The unconstrained value of every latent site, drawn from the prior."""
-    trace = _prior_trace(model, arguments, key)
-    latent = {name: site for name, site in trace.items() if _is_latent(site)}
+    latent = {name: site for name, site in _checked(model, arguments, key).items() if is_latent(site)}
     return {name: biject_to(site["fn"].support).inv(site["value"]) for name, site in latent.items()}
-
-
-def _improper_at_zero(site: Site) -> Array | None:
-    """An improper prior has no draws; its unconstrained value is set to zero."""
-    if not _is_latent(site) or _can_be_drawn(site["fn"]):
-        return None
-    transform = biject_to(site["fn"].support)
-    return transform(jnp.zeros(transform.inverse_shape(site["fn"].shape())))
-
-
-def _check_sites(trace: Mapping[str, Site]) -> None:
-    for name, site in trace.items():
-        if site["type"] == "param":
-            raise TargetError(f"site '{name}' is a numpyro.param, which has no prior; make it a sample site or fix it")
-        if site["type"] == "plate" and site["args"][1] not in {None, site["args"][0]}:
-            size, seen = site["args"]
-            raise TargetError(
-                f"plate '{name}' sees {seen} of {size} elements at a time, so the energy would be random; "
-                "leave subsample_size out"
-            )
-        if _is_latent(site):
-            _check_support(name, site["fn"].support)
-    if not any(_is_latent(site) for site in trace.values()):
-        raise TargetError("the model has no latent site: every sample statement is observed")
-
-
-def _check_support(name: str, support: Constraint) -> None:
-    if support.is_discrete:
-        raise TargetError(
-            f"latent site '{name}' is discrete; a target needs continuous coordinates. Sum it out, for example "
-            "with MixtureSameFamily; observed sites may be discrete"
-        )
-    try:
-        biject_to(support)
-    except NotImplementedError:
-        raise TargetError(
-            f"latent site '{name}' lives on {support}, which NumPyro cannot map to unconstrained coordinates; "
-            "write it with another distribution, or reparametrise it"
-        ) from None
-
-
-def _is_latent(site: Site) -> bool:
-    return site["type"] == "sample" and not site["is_observed"]
-
-
-def _can_be_drawn(distribution: Distribution) -> bool:
-    try:
-        jax.eval_shape(distribution.sample, jax.random.key(0))
-    except NotImplementedError:
-        return False
-    return True

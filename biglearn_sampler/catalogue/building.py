@@ -56,10 +56,13 @@ def resolve(
     if not parameters and _is_object(kind, spec):
         return spec if isinstance(spec, Built) else Built(spec, record_of_object(kind, spec))
     name, given = _split(kind, spec)
-    offer = find(kind, name)
+    offer, behind_colon = _found(find, kind, name)
     if offer.qualified_name in defaults_of:
         raise CatalogueError(f"by its defaults, {' uses '.join([*defaults_of, offer.qualified_name])} without end")
-    return _resolve_parameters(find, offer, {**given, **parameters}, defaults_of)
+    twice = [parameter for parameter in behind_colon if parameter in given or parameter in parameters]
+    if twice:
+        raise CatalogueError(f"{offer.qualified_name}: '{twice[0]}' is given behind the colon and as a parameter too")
+    return _resolve_parameters(find, offer, {**given, **parameters, **behind_colon}, defaults_of)
 
 
 def construct(resolved: Resolved | Built[Any]) -> Built[Any]:
@@ -82,6 +85,21 @@ def construct(resolved: Resolved | Built[Any]) -> Built[Any]:
         reference=offer.entry.reference,
     )
     return Built(value, record)
+
+
+def _found(find: Find, kind: str, name: str) -> tuple[Offer, Mapping[str, Any]]:
+    """The offer of a name, and the parameter that stands behind it and a colon, as in `posteriordb:POSTERIOR`."""
+    try:
+        return find(kind, name), NOTHING
+    except CatalogueError:
+        head, _, rest = name.rpartition(":")
+        try:
+            offer = find(kind, head)
+        except CatalogueError:
+            offer = None
+        if offer is None or offer.entry.argument is None:
+            raise
+        return offer, {offer.entry.argument: rest}
 
 
 def _is_object(kind: str, spec: Any) -> bool:

@@ -20,6 +20,7 @@ class Entry(Generic[T]):
         build: gives the object. A ValueError that it raises is shown with the entry's name in front.
         summary: one line, shown in lists.
         reference: citation of the work that introduced it, if there is one.
+        argument: name of the parameter, if any, that may stand behind the name and a colon: `posteriordb:POSTERIOR`.
 
     Example:
 
@@ -33,6 +34,7 @@ class Entry(Generic[T]):
     build: Callable[..., T]
     summary: str
     reference: str | None = None
+    argument: str | None = None
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Offer:
             "summary": self.entry.summary,
             "reference": self.entry.reference,
             "definition": self.definition,
+            "argument": self.entry.argument,
             "parameters": [
                 {"name": each.name, "type": each.type_text, "default": repr(each.default), "help": each.help}
                 for each in self.parameters
@@ -116,7 +117,8 @@ def _checked(
         return None, [f"{KINDS[kind]} gave {shown(result)}, which is not an Entry"]
     label = f"{kind} '{result.name}'"
     parameters, mistakes = parameters_of(result.build) if callable(result.build) else ((), ())
-    told_mistakes = [f"{label}: {mistake}" for mistake in [*_field_mistakes(result), *mistakes]]
+    mistakes = [*_field_mistakes(result), *mistakes, *_argument_mistakes(result, parameters)]
+    told_mistakes = [f"{label}: {mistake}" for mistake in mistakes]
     if not told_mistakes and result.name in earlier:
         told_mistakes.append(f"{label} is offered twice; the first one is used")
     if told_mistakes:
@@ -134,3 +136,9 @@ def _field_mistakes(entry: Entry[Any]) -> Iterator[str]:
         yield f"`summary` must be one line of text, got {shown(entry.summary)}"
     if entry.reference is not None and not isinstance(entry.reference, str):
         yield f"`reference` must be text or None, got {shown(entry.reference)}"
+
+
+def _argument_mistakes(entry: Entry[Any], parameters: tuple[Parameter, ...]) -> Iterator[str]:
+    names = [parameter.name for parameter in parameters]
+    if entry.argument is not None and entry.argument not in names:
+        yield f"`argument` must be the name of a parameter of `build`, got {shown(entry.argument)}"

@@ -3,7 +3,7 @@
 With `--json` each of them prints one object with the same three lists:
 
     plugins   {"name", "distribution", "version", "offers": {kind: [names]}}
-    offers    {"kind", "name", "plugin", "summary", "reference", "definition",
+    offers    {"kind", "name", "plugin", "summary", "reference", "definition", "argument",
                "parameters": [{"name", "type", "default", "help"}], "facts": {name: text}}
     problems  {"plugin", "distribution", "stage", "message"}
 
@@ -211,6 +211,8 @@ def _print_offer(offer: Offer, facts: Mapping[str, str], given: Mapping[str, str
     typer.echo(f"{offer.kind} {offer.qualified_name}: {offer.entry.summary}")
     if offer.entry.reference:
         typer.echo(f"reference: {offer.entry.reference}")
+    if offer.entry.argument:
+        typer.echo(f"short form: {offer.entry.name}:{offer.entry.argument.upper()}")
     typer.echo()
     if offer.definition:
         typer.echo(f"{offer.definition}\n")

@@ -30,7 +30,12 @@ def register(app: typer.Typer) -> None:
 
 def train(
     ctx: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="name of a target; see `biglearn show targets`")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="name of a target (`biglearn show targets`), or a NumPyro model as FILE.py:NAME"
+        ),
+    ],
     parameter: Annotated[
         list[str] | None,
         typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="parameter of the target; may be repeated"),

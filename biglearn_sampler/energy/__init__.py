@@ -7,6 +7,7 @@ from biglearn_sampler.energy.combined import tempered as tempered
 from biglearn_sampler.energy.evaluations import Evaluations as Evaluations
 from biglearn_sampler.energy.facts import UNKNOWN as UNKNOWN
 from biglearn_sampler.energy.facts import Facts as Facts
+from biglearn_sampler.energy.facts import ReferenceMoments as ReferenceMoments
 from biglearn_sampler.energy.function_target import FunctionTarget as FunctionTarget
 from biglearn_sampler.energy.function_target import function_target as function_target
 from biglearn_sampler.energy.host_target import HostTarget as HostTarget

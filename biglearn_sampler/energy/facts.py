@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Array, Float, Key
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceMoments:
+    """Mean and standard deviation of one number, from draws that somebody made and checked, with their errors.
+
+    Arguments:
+        mean, sd: over the reference draws.
+        mean_error, sd_error: Monte Carlo standard errors of both.
+    """
+
+    mean: float
+    sd: float
+    mean_error: float
+    sd_error: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,6 +34,8 @@ class Facts:
         responsibilities: the probability of each mode given a point, `(dim,)` to `(modes,)`. Its mean over
             exact draws is `mode_weights`. A partition of space is the special case of zeros and a one.
         sample: exact independent draws, `(key, count)` to `(count, dim)`.
+        reference: of numbers among the target's quantities, named as in `metrics["moments"]` (`theta[3]`), what
+            published reference draws say.
     """
 
     log_z: float | None = None
@@ -26,6 +43,7 @@ class Facts:
     mode_weights: Float[Array, " modes"] | None = None
     responsibilities: Callable[[Float[Array, " dim"]], Float[Array, " modes"]] | None = None
     sample: Callable[[Key[Array, ""], int], Float[Array, "count dim"]] | None = None
+    reference: Mapping[str, ReferenceMoments] | None = None
 
     def __post_init__(self) -> None:
         together = (self.modes is None, self.mode_weights is None, self.responsibilities is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,10 @@ from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
-from biglearn_sampler.mixture import Channel
+from biglearn_sampler.mixture import Channel, Mixture
+
+if TYPE_CHECKING:
+    from numpyro.distributions import Distribution
 
 
 class AbstractTarget(ABC):
@@ -75,6 +78,14 @@ class AbstractTarget(ABC):
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """The named quantities of a point, such as a model's parameters; `{"x": x}` if nothing has a name."""
         return {"x": point}
+
+    def observed(self) -> dict[str, np.ndarray]:
+        """The named observed values behind the energy; none unless the target has them."""
+        return {}
+
+    def law_of(self, sampler: Mixture) -> Distribution:
+        """A sampler of this target as a NumPyro distribution of what users draw: by default, of points."""
+        return sampler.to_numpyro()
 
     def describe(self) -> dict[str, str]:
         """The declared and the known facts as short texts, for lists."""

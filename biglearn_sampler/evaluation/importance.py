@@ -14,16 +14,17 @@ from biglearn_sampler.importance.pareto import pareto_smooth
 
 
 def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dict[str, float | None]]:
-    """Mean, standard deviation and Monte Carlo standard error of the mean of every number in `quantities`.
+    """Mean and standard deviation of every number in `quantities`, with the Monte Carlo standard errors of both.
 
     Independent draws with a density are weighted by `w_i ~ q(x_i) / p(x_i)`, Pareto-smoothed, `sum_i w_i =
     1`:
 
         mean = sum_i w_i h_i,   sd^2 = sum_i w_i (h_i - mean)^2 / (1 - sum_i w_i^2),
-        mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method).
+        mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method),
+        sd_mcse^2 = sum_i w_i^2 ((h_i - mean)^2 - sd^2)^2 / (1 - sum_i w_i^2) / (2 sd)^2.
 
-    Chains weigh equally, and `mcse^2 = sd^2 / effective_count`. Draws with weight zero are left out, whatever
-    the quantities are there.
+    Chains weigh equally, and `mcse^2 = sd^2 / effective_count`; likewise `sd_mcse` with the squares.
+    Draws with weight zero are left out, whatever the quantities are there.
 
     Arguments:
         quantities: name to values at the draws, shape `(count, ...)`; an array gives `theta[3]`,
@@ -31,8 +32,8 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         draws: the draws themselves.
 
     Returns:
-        name to `{"mean": ..., "sd": ..., "mcse": ...}`. A figure that is not finite is `None`: all draws have
-        density zero, the quantity overflows, or a single draw has all the weight.
+        name to `{"mean": ..., "sd": ..., "mcse": ..., "sd_mcse": ...}`. A figure that is not finite is `None`:
+        all draws have density zero, the quantity overflows, or a single draw has all the weight.
 
     Reference: Vehtari et al., JMLR 25 (2024); for chains Vehtari et al., Bayesian Analysis 16
     (2021).
@@ -102,13 +103,29 @@ def _moments(
     values: Float[np.ndarray, " count"], weights: Float[np.ndarray, " count"], chains: int | None
 ) -> dict[str, float]:
     if len(values) == 0:
-        return {"mean": math.nan, "sd": math.nan, "mcse": math.nan}
+        return dict.fromkeys(("mean", "sd", "mcse", "sd_mcse"), math.nan)
     mean = np.sum(weights * values)
     squares = (values - mean) ** 2
     left = 1.0 - np.sum(weights**2)
     variance = np.sum(weights * squares) / left
+    sd = np.sqrt(variance)
+    error, error_of_variance = (
+        np.sqrt(_error_squared(each, spread, weights, left, chains))
+        for each, spread in ((values, squares), (squares, (squares - variance) ** 2))
+    )
+    # A number that never varies has no error either.
+    sd_error = error_of_variance / (2.0 * sd) if sd > 0 else sd
+    return {"mean": float(mean), "sd": float(sd), "mcse": float(error), "sd_mcse": float(sd_error)}
+
+
+def _error_squared(
+    values: Float[np.ndarray, " count"],
+    squares: Float[np.ndarray, " count"],
+    weights: Float[np.ndarray, " count"],
+    left: float,
+    chains: int | None,
+) -> float:
+    """The squared error of a weighted mean of `values`, whose squared deviations are `squares`."""
     if chains is None:
-        error = np.sum(weights**2 * squares) / left
-    else:
-        error = variance / effective_count(values.reshape(chains, -1))
-    return {"mean": float(mean), "sd": float(np.sqrt(variance)), "mcse": float(np.sqrt(error))}
+        return float(np.sum(weights**2 * squares) / left)
+    return float(np.sum(weights * squares) / left / effective_count(values.reshape(chains, -1)))

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
+from biglearn_sampler.mixture.mixture_law import MixtureLaw
 from biglearn_sampler.mixture.triangular import cholesky_factors
 
 
@@ -89,6 +90,10 @@ class FactoredMixture:
         joined = jax.scipy.linalg.block_diag(*[factor.covariance() for factor in self.factors_of])
         places = self._places()
         return joined[places][:, places]
+
+    def to_numpyro(self) -> MixtureLaw:
+        """The same law as a NumPyro distribution, to use in a model."""
+        return MixtureLaw(self)
 
     def expanded(self) -> GaussianMixture:
         """The same law as a plain mixture, with `product_components` components."""

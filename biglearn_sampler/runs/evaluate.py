@@ -9,17 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import Array, Key
 from pydantic import ValidationError
 
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
+from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
+from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
 from biglearn_sampler.evaluation.importance import moments
-from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.settings import Settings
 
@@ -51,29 +50,6 @@ PROMISED = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mod
 COUNTS = ("modes_covered", "modes_total", "zero_density_draws")
 """Figures that are whole numbers."""
 
-BATCH = 4000
-"""Draws that are evaluated at once, which bounds the memory."""
-
-
-def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
-    """Fresh draws of a sampler, with both log densities at them."""
-    arrays, rebuilt = split_arrays(target)
-
-    @jax.jit
-    def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
-        points = mixture.sample(key, count)
-        log_density = rebuilt(arrays).log_density
-        return (
-            points,
-            jax.lax.map(log_density, points, batch_size=BATCH),
-            jax.lax.map(mixture.log_density, points, batch_size=BATCH),
-        )
-
-    points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
-    # A NaN or an infinite density is no density: it counts as zero, as in training.
-    log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
-    return Draws(points, log_target, log_sampler)
-
 
 def figures_of(
     draws: Draws, target: AbstractTarget, metrics: Sequence[Built[AbstractMetric]], key: Key[Array, ""]
@@ -92,7 +68,7 @@ def figures_of(
         **{name: _number(name, figure.value) for name, figure in measured.items()},
         "standard_errors": _present({name: figure.standard_error for name, figure in measured.items()}),
         "reasons": _present({name: figure.reason for name, figure in measured.items()}),
-        "moments": moments(_quantities(draws, target), draws),
+        "moments": moments(quantities_of(target, draws.points), draws),
     }
 
 
@@ -159,13 +135,6 @@ def _finite(figure: Measured) -> Measured:
 
 def _number(name: str, value: float | None) -> float | int | None:
     return int(value) if name in COUNTS and value is not None else value
-
-
-def _quantities(draws: Draws, target: AbstractTarget) -> dict[str, np.ndarray]:
-    of_batch = jax.jit(jax.vmap(target.quantities))
-    points = draws.points.astype(np.asarray(target.centre).dtype)
-    parts = [of_batch(points[first : first + BATCH]) for first in range(0, draws.count, BATCH)]
-    return {name: np.concatenate([np.asarray(part[name], float) for part in parts]) for name in parts[0]}
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Catalogue
 from biglearn_sampler.energy import AbstractTarget
-from biglearn_sampler.errors import CatalogueError, RunFolderError
+from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
+
+logger = logging.getLogger(__name__)
 
 
 def load(folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None) -> Run:
@@ -31,7 +35,7 @@ def load(folder: str | Path, *, target: AbstractTarget | str | None = None, cata
     if target is None:
         known = _rebuilt(record["target"], catalogue, opened.path)
     else:
-        known = catalogue.build("target", target).value
+        known = build_target(target, catalogue).value
     if known.dim != sampler.dim:
         raise RunFolderError(
             f"{opened.path} holds a sampler of dimension {sampler.dim}, and the target has dimension {known.dim}"
@@ -53,10 +57,15 @@ def _rebuilt(record: Mapping[str, Any], catalogue: Catalogue, path: Path) -> Abs
     if record.get("distribution") == MADE_IN_PYTHON:
         raise RunFolderError(f"the target of {path}, {record.get('name')}, was made in Python; {advice}")
     try:
-        return catalogue.build("target", _spec(record)).value
+        built = build_target(_spec(record), catalogue)
     # A foreign record has other keys and other types.
-    except (CatalogueError, KeyError, TypeError, AttributeError) as error:
+    except (CatalogueError, TargetError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"the target of {path} cannot be built again ({error}); {advice}") from error
+    if built.record.distribution.startswith("file ") and built.record.version != record.get("version"):
+        logger.warning(
+            "%s has changed since the run in %s, so its target may be another", built.record.distribution, path
+        )
+    return built.value
 
 
 def _spec(recorded: Any) -> Any:

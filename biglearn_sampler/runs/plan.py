@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
 from jaxtyping import Array, Key
 
+from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
 from biglearn_sampler.energy.host_target import HostTarget
-from biglearn_sampler.errors import TargetError
+from biglearn_sampler.errors import SettingsError, TargetError
 from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
 from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
@@ -157,7 +159,7 @@ def make_plan(
     """Turn names into objects.
 
     Arguments:
-        target: a name, a table with name and parameters, or a target.
+        target: a name, a model in a file as `file.py:model`, a table with name and parameters, or a target.
         read: the settings.
         baselines: names, tables or baselines.
         seed: of the whole run.
@@ -168,8 +170,8 @@ def make_plan(
         raise TargetError("a function becomes a target by target(function, dim=2, scale=4.0); train on that")
     if isinstance(baselines, str):
         baselines = [baselines]
-    built_target = _built_target(target, catalogue, parameters)
     settings = read.settings
+    built_target = _built_target(target, catalogue, _with_data(target, parameters, settings.data))
     return Plan(
         target=built_target,
         settings=settings,
@@ -183,8 +185,23 @@ def make_plan(
     )
 
 
+def _with_data(target: Any, parameters: Mapping[str, Any], data: Mapping[str, str]) -> Mapping[str, Any]:
+    """The parameters of a named target, those included that say where its data lie.
+
+    Places are made absolute, so that the record leads to them from any folder.
+    """
+    if data and not isinstance(target, (str, Mapping)):
+        raise SettingsError(
+            f"data.{next(iter(data))} belongs to a target that is named, and this one was made in Python"
+        )
+    for name in data:
+        if name in parameters:
+            raise SettingsError(f"data.{name} and the parameter {name} of the target say the same; give one of them")
+    return {**parameters, **{name: str(Path(place).expanduser().absolute()) for name, place in data.items()}}
+
+
 def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:
-    built = catalogue.build("target", target, parameters)
+    built = build_target(target, catalogue, parameters)
     if not isinstance(target, (FunctionTarget, HostTarget)):
         return built
     # Otherwise all functions would share the name of one class.

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpyro.distributions import Distribution
+
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.mixture import GaussianMixture, Mixture
+from biglearn_sampler.runs.posterior import arviz_of, posterior_of
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,50 @@ class Run:
     record: Mapping[str, Any]
     baselines: Mapping[str, BaselineResult] = field(default_factory=dict)
     folder: Path | None = None
+
+    def posterior(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> dict[str, np.ndarray]:
+        """Independent draws by the names of the target, each array of shape `(count, ...)`.
+
+        Of a NumPyro model: every latent and deterministic site, constrained, in the model's units. Of a target without
+        names: `{"x": draws}`.
+
+        Arguments:
+            count: number of draws, at least 1.
+            seed: the same seed gives the same draws.
+            resample: whether draws are taken in proportion to their Pareto-smoothed importance weights, out of `count`
+                fresh ones and at least 1,000. The default, because the question is about the target and not about the
+                sampler; and it costs nothing where the sampler is right: equal weights take every draw once. Where it
+                is not, draws repeat, and a warning says when k-hat is above 0.7. `False` gives the sampler's own
+                draws, without an evaluation of the energy.
+
+        Raises:
+            UserError: `count` makes no sense, or all draws have density zero.
+
+        Example:
+            >>> import biglearn_sampler as bl
+            >>> run = bl.train("two_modes", settings={"training.steps": 50})
+            >>> run.posterior(100)["x"].shape
+            (100, 2)
+        """
+        return posterior_of(self.sampler, self.target, count, seed, resample=resample)
+
+    def to_arviz(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> Any:
+        """The draws of `posterior` as one chain for ArviZ, with the observed values where the target has any.
+
+        An `InferenceData` with ArviZ 0.23 and a `DataTree` with ArviZ 1.x. Resampled draws may repeat, which ArviZ
+        cannot know: Monte Carlo errors are in `metrics["moments"]`.
+
+        Raises:
+            UserError: ArviZ is not installed (the extra `arviz`), or as `posterior`.
+        """
+        drawn = self.posterior(count, seed, resample=resample)
+        attributes = {"inference_library": "biglearn_sampler", "resampled": int(resample)}
+        return arviz_of(drawn, self.target.observed(), attributes)
+
+    def to_numpyro(self) -> Distribution:
+        """The sampler as a NumPyro distribution, to use in a model.
+
+        Of a target with a single NumPyro site, as of every distribution: a law of that site's value, on its support.
+        Otherwise a law of points in the target's own coordinates, as `sampler.to_numpyro()`.
+        """
+        return self.target.law_of(self.sampler)

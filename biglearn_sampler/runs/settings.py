@@ -163,6 +163,11 @@ class Settings(_Section):
     scheduler: EntrySpec = Field(
         default=ENERGY_ONLY, description="name of a scheduler, or a table with name and parameters"
     )
+    data: dict[str, str] = Field(
+        default_factory=dict,
+        description="where data lie that are not shipped, as in data.posteriordb=FOLDER; the target takes each as its "
+        "parameter of that name",
+    )
     start: StartSettings = StartSettings()
     training: TrainingSettings = TrainingSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -171,10 +176,11 @@ class Settings(_Section):
     reservoir: ReservoirSettings = ReservoirSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     metrics: tuple[EntrySpec, ...] = Field(
-        default=("elbo", "log_z", "ess", "khat", "mode_coverage"), description="metrics to compute at the end"
+        default=("elbo", "log_z", "ess", "khat", "mode_coverage", "reference_moments"),
+        description="metrics to compute at the end",
     )
     reports: tuple[EntrySpec, ...] = Field(
-        default=("training_strip", "training_animation", "marginal_pairs", "training_curve"),
+        default=("training_strip", "training_animation", "marginal_pairs", "training_curve", "reference_table"),
         description="figures to draw into the run folder",
     )
     requires: tuple[str, ...] = Field(

@@ -16,7 +16,7 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     Arguments:
         metrics: the content of `metrics.json`.
     """
-    told = [*_verdict(metrics), *_modes(metrics), *_trust(metrics)]
+    told = [*_verdict(metrics), *_modes(metrics), *_reference(metrics), *_trust(metrics)]
     if metrics.get("exact_channel_evaluations"):
         told.append(
             f"The training used {metrics['exact_channel_evaluations']:,} evaluations of the target's closed-form "
@@ -61,6 +61,16 @@ def _modes(metrics: Mapping[str, Any]) -> list[str]:
     if ess is not None and ess >= GOOD_ESS:
         return [f"{missed}, although ESS is {ess:.3f}: ESS cannot see a mode that the sampler never visits."]
     return [f"{missed}."]
+
+
+def _reference(metrics: Mapping[str, Any]) -> list[str]:
+    means, deviations = metrics.get("reference_mean_error"), metrics.get("reference_sd_error")
+    if means is None or deviations is None:
+        return []
+    return [
+        f"All means lie within {means:.1f} and all standard deviations within {deviations:.1f} Monte Carlo errors of "
+        "those of the reference draws."
+    ]
 
 
 def _trust(metrics: Mapping[str, Any]) -> list[str]:

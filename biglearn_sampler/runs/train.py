@@ -17,7 +17,8 @@ from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import probe_evaluations
 from biglearn_sampler.errors import BiglearnError, RunFailed, UserError, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
-from biglearn_sampler.runs.evaluate import baseline_figures, draws_of, figures_of
+from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import PROBES, Plan, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
@@ -51,7 +52,8 @@ def train(
     """Train a Gaussian-mixture sampler on a target, and measure it.
 
     Arguments:
-        target: a target, or the name of one in the catalogue, or a table with a name and parameters.
+        target: a target, or the name of one in the catalogue, or a table with a name and parameters; or a NumPyro
+            model in a file, as `"path/to/file.py:model"`.
         seed: the same seed gives the same run, bit for bit on one machine.
         settings: the name of a preset, a TOML file, or a mapping with dotted keys such as `{"start.sd": 0.1}`.
         overrides: further dotted keys, which win.

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import jax
 
 from biglearn_sampler.catalogue import Catalogue, Offer
+from biglearn_sampler.errors import CatalogueError, MissingData
 from biglearn_sampler.testing import (
     baseline,
     metric,
@@ -24,6 +25,7 @@ from biglearn_sampler.testing import (
     task,
     transformation,
 )
+from biglearn_sampler.testing.fault import NotChecked
 from biglearn_sampler.testing.repeat import check_built_alike
 
 
@@ -42,8 +44,17 @@ class Subject:
     parameters: Mapping[str, Any]
 
     def build(self) -> Any:
-        """A new object of the entry."""
-        return self.catalogue.build(self.offer.kind, self.offer.qualified_name, self.parameters).value
+        """A new object of the entry.
+
+        Raises:
+            NotChecked: it needs data that are not shipped.
+        """
+        try:
+            return self.catalogue.build(self.offer.kind, self.offer.qualified_name, self.parameters).value
+        except CatalogueError as error:
+            if isinstance(error.__cause__, MissingData):
+                raise NotChecked(f"{error}. Give `parameters` to the suite that lead to some") from error
+            raise
 
     @cached_property
     def value(self) -> Any:
@@ -120,6 +131,7 @@ OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
             target_facts.check_log_z,
             target_facts.check_modes,
             target_facts.check_mode_masses,
+            target_facts.check_reference,
             target_channels.check_exact_channels,
         ),
         "transformation": _named(

@@ -11,7 +11,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation.importance import numbers_of
 from biglearn_sampler.testing.bridge import bridge_of
 from biglearn_sampler.testing.fault import Fault, NotChecked, called
 from biglearn_sampler.testing.peaks import peaks_of
@@ -153,6 +155,23 @@ def check_mode_masses(target: AbstractTarget) -> None:
         # A mode that no draw has found shows no spread; its own mass tells the error then.
         error = np.maximum(shares.std(axis=0), np.sqrt(declared * (1.0 - declared))) / math.sqrt(len(shares))
         _expect_masses(target, shares.mean(axis=0), ERRORS * error + TABLE_ERROR, "over exact draws")
+
+
+def check_reference(target: AbstractTarget) -> None:
+    """`facts.reference` has finite figures with positive errors, of numbers that are among the quantities."""
+    reference = target.facts.reference
+    if reference is None:
+        raise NotChecked("no reference draws are declared")
+    forms = jax.eval_shape(target.quantities, ordinary_points(target)[0])
+    known = {name for name, _ in numbers_of({name: np.zeros((1, *form.shape)) for name, form in forms.items()})}
+    for name, figures in reference.items():
+        if name not in known:
+            raise Fault(f"facts.reference names '{name}'{did_you_mean(name, known)} Expected numbers of `quantities`")
+        values = (figures.mean, figures.sd, figures.mean_error, figures.sd_error)
+        if not np.isfinite(values).all() or min(values[1:]) <= 0:
+            raise Fault(
+                f"facts.reference of '{name}' must be finite, with positive deviation and errors, got {figures}"
+            )
 
 
 @shared

@@ -12,6 +12,7 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 def biglearn_targets() -> Iterable[Entry[Any]]:
     """Every entry of the gallery. The families are imported here: a listing of plugins needs no JAX."""
     from biglearn_targets import (
+        brownian_motion,
         cox_process,
         double_well,
         dw4,
@@ -21,6 +22,7 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         gmmvi_mixtures,
         grid_mixture,
         ising,
+        label_switching,
         lennard_jones,
         logistic_regression,
         many_well,
@@ -30,8 +32,11 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         noisy_circles,
         phi4,
         planar_robot,
+        posteriordb,
         rings,
         rotated_product,
+        seeds,
+        sensor_network,
         student_t_mixtures,
     )
 
@@ -57,5 +62,10 @@ def biglearn_targets() -> Iterable[Entry[Any]]:
         eight_schools,
         logistic_regression,
         cox_process,
+        brownian_motion,
+        seeds,
+        label_switching,
+        sensor_network,
+        posteriordb,
     )
     return [entry for family in families for entry in family.ENTRIES]

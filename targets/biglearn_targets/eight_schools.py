@@ -39,11 +39,12 @@ def eight_schools() -> NumpyroTarget:
 
     Declared: centre and scale of the prior.
     """
-    target = from_numpyro(_model, effects=np.array(EFFECTS), errors=np.array(ERRORS))
+    target = from_numpyro(model, effects=np.array(EFFECTS), errors=np.array(ERRORS))
     return replace(target, known=Facts(log_z=_log_z(), sample=_sample))
 
 
-def _model(effects: Float[Array, " schools"], errors: Float[Array, " schools"]) -> None:
+def model(effects: Float[Array, " schools"], errors: Float[Array, " schools"]) -> None:
+    """The non-centred model; see `eight_schools`."""
     mu = numpyro.sample("mu", dist.Normal(0.0, MEAN_SCALE))
     tau = numpyro.sample("tau", dist.HalfCauchy(SPREAD_SCALE))
     with numpyro.plate("schools", len(effects)):

@@ -10,7 +10,7 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_metrics() -> list[Entry[Any]]:
     """The built-in metrics; JAX is imported here, so that a listing of other kinds stays quick."""
-    from biglearn_plugins.metrics import chain_diagnostics, elbo, ess, khat, log_z, mode_coverage
+    from biglearn_plugins.metrics import chain_diagnostics, elbo, ess, khat, log_z, mode_coverage, reference_moments
 
     return [
         elbo.ENTRY,
@@ -18,5 +18,6 @@ def biglearn_metrics() -> list[Entry[Any]]:
         ess.ENTRY,
         khat.ENTRY,
         mode_coverage.ENTRY,
+        reference_moments.ENTRY,
         chain_diagnostics.ENTRY,
     ]

@@ -12,6 +12,7 @@ def biglearn_reports() -> list[Entry[Any]]:
     """The built-in reports; JAX and matplotlib are imported here, so that other listings stay quick."""
     from biglearn_plugins.reports import (
         marginal_pairs,
+        reference_table,
         target_picture,
         training_animation,
         training_curve,
@@ -24,4 +25,5 @@ def biglearn_reports() -> list[Entry[Any]]:
         marginal_pairs.ENTRY,
         training_curve.ENTRY,
         target_picture.ENTRY,
+        reference_table.ENTRY,
     ]

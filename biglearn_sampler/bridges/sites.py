@@ -1,0 +1,117 @@
+"""The sites of a NumPyro model: how they are found, and which of them no target can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+from numpyro import handlers
+from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions.constraints import Constraint
+from numpyro.distributions.distribution import validation_enabled
+
+from biglearn_sampler.bridges.model_arguments import ModelArguments
+from biglearn_sampler.errors import TargetError
+
+Site = Mapping[str, Any]
+
+
+def traced(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> Mapping[str, Site]:
+    """The sites of one run of a model, latent ones drawn from their priors and improper ones at zero."""
+    args, kwargs = arguments.restored()
+    seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
+    return handlers.trace(seeded).get_trace(*args, **kwargs)
+
+
+def traced_plainly(model: Callable[..., Any], arguments: ModelArguments) -> Mapping[str, Site]:
+    """The sites of one run with values that are no tracers, for what has to be known of a law itself.
+
+    Not validated: a draw from a wide prior may overflow, which says nothing about the model.
+    """
+    with validation_enabled(is_validate=False):
+        return traced(model, arguments, jax.random.key(0))
+
+
+def is_latent(site: Site) -> bool:
+    """Whether a site is one of the coordinates of the target."""
+    return site["type"] == "sample" and not site["is_observed"]
+
+
+def is_observed(site: Site) -> bool:
+    """Whether a site has data."""
+    return site["type"] == "sample" and site["is_observed"]
+
+
+def can_be_drawn(distribution: Distribution) -> bool:
+    """Whether a distribution has draws; an improper one has none."""
+    try:
+        jax.eval_shape(distribution.sample, jax.random.key(0))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def check_sites(sites: Mapping[str, Site]) -> None:
+    """Refuse a model that is no target.
+
+    Raises:
+        TargetError: a parameter, a plate that subsamples, a latent site that is discrete or has no transform, no latent
+            site at all, or observed values whose shape makes more than one number of each.
+    """
+    for name, site in sites.items():
+        if site["type"] == "param":
+            raise TargetError(f"site '{name}' is a numpyro.param, which has no prior; make it a sample site or fix it")
+        if site["type"] == "plate" and site["args"][1] not in {None, site["args"][0]}:
+            size, seen = site["args"]
+            raise TargetError(
+                f"plate '{name}' sees {seen} of {size} elements at a time, so the energy would be random; "
+                "leave subsample_size out"
+            )
+        if is_latent(site):
+            _check_support(name, site["fn"].support)
+        elif is_observed(site):
+            _check_observed(name, site["fn"], jnp.shape(site["value"]))
+    if not any(is_latent(site) for site in sites.values()):
+        raise TargetError("the model has no latent site: every sample statement is observed")
+
+
+def _check_support(name: str, support: Constraint) -> None:
+    if support.is_discrete:
+        raise TargetError(
+            f"latent site '{name}' is discrete; a target needs continuous coordinates. Sum it out, for example "
+            "with MixtureSameFamily; observed sites may be discrete"
+        )
+    try:
+        biject_to(support)
+    except NotImplementedError:
+        raise TargetError(
+            f"latent site '{name}' lives on {support}, which NumPyro cannot map to unconstrained coordinates; "
+            "write it with another distribution, or reparametrise it"
+        ) from None
+
+
+def _check_observed(name: str, distribution: Distribution, shape: tuple[int, ...]) -> None:
+    """A column of values beside a row of laws would silently count every pair."""
+    batch, event = shape[: len(shape) - distribution.event_dim], shape[len(shape) - distribution.event_dim :]
+    try:
+        pairs = np.broadcast_shapes(batch, distribution.batch_shape)
+    except ValueError:
+        pairs = None
+    if event != distribution.event_shape or pairs not in {batch, distribution.batch_shape}:
+        raise TargetError(
+            f"observed site '{name}' has values of shape {shape} and a distribution of batch shape "
+            f"{distribution.batch_shape} and event shape {distribution.event_shape}; expected one value for each "
+            "element of the batch"
+        )
+
+
+def _improper_at_zero(site: Site) -> Array | None:
+    """An improper prior has no draws; its unconstrained value is set to zero."""
+    if not is_latent(site) or can_be_drawn(site["fn"]):
+        return None
+    transform = biject_to(site["fn"].support)
+    return transform(jnp.zeros(transform.inverse_shape(site["fn"].shape())))

@@ -1,0 +1,89 @@
+"""Draws of the target in the user's own names and units, and as an ArviZ object."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib import import_module
+from numbers import Integral
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.errors import UserError
+from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
+from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.mixture import Mixture
+
+logger = logging.getLogger(__name__)
+
+FEWEST_CANDIDATES = 1000
+"""Draws behind a resampling: with fewer, their own chance would show more than the weights."""
+
+RELIABLE = 0.7
+"""k-hat above which weights rest on a few draws (Vehtari et al. 2024)."""
+
+
+def posterior_of(
+    sampler: Mixture, target: AbstractTarget, count: int, seed: int, *, resample: bool
+) -> dict[str, np.ndarray]:
+    """Draws by name; see `Run.posterior`."""
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
+        raise UserError(f"the number of draws must be a whole number of at least 1, got {count!r}")
+    key_draws, key_resampling = jax.random.split(jax.random.key(seed))
+    if resample:
+        points = _resampled(sampler, target, int(count), key_draws, key_resampling)
+    else:
+        points = np.asarray(sampler.sample(key_draws, int(count)), float)
+    return quantities_of(target, points)
+
+
+def arviz_of(posterior: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], attributes: Mapping[str, Any]):
+    """One chain of draws as what this version of ArviZ reads: `InferenceData` of 0.x, `DataTree` of 1.x.
+
+    Raises:
+        UserError: ArviZ is not installed.
+    """
+    try:
+        arviz = import_module("arviz")
+    except ImportError as error:
+        raise UserError(
+            "an ArviZ object needs ArviZ, which is not installed; run `pip install 'biglearn-sampler[arviz]'`. "
+            "run.posterior() gives the same draws as arrays"
+        ) from error
+    groups: dict[str, Any] = {"posterior": {name: values[None] for name, values in posterior.items()}}
+    if observed:
+        groups["observed_data"] = dict(observed)
+    # 0.x takes groups as keywords; a dict of groups would become one variable called `posterior`, without an error.
+    early = int(arviz.__version__.split(".")[0]) < 1
+    data = arviz.from_dict(**groups) if early else arviz.from_dict(groups)
+    data["posterior"].attrs.update(attributes)
+    return data
+
+
+def _resampled(
+    sampler: Mixture, target: AbstractTarget, count: int, key_draws: Key[Array, ""], key_resampling: Key[Array, ""]
+) -> Float[np.ndarray, "count dim"]:
+    """Draws taken in proportion to their smoothed weights, by systematic resampling, in random order."""
+    draws = draws_of(sampler, target, max(count, FEWEST_CANDIDATES), key_draws)
+    ratios = draws.log_target - np.asarray(draws.log_sampler)
+    if not np.isfinite(ratios).any():
+        raise UserError(
+            f"the target has density zero at all {draws.count} draws of the sampler, so they have no weights; train "
+            "longer, or ask for the sampler's own draws with resample=False"
+        )
+    log_weights, khat = pareto_smooth(ratios)
+    if khat is not None and khat > RELIABLE:
+        logger.warning(
+            "k-hat is %.2f, above %s: the resampled draws rest on a few draws of the sampler and repeat them",
+            khat,
+            RELIABLE,
+        )
+    key_level, key_order = jax.random.split(key_resampling)
+    cumulative = np.cumsum(np.exp(log_weights))
+    levels = (np.arange(count) + float(jax.random.uniform(key_level))) / count * cumulative[-1]
+    chosen = np.minimum(np.searchsorted(cumulative, levels, side="right"), draws.count - 1)
+    return draws.points[np.asarray(jax.random.permutation(key_order, chosen))]
