@@ -184,7 +184,7 @@ def _of_model(
     known: Facts = UNKNOWN,
 ) -> NumpyroTarget:
     try:
-        model = TrustedData(model, _sound_sites(model, arguments))
+        trusting = TrustedData(model, _sound_sites(model, arguments))
         draw = partial(_prior_draw, model, arguments)
         forms = jax.eval_shape(draw, jax.random.key(0))
         improper = _has_improper_prior(model, arguments)
@@ -200,7 +200,7 @@ def _of_model(
         prior_centre, prior_scale = _prior_region(draw)
         centre = prior_centre if centre is None else centre
         scale = prior_scale if scale is None else scale
-    target = NumpyroTarget(model, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
+    target = NumpyroTarget(trusting, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
     if improper:
         places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
         check_integrable(target.log_density, target.centre, traced_plainly(model, arguments), places)
