@@ -22,8 +22,8 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         mean = sum_i w_i h_i,   sd^2 = sum_i w_i (h_i - mean)^2 / (1 - sum_i w_i^2),
         mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method).
 
-    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 / effective_count`. Draws with weight zero are left out, whatever
-    the quantities are there.
+    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 /
+    effective_count`. Draws with weight zero are left out, whatever the quantities are there.
 
     Arguments:
         quantities: name to values at the draws, shape `(count, ...)`; an array gives `theta[3]`,
