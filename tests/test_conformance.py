@@ -15,6 +15,7 @@ SHORTER = {
         "sa": {"chains": 4, "warmup": 1000, "draws": 2000, "points": 20},
         "aies": {"walkers": 16, "warmup": 200, "draws": 500},
         "ensemble_slice": {"walkers": 16, "warmup": 50, "draws": 100},
+        "parallel_tempering": {"chains": 2, "rungs": 4, "warmup": 200, "draws": 500},
     }
 }
 

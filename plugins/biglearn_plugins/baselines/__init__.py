@@ -10,7 +10,15 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_baselines() -> list[Entry[Any]]:
     """The built-in baselines; JAX is imported here, so that a listing of other kinds stays quick."""
-    from biglearn_plugins.baselines import affine_invariant, barker, ensemble_slice, hmc, nuts, sample_adaptive
+    from biglearn_plugins.baselines import (
+        affine_invariant,
+        barker,
+        ensemble_slice,
+        hmc,
+        nuts,
+        parallel_tempering,
+        sample_adaptive,
+    )
 
     return [
         nuts.ENTRY,
@@ -19,4 +27,5 @@ def biglearn_baselines() -> list[Entry[Any]]:
         sample_adaptive.ENTRY,
         affine_invariant.ENTRY,
         ensemble_slice.ENTRY,
+        parallel_tempering.ENTRY,
     ]

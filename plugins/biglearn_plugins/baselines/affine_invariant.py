@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float, Key
 from numpyro.infer import AIES
 
@@ -58,8 +59,8 @@ class AffineInvariantKernel(AbstractNumpyroKernel):
         marks = {"acceptance": state.inner_state.accept_prob}
         return Sweep(state.z, None, self.largest_sweep(state.z.shape[-1]), marks)
 
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
-        return {"acceptance": marks["acceptance"] / max(sweeps, 1)}
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
+        return {"acceptance": float(marks["acceptance"]) / max(sweeps, 1)}
 
 
 def affine_invariant(

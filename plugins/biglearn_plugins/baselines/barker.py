@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 from numpyro.infer import BarkerMH
 
@@ -63,7 +64,7 @@ class BarkerKernel(AbstractNumpyroKernel):
     def settled(self, state: Any, warmup: int) -> Any:
         return adapted(state, warmup)
 
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
         return mean_acceptance(marks, self.chains, sweeps)
 
 

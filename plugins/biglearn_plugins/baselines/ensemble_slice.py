@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 from numpyro.infer import ESS
 
@@ -184,8 +185,8 @@ class EnsembleSliceKernel(AbstractNumpyroKernel):
     def settled(self, state: Any, warmup: int) -> Any:
         return state._replace(inner_state=state.inner_state._replace(is_tuning=jnp.asarray(False)))
 
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
-        return {"evaluations_per_iteration": marks["evaluations"] / max(sweeps, 1)}
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
+        return {"evaluations_per_iteration": float(marks["evaluations"]) / max(sweeps, 1)}
 
 
 def ensemble_slice(

@@ -124,7 +124,7 @@ class AbstractKernel(ABC):
         """The kernel on an energy, both in the kernel's coordinates."""
 
     @abstractmethod
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
         """What users are told, from sums of marks over so many iterations after warm-up."""
 
     def units(self, target: AbstractTarget, start: StartRegion) -> Units:
@@ -223,7 +223,7 @@ class MarkovChains(AbstractBaseline):
             evaluations=record.asked.in_evaluations(price),
             seconds_compile=ready - began,
             seconds_run=seconds_run,
-            notes=kernel.notes({name: float(value) for name, value in record.marks.items()}, int(record.drawn)),
+            notes=kernel.notes({name: np.asarray(value) for name, value in record.marks.items()}, int(record.drawn)),
             warmup=record.warmup.in_evaluations(price),
         )
         beside = jax.tree.map(lambda values: np.swapaxes(values[:used], 0, 1), record.beside)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 from numpyro.infer.mcmc import MCMCKernel
 
@@ -94,9 +95,9 @@ def adapted(state: Any, warmup: int) -> Any:
     return state._replace(i=jnp.full_like(state.i, warmup), adapt_state=adapting._replace(step_size=step_size))
 
 
-def mean_acceptance(marks: Mapping[str, float], chains: int, sweeps: int) -> dict[str, float]:
+def mean_acceptance(marks: Mapping[str, np.ndarray], chains: int, sweeps: int) -> dict[str, float]:
     """The note `acceptance`, the mean acceptance probability of all chains."""
-    return {"acceptance": marks["acceptance"] / (chains * max(sweeps, 1))}
+    return {"acceptance": float(marks["acceptance"]) / (chains * max(sweeps, 1))}
 
 
 def check_target_accept(target_accept: float) -> None:

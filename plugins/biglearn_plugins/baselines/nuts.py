@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 from numpyro.infer import NUTS
 
@@ -76,8 +77,8 @@ class NutsKernel(AbstractNumpyroKernel):
     def settled(self, state: Any, warmup: int) -> Any:
         return adapted(state, warmup)
 
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
-        return dict(marks)
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
+        return {name: float(count) for name, count in marks.items()}
 
     def within(self, budget: int, price: Evaluations) -> NutsKernel:
         steps = budget // (SWEEPS * self.chains * price.total)

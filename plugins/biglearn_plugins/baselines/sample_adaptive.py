@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 from numpyro.infer import SA
 
@@ -54,7 +55,7 @@ class SampleAdaptiveKernel(AbstractNumpyroKernel):
         marks = {"acceptance": jnp.sum(state.accept_prob)}
         return Sweep(state.z, state.potential_energy, self.largest_sweep(state.z.shape[-1]), marks)
 
-    def notes(self, marks: Mapping[str, float], sweeps: int) -> dict[str, float]:
+    def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
         return mean_acceptance(marks, self.chains, sweeps)
 
     def _set_size(self, dim: int) -> int:
