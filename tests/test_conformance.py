@@ -7,7 +7,17 @@ CATALOGUE = Catalogue(only=["biglearn-sampler"])
 BUILT_IN = [record.name for record in CATALOGUE.plugins]
 
 # Enough iterations for means and variances of a Gaussian.
-SHORTER = {"biglearn_baselines": {"nuts": {"warmup": 200, "draws": 400}}}
+SHORTER = {
+    "biglearn_baselines": {
+        "nuts": {"warmup": 200, "draws": 400, "max_tree_depth": 4},
+        "hmc": {"chains": 4, "warmup": 200, "draws": 400, "steps": 4},
+        "barker": {"chains": 4, "warmup": 300, "draws": 1000},
+        "sa": {"chains": 4, "warmup": 1000, "draws": 2000, "points": 20},
+        "aies": {"walkers": 16, "warmup": 200, "draws": 500},
+        "ensemble_slice": {"walkers": 16, "warmup": 50, "draws": 100},
+        "parallel_tempering": {"chains": 2, "rungs": 4, "warmup": 200, "draws": 500},
+    }
+}
 
 # The three lines of an author, once for each plugin.
 for plugin in BUILT_IN:

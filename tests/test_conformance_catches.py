@@ -476,14 +476,32 @@ class Exact(AbstractBaseline):
     spread: float = 1.0
     price: int = 1
     seed: int | None = 0
+    warmup: int = 0
+    weights: float | None = None
+    log_z: Any = Measured(0.01, 0.01)
+    extravagance: float = 1.0
+    refuses: Any = AbstractBaseline.check_budget
 
-    def run(self, target: AbstractTarget, start: Any, key: Any) -> BaselineResult:
+    def least_budget(self, target: AbstractTarget) -> int:
+        return 2_000
+
+    def run(self, target: AbstractTarget, start: Any, key: Any, budget: int | None = None) -> BaselineResult:
+        self.refuses(self, target, budget)
         mixture = target.mixture  # pyright: ignore[reportAttributeAccessIssue]
         drawn = mixture.sample(jax.random.key(np.random.default_rng(self.seed).integers(2**31)), 1000)
         points = mixture.means[0] + self.spread * (drawn - mixture.means[0])
         log_target = np.asarray(mixture.log_density(points), float)
-        draws = Draws(np.asarray(points, float), log_target, chains=4)
-        return BaselineResult(draws, Evaluations(gradient=self.price * 1000), 0.0, 0.0)
+        weights = None if self.weights is None else np.full(1000, self.weights)
+        draws = Draws(np.asarray(points, float), log_target, chains=4, weights=weights)
+        spent = Evaluations(gradient=int(self.price * self.extravagance * (budget or 1000)))
+        result = BaselineResult(draws, spent, 0.0, 0.0, warmup=Evaluations(self.warmup))
+        object.__setattr__(result, "log_z", self.log_z)  # also one of a wrong type, which is told here otherwise
+        return result
+
+
+def refuse_without_a_number(baseline: Exact, target: AbstractTarget, budget: int | None) -> None:
+    if budget is not None and budget < baseline.least_budget(target):
+        raise UserError("a small budget")
 
 
 class Figures(AbstractMetric):
@@ -557,6 +575,15 @@ OUTCOMES = [
     ("baseline", lambda: Exact(spread=1.3), "moments", r"the mean of x_0\^2 .* must be 1 within 5 Monte Carlo errors"),
     ("baseline", lambda: Exact(price=0), "result", "evaluations must count what was asked of the energy"),
     ("baseline", lambda: Exact(seed=None), "repeatable", "a run with the same key gave two results"),
+    ("baseline", lambda: Exact(warmup=1), "result", "warmup must be a part of evaluations"),
+    ("baseline", lambda: Exact(weights=0.01), "result", r"must be 1000 numbers .* sum to one, got .* the sum 10"),
+    ("baseline", lambda: Exact(log_z=0.0), "result", "log_z must be a Measured with its standard error"),
+    ("baseline", lambda: Exact(log_z=Measured(1.0, 0.01)), "log_z", "must be 0 within 5 of its standard errors, got 1"),
+    ("baseline", lambda: Exact(log_z=Measured(None)), "log_z", "a log_z without a value must say the reason"),
+    ("baseline", lambda: Exact(extravagance=1.2), "budget", "with a budget of 2,000 .* evaluations counts 2,400"),
+    ("baseline", lambda: Exact(extravagance=0.1), "budget", "with a budget of 2,000 .* evaluations counts 200"),
+    ("baseline", lambda: Exact(refuses=lambda *_: None), "budget", "a budget of 1,999 .* was not refused"),
+    ("baseline", lambda: Exact(refuses=refuse_without_a_number), "budget", "must say the least that is needed, 2,000"),
     (
         "metric",
         NotANumber,

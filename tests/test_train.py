@@ -57,13 +57,16 @@ COUNTS = ("modes_covered", "modes_total", "energy_evaluations", "gradient_evalua
 
 
 class Chain(AbstractBaseline):
-    def run(self, target, start, key):
+    def run(self, target, start, key, budget=None):
         draws = Draws(np.asarray(start.points(key, 100), float), np.zeros(100), chains=2)
         return BaselineResult(draws, Evaluations(gradient=7), 0.0, 0.0, {"rhat": math.nan})
 
+    def least_budget(self, target):
+        return 7
 
-class Raises(AbstractBaseline):
-    def run(self, target, start, key):
+
+class Raises(Chain):
+    def run(self, target, start, key, budget=None):
         raise RuntimeError("no\nchain")
 
 
@@ -420,8 +423,8 @@ def test_a_full_disk_fails_the_run_and_what_was_written_can_be_read(bowl_target,
 
 @pytest.mark.usefixtures("no_verdict")
 def test_an_interrupted_baseline_costs_no_figures(bowl_target, tmp_path):
-    class Endless(AbstractBaseline):
-        def run(self, target, start, key):
+    class Endless(Chain):
+        def run(self, target, start, key, budget=None):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

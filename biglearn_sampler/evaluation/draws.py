@@ -17,12 +17,20 @@ class Draws:
         log_target: the target's unnormalised log density at each point, float64; `-inf` where it is zero.
         log_sampler: the method's own normalised log density at each point, or `None` if it has none (MCMC).
         chains: number of Markov chains of equal length, or `None` for independent draws.
+        weights: of a method that weighs its draws itself, such as a particle method: not negative, summing to one;
+            `None` where all draws count the same.
     """
 
     points: Float[np.ndarray, "count dim"]
     log_target: Float[np.ndarray, " count"]
     log_sampler: Float[np.ndarray, " count"] | None = None
     chains: int | None = None
+    weights: Float[np.ndarray, " count"] | None = None
+
+    @property
+    def shares(self) -> Float[np.ndarray, " count"]:
+        """What every draw counts for in the method's own mean, summing to one."""
+        return np.full(self.count, 1.0 / self.count) if self.weights is None else self.weights
 
     @property
     def count(self) -> int:

@@ -23,8 +23,9 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method),
         sd_mcse^2 = sum_i w_i^2 ((h_i - mean)^2 - sd^2)^2 / (1 - sum_i w_i^2) / (2 sd)^2.
 
-    Chains weigh equally, and `mcse^2 = sd^2 / effective_count`; likewise `sd_mcse` with the squares.
-    Draws with weight zero are left out, whatever the quantities are there.
+    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 /
+    effective_count`; likewise `sd_mcse` with the squares. Draws with weight zero are left out, whatever the quantities
+    are there.
 
     Arguments:
         quantities: name to values at the draws, shape `(count, ...)`; an array gives `theta[3]`,
@@ -55,13 +56,13 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
 
 
 def draw_weights(draws: Draws) -> Float[np.ndarray, " count"]:
-    """Weights of the draws that sum to one: smoothed importance weights, or equal ones without a density.
+    """Weights of the draws that sum to one: smoothed importance weights, or without a density the method's own.
 
     All are zero if the target has density zero at all draws.
     """
     ratios = draws.log_ratios
     if draws.chains is not None or ratios is None:
-        return np.full(draws.count, 1.0 / draws.count)
+        return draws.shares
     if not np.isfinite(ratios).any():
         return np.zeros(draws.count)
     smoothed, _ = pareto_smooth(ratios)

@@ -78,13 +78,35 @@ def baseline_figures(
     metrics: Sequence[Built[AbstractMetric]],
     key: Key[Array, ""],
 ) -> dict[str, Any]:
-    """The figures of a baseline, in the same form as those of a sampler, with its costs."""
+    """The figures of a baseline, in the same form as those of a sampler, with its costs.
+
+    A method's own `log_z` stands in place of one from importance weights, with `log_z_error` where the truth is known.
+    """
     return {
-        **figures_of(result.draws, target, metrics, key),
+        **_with_own_log_z(figures_of(result.draws, target, metrics, key), result.log_z, target.facts.log_z),
         **result.evaluations.to_json(),
+        "warmup_evaluations": result.warmup.total,
         "seconds_compile": round(result.seconds_compile, 3),
         "seconds_run": round(result.seconds_run, 3),
         "notes": {name: value if math.isfinite(value) else None for name, value in result.notes.items()},
+    }
+
+
+def _with_own_log_z(figures: dict[str, Any], log_z: Measured | None, truth: float | None) -> dict[str, Any]:
+    if log_z is None or log_z.value is None:
+        return figures
+    own = {"log_z": log_z}
+    if truth is not None:
+        own["log_z_error"] = replace(log_z, value=log_z.value - truth)
+    own = {name: _finite(figure) for name, figure in own.items()}
+    parts = {"standard_errors": "standard_error", "reasons": "reason"}
+    return {
+        **figures,
+        **{name: figure.value for name, figure in own.items()},
+        **{
+            part: _present({**figures[part], **{name: getattr(figure, field) for name, figure in own.items()}})
+            for part, field in parts.items()
+        },
     }
 
 

@@ -10,6 +10,22 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_baselines() -> list[Entry[Any]]:
     """The built-in baselines; JAX is imported here, so that a listing of other kinds stays quick."""
-    from biglearn_plugins.baselines import nuts
+    from biglearn_plugins.baselines import (
+        affine_invariant,
+        barker,
+        ensemble_slice,
+        hmc,
+        nuts,
+        parallel_tempering,
+        sample_adaptive,
+    )
 
-    return [nuts.ENTRY]
+    return [
+        nuts.ENTRY,
+        hmc.ENTRY,
+        barker.ENTRY,
+        sample_adaptive.ENTRY,
+        affine_invariant.ENTRY,
+        ensemble_slice.ENTRY,
+        parallel_tempering.ENTRY,
+    ]

@@ -29,13 +29,14 @@ EXPECTED_DRAWS = 10
 class ModeCoverage(AbstractMetric):
     """Figures `modes_covered`, `modes_total`, `mode_mass_tv` and `mode_mass_tv_floor`.
 
-    The mass that a method gives mode `k` is `f_k`, the mean over its draws, unweighted, of the probability
-    that a draw belongs to the mode (`facts.responsibilities`); the true mass is `pi_k`.
+    The mass that a method gives mode `k` is `f_k`, the mean over its draws, by its own weights if it has any and
+    never by importance weights, of the probability that a draw belongs to the mode (`facts.responsibilities`); the
+    true mass is `pi_k`.
 
     - `modes_covered`: modes with `f_k >= share * pi_k`.
     - `mode_mass_tv = 1/2 sum_k |f_k - pi_k|`, from 0 to 1; standard error by the delta method.
     - `mode_mass_tv_floor = 1/2 sum_k sqrt(2 pi_k (1 - pi_k) / (pi n))`: what exact draws that each belong to
-      one mode reach on average. For chains `n` is the effective count of the distance.
+      one mode reach on average. For chains `n` is the effective count of the distance, for weights `1 / sum_i w_i^2`.
 
     Arguments:
         share: of its true mass that a covered mode holds at least, above 0 and at most 1.
@@ -49,9 +50,9 @@ class ModeCoverage(AbstractMetric):
             return dict.fromkeys(FIGURES, Measured.missing("the modes of the target are not known"))
         belongs = _responsibilities(facts.responsibilities, draws.points)
         true_mass = np.asarray(facts.mode_weights, float)
-        mass = belongs.mean(axis=0)
+        mass = draws.shares @ belongs
         signs = np.where(mass >= true_mass, 0.5, -0.5)
-        count, error = _count_and_error(belongs @ signs, draws.chains)
+        count, error = _count_and_error(belongs @ signs, draws)
         covered = int(np.count_nonzero(mass >= self.share * true_mass))
         return {
             "modes_covered": Measured(float(covered), reason=_too_few(true_mass, draws.count)),
@@ -74,10 +75,14 @@ def _on_points(function: Partial, points: Float[Array, "count dim"]) -> Float[Ar
     return jax.lax.map(function, points, batch_size=BATCH)
 
 
-def _count_and_error(terms: Float[np.ndarray, " count"], chains: int | None) -> tuple[float, float]:
+def _count_and_error(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float]:
     """How many independent draws the terms of a mean are worth, and the standard error of the mean."""
-    count = float(len(terms)) if chains is None else effective_count(terms.reshape(chains, -1))
-    return count, float(terms.std(ddof=1)) / math.sqrt(count)
+    shares = draws.shares
+    if draws.chains is not None:
+        count = effective_count(terms.reshape(draws.chains, -1))
+        return count, float(terms.std(ddof=1)) / math.sqrt(count)
+    count = float(1.0 / (shares**2).sum())
+    return count, math.sqrt(float(shares**2 @ (terms - shares @ terms) ** 2) * count / max(count - 1.0, 1.0))
 
 
 def _floor(true_mass: Float[np.ndarray, " modes"], count: float) -> float:
