@@ -7,7 +7,12 @@ CATALOGUE = Catalogue(only=["biglearn-sampler"])
 BUILT_IN = [record.name for record in CATALOGUE.plugins]
 
 # Enough iterations for means and variances of a Gaussian.
-SHORTER = {"biglearn_baselines": {"nuts": {"warmup": 200, "draws": 400}}}
+SHORTER = {
+    "biglearn_baselines": {
+        "nuts": {"warmup": 200, "draws": 400},
+        "gmmvi": {"samples": 100, "iterations": 40},
+    }
+}
 
 # The three lines of an author, once for each plugin.
 for plugin in BUILT_IN:
