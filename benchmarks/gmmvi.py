@@ -17,6 +17,7 @@ from report import write_table
 
 import biglearn_sampler as bl
 
+DRAWS = 20_000
 BARS = {"gmm20": -0.01, "logistic_regression": -78.3}
 
 
@@ -32,8 +33,8 @@ def main() -> None:
         f"python benchmarks/gmmvi.py --seeds {given}",
         ("target", "seed", "ELBO", "bar", "components", "evaluations", "s to compile", "s to run"),
         rows,
-        "Evaluations are gradients, but for the 2,100 energies of the 2,000 draws from which the ELBO is taken. First "
-        "components are as wide as the declared region. The machine had other jobs.",
+        f"Evaluations are the gradients of the training; the ELBO is that of {DRAWS:,} further draws. First components "
+        "are as wide as the declared region. The machine had other jobs.",
     )
 
 
@@ -42,7 +43,7 @@ def row(name: str, seed: int) -> list[str]:
     target = bl.target(name)
     start = bl.StartRegion(target.centre, jnp.diag(target.scale), target.scale)
     (offer,) = (offer for offer in bl.Catalogue().offers("baseline") if offer.entry.name == "gmmvi")
-    result = offer.entry.build().run(target, start, jax.random.key(seed))
+    result = offer.entry.build(draws=DRAWS).run(target, start, jax.random.key(seed))
     ratios = result.draws.log_ratios
     assert ratios is not None
     found = [
@@ -51,7 +52,7 @@ def row(name: str, seed: int) -> list[str]:
         f"{ratios.mean():.4f} +- {ratios.std() / math.sqrt(len(ratios)):.4f}",
         f"{BARS[name]:g}",
         f"{result.notes['components']:.0f}",
-        f"{result.evaluations.total:,}",
+        f"{result.warmup.total:,}",
         f"{result.seconds_compile:.1f}",
         f"{result.seconds_run:.0f}",
     ]

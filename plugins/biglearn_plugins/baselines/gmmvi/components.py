@@ -57,7 +57,7 @@ class Components:
 
     def log_density(self, densities: Float[np.ndarray, "components count"]) -> Float[np.ndarray, " count"]:
         """`log q(x_i)` from the `log N_k(x_i)`."""
-        return logsumexp(self.log_weights[:, None] + densities, axis=0)
+        return np.asarray(logsumexp(self.log_weights[:, None] + densities, axis=0))
 
     def score(
         self, points: Float[np.ndarray, "count dim"], densities: Float[np.ndarray, "components count"]

@@ -166,12 +166,12 @@ def _drawn(
     positive = np.isfinite(log_target)
     if not positive.any():
         raise RunFailed(
-            f"gmmvi: none of {len(points)} points has positive density; declare a centre and a scale where the density is "
-            "positive"
+            f"gmmvi: none of {len(points)} points has positive density; declare a centre and a scale where the "
+            "density is positive"
         )
     log_target = np.where(positive, log_target, log_target[positive].min() - COST_OF_ZERO)
     densities = components.log_densities(points)
-    log_proposal = logsumexp(np.log(counts / counts.sum())[:, None] + densities, axis=0)
+    log_proposal = np.asarray(logsumexp(np.log(counts / counts.sum())[:, None] + densities, axis=0))
     return Samples(points, log_target, gradients, log_proposal), densities
 
 

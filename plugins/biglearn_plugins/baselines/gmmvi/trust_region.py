@@ -47,7 +47,7 @@ def moved(
         bounds: of the divergence, for every component.
     """
     curvature, pull = _whitened(components, samples, pulls, shares)
-    usable = np.isfinite(curvature).all((1, 2)) & np.isfinite(pull).all(1)
+    usable = np.asarray(np.isfinite(curvature).all((1, 2)) & np.isfinite(pull).all(1))
     # What cannot be followed keeps its component: a step along nothing goes nowhere.
     curvature, pull = np.where(usable[:, None, None], curvature, 0.0), np.where(usable[:, None], pull, 0.0)
     eigenvalues, eigenvectors = np.linalg.eigh(curvature)
@@ -130,6 +130,6 @@ def _divergence(
 
 def _triangular(frames: Float[np.ndarray, "components dim dim"]) -> Float[np.ndarray, "components dim dim"]:
     """The Cholesky factors of `A A^T`, by a QR decomposition of `A^T`, which cannot fail."""
-    upper = np.linalg.qr(frames.mT, mode="r")
+    upper = np.asarray(np.linalg.qr(frames.mT, mode="r"))
     signs = np.sign(np.diagonal(upper, axis1=-2, axis2=-1))
     return (upper * signs[..., None]).mT
