@@ -26,6 +26,9 @@ import biglearn_sampler as bl
 from biglearn_sampler.evaluation.importance import effective_count
 
 CHAINS, WARMUP, DRAWS = 4, 1000, 5000
+ACCEPT = 0.95
+"""Shorter steps than NumPyro's default: they help NUTS alone in the neck of the funnel."""
+
 NECK = -5.0
 
 MEAN_LOG_CHI_SQUARE = -1.2703628454614782
@@ -46,7 +49,8 @@ def main() -> None:
         ("target", "method", "estimates and, in brackets, their distance in errors", "R-hat", "evaluations"),
         rows,
         f"{CHAINS} chains of {WARMUP:,} iterations of warm-up and {DRAWS:,} draws, each with one jump. The evaluations "
-        "are those of the method alone; those of the training are in the row of the mixture.",
+        "are those of the method alone; those of the training are in the row of the mixture. No error can tell of a tail "
+        "that is never visited: below x0 = -9 the funnel has a mass of 0.0013, and the mixture nearly none.",
     )
 
 
@@ -88,8 +92,12 @@ def measured(name: str, known: Quantities, seed: int) -> list[list[str]]:
         [name, "resampled", *told(known, resampled.points, worth), f"{resampled.evaluations.total:,}"],
     ]
     for method, kernel, field in (
-        ("NUTS", NUTS(potential_fn=energy), "num_steps"),
-        ("NUTS with jumps", bl.JumpKernel(run.sampler, NUTS(potential_fn=energy)), "inner.num_steps"),
+        ("NUTS", NUTS(potential_fn=energy, target_accept_prob=ACCEPT), "num_steps"),
+        (
+            "NUTS with jumps",
+            bl.JumpKernel(run.sampler, NUTS(potential_fn=energy, target_accept_prob=ACCEPT)),
+            "inner.num_steps",
+        ),
     ):
         points, steps = chains(kernel, target, field, seed)
         # A jump asks the energy once and the gradient once; so does every first state the gradient.
@@ -114,7 +122,8 @@ def chains(kernel: Any, target: bl.AbstractTarget, field: str, seed: int) -> tup
     firsts = target.centre + target.scale * jax.random.normal(key_start, (CHAINS, target.dim))
     mcmc.warmup(key, init_params=firsts, extra_fields=(field,), collect_warmup=True)
     steps = int(np.sum(mcmc.get_extra_fields()[field]))
-    mcmc.run(mcmc.post_warmup_state.rng_key, extra_fields=(field,))
+    assert mcmc.last_state is not None
+    mcmc.run(mcmc.last_state.rng_key, extra_fields=(field,))
     steps += int(np.sum(mcmc.get_extra_fields()[field]))
     return np.asarray(mcmc.get_samples(), float), steps
 

@@ -61,6 +61,12 @@ def test_jumps_give_modes_their_masses():
         assert abs(values.mean() - truth) < 4.0 * error < 0.4 * truth
     extra = mcmc.get_extra_fields()
     assert (extra["inner.num_steps"] == 3).all() and 0.2 < extra["jump_prob"].mean() < 0.9
+    # A second run goes on from the first, with whatever key.
+    mcmc.post_warmup_state = mcmc.last_state
+    mcmc.run(jax.random.key(7))
+    other = np.asarray(mcmc.get_samples(group_by_chain=True))
+    assert (other[:, -1] != points[:, -1]).all()
+    assert (other[:, :, 0] > 0).mean() == pytest.approx(0.8, abs=0.1)
     # The inner kernel goes on from where the chain jumped, with the energy of that place.
     flat = points.reshape(-1, 2)
     np.testing.assert_allclose(extra["inner.potential_energy"], jax.vmap(energy)(jnp.asarray(flat)), atol=1e-3)

@@ -94,6 +94,11 @@ class JumpKernel(MCMCKernel):
         """The model of the inner kernel, if it has one."""
         return self.inner.model
 
+    @property
+    def _sample_fn(self) -> Any:
+        """Whether the inner kernel is ready; `MCMC` looks here before it goes on from a state."""
+        return self.inner._sample_fn
+
     def postprocess_fn(self, model_args: tuple[Any, ...], model_kwargs: dict[str, Any]) -> Callable[..., Any]:
         """From unconstrained points to the values of the model's sites."""
         return self.inner.postprocess_fn(model_args, model_kwargs)
@@ -126,8 +131,12 @@ class JumpKernel(MCMCKernel):
         def jumped(key: Key[Array, ""], inner: Any) -> JumpState:
             return self._jumped(key, inner, model_args, model_kwargs)
 
-        inner = self.inner.sample(state.inner, model_args, model_kwargs)
-        return (jax.vmap(jumped) if state.rng_key.ndim else jumped)(state.rng_key, inner)
+        batched = state.rng_key.ndim > 0
+        keys = jax.vmap(jax.random.split)(state.rng_key) if batched else jax.random.split(state.rng_key)
+        # Every draw comes from the one key of this state, which is all that `MCMC` replaces when it goes on.
+        begun = state.inner._replace(rng_key=keys[..., 0])
+        inner = self.inner.sample(begun, model_args, model_kwargs)
+        return (jax.vmap(jumped) if batched else jumped)(keys[..., 1], inner)
 
     def _jumped(
         self, key: Key[Array, ""], inner: Any, model_args: tuple[Any, ...], model_kwargs: dict[str, Any]
