@@ -49,8 +49,8 @@ def main() -> None:
         ("target", "method", "estimates and, in brackets, their distance in errors", "R-hat", "evaluations"),
         rows,
         f"{CHAINS} chains of {WARMUP:,} iterations of warm-up and {DRAWS:,} draws, each with one jump. The evaluations "
-        "are those of the method alone; those of the training are in the row of the mixture. No error can tell of a tail "
-        "that is never visited: below x0 = -9 the funnel has a mass of 0.0013, and the mixture nearly none.",
+        "are those of the method alone; those of the training are in the row of the mixture. No error can tell of a "
+        "tail that is never visited: below x0 = -9 the funnel has a mass of 0.0013, and the mixture nearly none.",
     )
 
 

@@ -11,6 +11,7 @@ SHORTER = {
     "biglearn_baselines": {
         "nuts": {"warmup": 200, "draws": 400},
         "gmmvi": {"samples": 100, "iterations": 40},
+        "tempered_smc": {"particles": 400, "length": 3, "leapfrogs": 3},
     }
 }
 

@@ -10,6 +10,6 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_baselines() -> list[Entry[Any]]:
     """The built-in baselines; JAX is imported here, so that a listing of other kinds stays quick."""
-    from biglearn_plugins.baselines import gmmvi, nuts
+    from biglearn_plugins.baselines import gmmvi, nuts, tempered_smc
 
-    return [gmmvi.ENTRY, nuts.ENTRY]
+    return [gmmvi.ENTRY, nuts.ENTRY, tempered_smc.ENTRY]

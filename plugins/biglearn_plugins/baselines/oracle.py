@@ -33,7 +33,7 @@ class Oracle:
         self.evaluations = Evaluations()
         self._price = target.price_of_gradient
         # Flat, since `lower` rebuilds every object among its arguments with descriptions in place of arrays.
-        self._arrays, form = jax.tree.flatten(_log_density_of(target))
+        self._arrays, form = jax.tree.flatten(log_density_of(target))
         like = jnp.zeros((batch, target.dim))
         self.precision = like.dtype
         self._values = _values.lower(form, self._arrays, like).compile()
@@ -73,7 +73,7 @@ class Oracle:
         return [np.concatenate(part, dtype=float)[: len(points)] for part in zip(*answers, strict=True)]
 
 
-def _log_density_of(target: AbstractTarget) -> Partial:
+def log_density_of(target: AbstractTarget) -> Partial:
     """The log density as a pytree, so that a target's arrays are not compiled in.
 
     A target that is no pytree is held by its bound method, which equals that of the same object only.
