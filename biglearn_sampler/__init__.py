@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from biglearn_sampler.api import target as target
+    from biglearn_sampler.bridges import JumpKernel as JumpKernel
     from biglearn_sampler.bridges import from_numpyro as from_numpyro
     from biglearn_sampler.catalogue import Catalogue as Catalogue
     from biglearn_sampler.catalogue import Entry as Entry
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.evaluation import BaselineResult as BaselineResult
     from biglearn_sampler.evaluation import Draws as Draws
     from biglearn_sampler.evaluation import Measured as Measured
+    from biglearn_sampler.evaluation import resample as resample
     from biglearn_sampler.learning import StartRegion as StartRegion
     from biglearn_sampler.learning import clip_by_fisher_norm as clip_by_fisher_norm
     from biglearn_sampler.learning import natural_gradient as natural_gradient
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": ["target"],
-    "bridges": ["from_numpyro"],
+    "bridges": ["JumpKernel", "from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
     "energy": [
         "AbstractTarget",
@@ -65,7 +67,7 @@ _HOMES = {
         "tempered",
     ],
     "errors": ["BiglearnError"],
-    "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured"],
+    "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured", "resample"],
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "runs": ["AbstractReport", "Run", "load", "train"],

@@ -52,5 +52,9 @@ class RunFolderError(UserError):
     """A run folder that exists already, is missing, or cannot be read."""
 
 
+class MissingPackage(UserError):
+    """An optional package that is not installed, with the extra that brings it."""
+
+
 class RunFailed(BiglearnError):
     """A run that started in order and could not go on."""

@@ -16,6 +16,8 @@ SHORTER = {
         "aies": {"walkers": 16, "warmup": 200, "draws": 500},
         "ensemble_slice": {"walkers": 16, "warmup": 50, "draws": 100},
         "parallel_tempering": {"chains": 2, "rungs": 4, "warmup": 200, "draws": 500},
+        "gmmvi": {"samples": 100, "iterations": 40},
+        "tempered_smc": {"particles": 400, "length": 3, "leapfrogs": 3},
     }
 }
 

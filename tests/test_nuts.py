@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from biglearn_plugins.baselines import biglearn_baselines
+from biglearn_plugins.baselines import nuts
 from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, function_target
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.learning.start import StartRegion
 from biglearn_sampler.mixture import GaussianMixture
 
-ENTRY = biglearn_baselines()[0]
+ENTRY = nuts.ENTRY
 COVARIANCE = np.array([[1.0, 1.9], [1.9, 4.0]])
 NOTHING_KNOWN = Facts()
 GAUSSIAN = MixtureTarget.of(GaussianMixture.of([[1.0, -2.0]], COVARIANCE), scale=5.0)

@@ -5,3 +5,5 @@ from biglearn_sampler.evaluation.baseline import BaselineResult as BaselineResul
 from biglearn_sampler.evaluation.draws import Draws as Draws
 from biglearn_sampler.evaluation.metric import AbstractMetric as AbstractMetric
 from biglearn_sampler.evaluation.metric import Measured as Measured
+from biglearn_sampler.evaluation.resampling import Resampled as Resampled
+from biglearn_sampler.evaluation.resampling import resample as resample

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.errors import MissingPackage
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -29,9 +30,12 @@ def called(
     """What a plugin's function gives; an exception in it becomes a fault that begins with `what`.
 
     Raises:
+        NotChecked: it needs a package that is not installed.
         Fault: the function raised.
     """
     try:
         return function(*args, **kwargs)
+    except MissingPackage as error:
+        raise NotChecked(str(error)) from error
     except Exception as error:
         raise Fault(f"{what} raised {textwrap.shorten(told(error), LONGEST_TOLD)}") from error

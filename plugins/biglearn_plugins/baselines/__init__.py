@@ -14,10 +14,12 @@ def biglearn_baselines() -> list[Entry[Any]]:
         affine_invariant,
         barker,
         ensemble_slice,
+        gmmvi,
         hmc,
         nuts,
         parallel_tempering,
         sample_adaptive,
+        tempered_smc,
     )
 
     return [
@@ -28,4 +30,6 @@ def biglearn_baselines() -> list[Entry[Any]]:
         affine_invariant.ENTRY,
         ensemble_slice.ENTRY,
         parallel_tempering.ENTRY,
+        tempered_smc.ENTRY,
+        gmmvi.ENTRY,
     ]
