@@ -6,8 +6,15 @@ from biglearn_sampler.testing import conformance
 CATALOGUE = Catalogue(only=["biglearn-sampler"])
 BUILT_IN = [record.name for record in CATALOGUE.plugins]
 
-# Enough iterations for means and variances of a Gaussian.
-SHORTER = {"biglearn_baselines": {"nuts": {"warmup": 200, "draws": 400}}}
+# Enough iterations for means and variances of a Gaussian; enough points for every path of a distance.
+SHORTER = {
+    "biglearn_baselines": {"nuts": {"warmup": 200, "draws": 400}},
+    "biglearn_metrics": {
+        "w2": {"points": 100},
+        "sliced_w2": {"directions": 10},
+        "mmd": {"points": 200},
+    },
+}
 
 # The three lines of an author, once for each plugin.
 for plugin in BUILT_IN:

@@ -22,8 +22,8 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         mean = sum_i w_i h_i,   sd^2 = sum_i w_i (h_i - mean)^2 / (1 - sum_i w_i^2),
         mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method).
 
-    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 / effective_count`. Draws with weight zero are left out, whatever
-    the quantities are there.
+    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 /
+    effective_count`. Draws with weight zero are left out, whatever the quantities are there.
 
     Arguments:
         quantities: name to values at the draws, shape `(count, ...)`; an array gives `theta[3]`,
@@ -54,12 +54,12 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
 
 
 def draw_weights(draws: Draws) -> Float[np.ndarray, " count"]:
-    """Weights of the draws that sum to one: smoothed importance weights, or without a density the method's own.
+    """Weights of the draws that sum to one: the method's own, or smoothed importance weights if it has a density.
 
     All are zero if the target has density zero at all draws.
     """
     ratios = draws.log_ratios
-    if draws.chains is not None or ratios is None:
+    if draws.weights is not None or draws.chains is not None or ratios is None:
         return draws.shares
     if not np.isfinite(ratios).any():
         return np.zeros(draws.count)

@@ -6,11 +6,13 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 from pydantic import ValidationError
 
 from biglearn_sampler.catalogue import Built, Catalogue
@@ -48,7 +50,7 @@ COSTS = (
 PROMISED = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv", "kl_reverse")
 """Figures that every `metrics.json` has, if only as null with a reason."""
 
-COUNTS = ("modes_covered", "modes_total", "zero_density_draws")
+COUNTS = ("modes_covered", "modes_covered_low", "modes_covered_high", "modes_total", "zero_density_draws")
 """Figures that are whole numbers."""
 
 BATCH = 4000
@@ -72,7 +74,17 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
     points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
     # A NaN or an infinite density is no density: it counts as zero, as in training.
     log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
-    return Draws(points, log_target, log_sampler)
+    return Draws(points, log_target, log_sampler, log_sampler_at=partial(_log_densities, mixture))
+
+
+def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    """The log density of a sampler at any points."""
+    return np.asarray(_log_densities_in_batches(mixture, jnp.asarray(points, float)), float)
+
+
+@jax.jit
+def _log_densities_in_batches(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    return jax.lax.map(mixture.log_density, points, batch_size=BATCH)
 
 
 def figures_of(
