@@ -6,7 +6,7 @@ from biglearn_sampler.testing import conformance
 CATALOGUE = Catalogue(only=["biglearn-sampler"])
 BUILT_IN = [record.name for record in CATALOGUE.plugins]
 
-# Enough iterations for means and variances of a Gaussian.
+# Enough iterations for means and variances of a Gaussian; enough points for every path of a distance.
 SHORTER = {
     "biglearn_baselines": {
         "nuts": {"warmup": 200, "draws": 400, "max_tree_depth": 4},
@@ -18,7 +18,12 @@ SHORTER = {
         "parallel_tempering": {"chains": 2, "rungs": 4, "warmup": 200, "draws": 500},
         "gmmvi": {"samples": 100, "iterations": 40},
         "tempered_smc": {"particles": 400, "length": 3, "leapfrogs": 3},
-    }
+    },
+    "biglearn_metrics": {
+        "w2": {"points": 100},
+        "sliced_w2": {"directions": 10},
+        "mmd": {"points": 200},
+    },
 }
 
 # The three lines of an author, once for each plugin.

@@ -234,7 +234,7 @@ def test_chains_have_the_floor_of_their_effective_count():
 
 def test_a_target_without_known_modes_has_no_coverage():
     found = measure("mode_coverage", EXACT, NAMELESS)
-    assert set(found) == {"modes_covered", "modes_total", "mode_mass_tv", "mode_mass_tv_floor"}
+    assert {"modes_covered", "modes_total", "mode_mass_tv", "mode_mass_tv_floor"} < set(found)
     assert set(found.values()) == {Measured.missing("the modes of the target are not known")}
 
 

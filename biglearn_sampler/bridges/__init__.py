@@ -1,6 +1,6 @@
 """Bridges: other libraries' models as targets, and our samplers in their algorithms."""
 
-from biglearn_sampler.bridges.model_file import build_target as build_target
 from biglearn_sampler.bridges.jump_kernel import JumpKernel as JumpKernel
+from biglearn_sampler.bridges.model_file import build_target as build_target
 from biglearn_sampler.bridges.numpyro import NumpyroTarget as NumpyroTarget
 from biglearn_sampler.bridges.numpyro import from_numpyro as from_numpyro

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.energy import AbstractTarget, split_arrays
 from biglearn_sampler.evaluation.draws import Draws
@@ -32,7 +34,17 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
     points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
     # A NaN or an infinite density is no density: it counts as zero, as in training.
     log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
-    return Draws(points, log_target, log_sampler)
+    return Draws(points, log_target, log_sampler, log_sampler_at=partial(_log_densities, mixture))
+
+
+def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    """The log density of a sampler at any points."""
+    return np.asarray(_log_densities_in_batches(mixture, jnp.asarray(points, float)), float)
+
+
+@jax.jit
+def _log_densities_in_batches(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    return jax.lax.map(mixture.log_density, points, batch_size=BATCH)
 
 
 def quantities_of(target: AbstractTarget, points: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ class Draws:
         chains: number of Markov chains of equal length, or `None` for independent draws.
         weights: of a method that weighs its draws itself, such as a particle method: not negative, summing to one;
             `None` where all draws count the same.
+        log_sampler_at: the method's own normalised log density at any points, such as exact draws of the target; `None`
+            if it has none or can give it at its own draws only.
     """
 
     points: Float[np.ndarray, "count dim"]
@@ -26,6 +29,7 @@ class Draws:
     log_sampler: Float[np.ndarray, " count"] | None = None
     chains: int | None = None
     weights: Float[np.ndarray, " count"] | None = None
+    log_sampler_at: Callable[[Float[np.ndarray, "points dim"]], Float[np.ndarray, " points"]] | None = None
 
     @property
     def shares(self) -> Float[np.ndarray, " count"]:

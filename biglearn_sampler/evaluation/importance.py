@@ -56,12 +56,12 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
 
 
 def draw_weights(draws: Draws) -> Float[np.ndarray, " count"]:
-    """Weights of the draws that sum to one: smoothed importance weights, or without a density the method's own.
+    """Weights of the draws that sum to one: the method's own, or smoothed importance weights if it has a density.
 
     All are zero if the target has density zero at all draws.
     """
     ratios = draws.log_ratios
-    if draws.chains is not None or ratios is None:
+    if draws.weights is not None or draws.chains is not None or ratios is None:
         return draws.shares
     if not np.isfinite(ratios).any():
         return np.zeros(draws.count)

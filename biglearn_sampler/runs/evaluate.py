@@ -47,7 +47,7 @@ COSTS = (
 PROMISED = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv", "kl_reverse")
 """Figures that every `metrics.json` has, if only as null with a reason."""
 
-COUNTS = ("modes_covered", "modes_total", "zero_density_draws")
+COUNTS = ("modes_covered", "modes_covered_low", "modes_covered_high", "modes_total", "zero_density_draws")
 """Figures that are whole numbers."""
 
 

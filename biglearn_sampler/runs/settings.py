@@ -176,8 +176,8 @@ class Settings(_Section):
     reservoir: ReservoirSettings = ReservoirSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     metrics: tuple[EntrySpec, ...] = Field(
-        default=("elbo", "log_z", "ess", "khat", "mode_coverage", "reference_moments"),
-        description="metrics to compute at the end",
+        default=("elbo", "log_z", "ess", "khat", "mode_coverage", "chain_diagnostics", "reference_moments"),
+        description="metrics to compute at the end, of the sampler and of every baseline",
     )
     reports: tuple[EntrySpec, ...] = Field(
         default=("training_strip", "training_animation", "marginal_pairs", "training_curve", "reference_table"),

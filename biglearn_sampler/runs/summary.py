@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 GOOD_ESS = 0.5
+AGREEING_RHAT = 1.01
+"""Above it, chains disagree (Vehtari et al. 2021)."""
 RELIABLE_KHAT = 0.7
 """Above it, importance-weighted figures should not be trusted (Vehtari et al. 2024)."""
 
@@ -38,11 +40,8 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
             f"{metrics['rejected_updates']:,} updates were not finite and were left out; a smaller "
             "optimizer.learning_rate may help."
         )
-    told += [
-        f"Baseline {name} failed: {figures['failed']}."
-        for name, figures in metrics.get("baselines", {}).items()
-        if "failed" in figures
-    ]
+    for name, figures in metrics.get("baselines", {}).items():
+        told += [f"Baseline {name} failed: {figures['failed']}."] if "failed" in figures else _chains(name, figures)
     return told
 
 
@@ -71,6 +70,17 @@ def _reference(metrics: Mapping[str, Any]) -> list[str]:
         f"All means lie within {means:.1f} and all standard deviations within {deviations:.1f} Monte Carlo errors of "
         "those of the reference draws."
     ]
+
+
+def _chains(name: str, figures: Mapping[str, Any]) -> list[str]:
+    """What R-hat says of the chains of a baseline, beside the modes that they cover."""
+    rhat, covered, total = (figures.get(figure) for figure in ("rhat_max", "modes_covered", "modes_total"))
+    if rhat is None or covered is None or total is None:
+        return []
+    told = f"Baseline {name}: R-hat {rhat:.2f}, {covered:.0f} of {total:.0f} modes"
+    if covered < total and rhat <= AGREEING_RHAT:
+        return [f"{told}: R-hat cannot see a mode that no chain visits."]
+    return [f"{told}."]
 
 
 def _trust(metrics: Mapping[str, Any]) -> list[str]:

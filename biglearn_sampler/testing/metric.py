@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.testing.fault import Fault, called
 from biglearn_sampler.testing.points import in_batches, log_densities
 from biglearn_sampler.testing.reversible import ERRORS
+from biglearn_sampler.testing.shared import shared
 
 KEY, OTHER_KEY = 34, 35
 COUNT = 600
@@ -29,8 +30,8 @@ WEIGHTS = np.array([0.5, 0.3, 0.2])
 
 def check_figures(metric: AbstractMetric) -> None:
     """Every figure is a `Measured` with a finite value, or with the reason why there is none, whatever the draws."""
-    for situation, (draws, target) in _situations().items():
-        for name, figure in _compute(metric, draws, target, situation).items():
+    for situation, figures in _figures(metric).items():
+        for name, figure in figures.items():
             if not isinstance(name, str) or not isinstance(figure, Measured):
                 raise Fault(f"on {situation}: expected Measured figures by name, got {name!r}: {figure!r}")
             _check_figure(figure, f"on {situation}, figure '{name}'")
@@ -38,7 +39,7 @@ def check_figures(metric: AbstractMetric) -> None:
 
 def check_names(metric: AbstractMetric) -> None:
     """The names of the figures do not depend on the draws: what cannot be had is missing with a reason, not absent."""
-    names = {situation: set(_compute(metric, *given, situation)) for situation, given in _situations().items()}
+    names = {situation: set(figures) for situation, figures in _figures(metric).items()}
     usual = next(iter(names.values()))
     for situation, found in names.items():
         if found != usual:
@@ -51,7 +52,7 @@ def check_names(metric: AbstractMetric) -> None:
 def check_repeatable(metric: AbstractMetric) -> None:
     """The same key gives the same figures."""
     for situation in ("draws of a wider sampler", "chains"):
-        first, again = (_compute(metric, *_situations()[situation], situation) for _ in range(2))
+        first, again = _figures(metric)[situation], _compute(metric, *_situations()[situation], situation)
         for name, figure in first.items():
             if figure != again[name]:
                 raise Fault(f"figure '{name}' with the same key is {figure} and then {again[name]}")
@@ -62,10 +63,11 @@ def check_order(metric: AbstractMetric) -> None:
 
     Metrics that draw themselves, and so depend on the key, have five of their standard errors.
     """
-    draws, target = _situations()["draws of a wider sampler"]
+    situation = "draws of a wider sampler"
+    draws, target = _situations()[situation]
     order = np.random.default_rng(KEY).permutation(draws.count)
-    mixed = _chosen(draws, order)
-    plain, shuffled = (_compute(metric, each, target, "draws in another order") for each in (draws, mixed))
+    plain = _figures(metric)[situation]
+    shuffled = _compute(metric, _chosen(draws, order), target, "draws in another order")
     other_key = metric.compute(draws, target, jax.random.key(OTHER_KEY))
     for name, figure in plain.items():
         error = figure.standard_error if figure != other_key[name] else None
@@ -88,6 +90,12 @@ def _check_figure(figure: Measured, where: str) -> None:
         raise Fault(f"{where} has the standard error {figure.standard_error}; expected None or a number of at least 0")
 
 
+@shared
+def _figures(metric: AbstractMetric) -> dict[str, Mapping[str, Measured]]:
+    """The figures in every situation, for all checks of a metric."""
+    return {situation: _compute(metric, *given, situation) for situation, given in _situations().items()}
+
+
 def _compute(metric: AbstractMetric, draws: Draws, target: AbstractTarget, situation: str) -> Mapping[str, Measured]:
     found = called(f"`compute` on {situation}", metric.compute, draws, target, jax.random.key(KEY))
     if not isinstance(found, Mapping) or not found:
@@ -108,8 +116,9 @@ def _situations() -> dict[str, tuple[Draws, AbstractTarget]]:
     return {
         "exact draws": (exact, target),
         "draws of a wider sampler": (wide, target),
-        "draws without a density of their own": (replace(exact, log_sampler=None), target),
-        "chains": (replace(exact, log_sampler=None, chains=CHAINS), target),
+        "draws without a density of their own": (_without_density(exact), target),
+        "draws with weights of their own": (replace(_without_density(wide), weights=_weights(wide)), target),
+        "chains": (replace(_without_density(exact), chains=CHAINS), target),
         "chains that never move": (_stuck(exact), target),
         "a target of which nothing is known": (of_bare, bare),
         "draws some of which have density zero": (partly, target),
@@ -120,15 +129,27 @@ def _situations() -> dict[str, tuple[Draws, AbstractTarget]]:
 
 def _drawn(sampler: GaussianMixture, target: AbstractTarget) -> Draws:
     points = np.asarray(sampler.sample(jax.random.key(KEY), COUNT), float)
-    return Draws(points, log_densities(target, points), in_batches(jax.jit(sampler.log_density), points))
+    log_sampler_at = partial(in_batches, jax.jit(sampler.log_density))
+    return Draws(points, log_densities(target, points), log_sampler_at(points), log_sampler_at=log_sampler_at)
+
+
+def _without_density(draws: Draws) -> Draws:
+    return replace(draws, log_sampler=None, log_sampler_at=None)
+
+
+def _weights(draws: Draws) -> np.ndarray:
+    """Importance weights, as a method may give them to its draws."""
+    assert draws.log_ratios is not None
+    relative = np.exp(draws.log_ratios - draws.log_ratios.max())
+    return relative / relative.sum()
 
 
 def _chosen(draws: Draws, rows: np.ndarray) -> Draws:
     log_sampler = None if draws.log_sampler is None else draws.log_sampler[rows]
-    return Draws(draws.points[rows], draws.log_target[rows], log_sampler)
+    return replace(draws, points=draws.points[rows], log_target=draws.log_target[rows], log_sampler=log_sampler)
 
 
 def _stuck(draws: Draws) -> Draws:
     """Chains of which each stays at its first point."""
     firsts = np.repeat(np.arange(CHAINS), COUNT // CHAINS)
-    return replace(_chosen(draws, firsts), log_sampler=None, chains=CHAINS)
+    return replace(_without_density(_chosen(draws, firsts)), chains=CHAINS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,9 @@ BLIND = "blind to missed modes: only weights at the sampler's own draws count"
 class EffectiveSampleSize(AbstractMetric):
     """Figure `ess`: the reverse effective sample size `(sum_i w_i)^2 / (n sum_i w_i^2)`, a fraction of 1.
 
-    One for constant weights, `1/n` if one draw has all the weight. It is blind to missed modes: a sampler
-    that is exact on one of two modes has 1; read it beside `modes_covered`.
+    One for constant weights, `1/n` if one draw has all the weight. Standard error by the delta method: `ess *
+    sd(2 v - v^2 / mean(v^2)) / sqrt(n)` with `v = w / mean(w)`. It is blind to missed modes: a sampler that is exact
+    on one of two modes has 1; read it beside `modes_covered`.
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
@@ -28,8 +30,10 @@ class EffectiveSampleSize(AbstractMetric):
         if isinstance(weights, str):
             return {"ess": Measured.missing(weights)}
         relative = np.exp(weights - weights.max())
-        fraction = relative.sum() ** 2 / (relative**2).sum() / draws.count
-        return {"ess": Measured(float(fraction), reason=BLIND)}
+        relative /= relative.mean()
+        fraction = 1.0 / float((relative**2).mean())
+        slopes = fraction * (2.0 * relative - fraction * relative**2)
+        return {"ess": Measured(fraction, float(slopes.std(ddof=1)) / math.sqrt(draws.count), BLIND)}
 
 
 def ess() -> EffectiveSampleSize:

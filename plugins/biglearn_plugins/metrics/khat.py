@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from biglearn_plugins.metrics.log_weights import log_weights
 from biglearn_sampler.catalogue import Entry
@@ -27,36 +27,48 @@ class Khat(AbstractMetric):
     """Figure `khat`, the Pareto shape of the tail of the importance weights.
 
     Below 0.7 importance-weighted estimates can be relied on, as far as the draws reach: k-hat cannot see a
-    mode in which there is no draw.
+    mode in which there is no draw. Standard error: that of the shape of a Pareto law fitted to the `M` largest
+    weights by maximum likelihood, `(1 + k) / sqrt(M)` with `M = min(n / 5, 3 sqrt(n))` (Smith 1987).
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
         weights = log_weights(draws)
         if isinstance(weights, str):
             return {"khat": Measured.missing(weights)}
-        return {"khat": _khat(weights, draws)}
+        return {"khat": _khat(weights, size_of(draws.log_target))}
 
 
 def tail_warning(draws: Draws) -> str | None:
     """A sentence on weights whose tail is too heavy for estimates from them; `None` if it is not."""
     weights = log_weights(draws)
-    shape = None if isinstance(weights, str) else _khat(weights, draws).value
+    return None if isinstance(weights, str) else heavy_tail(weights, size_of(draws.log_target))
+
+
+def heavy_tail(weights: Float[np.ndarray, " count"], size: float) -> str | None:
+    """The same of any log weights, computed from log densities of a size."""
+    shape = _khat(weights, size).value
     if shape is None or shape <= RELIABLE:
         return None
     return f"k-hat is {shape:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
 
 
-def _khat(weights: np.ndarray, draws: Draws) -> Measured:
+def size_of(log_densities: Float[np.ndarray, " count"]) -> float:
+    """The size of log densities, not all `-inf`: rounding errors grow with it."""
+    return float(np.median(np.abs(log_densities[np.isfinite(log_densities)])))
+
+
+def _khat(weights: Float[np.ndarray, " count"], size: float) -> Measured:
     positive = int(np.count_nonzero(np.isfinite(weights)))
     if positive < FEWEST_DRAWS:
         return Measured.missing(f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}")
-    size = float(np.median(np.abs(draws.log_target[np.isfinite(weights)])))
     _, shape = pareto_smooth(weights, max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size))
     if shape is None:
         return Measured.missing("the weights are constant to rounding; k-hat has no meaning there")
     if not math.isfinite(shape):
         return Measured.missing("too few weights differ in the tail, so that no law can be fitted to it")
-    return Measured(shape, reason=None if shape <= RELIABLE else f"above {RELIABLE}: weights are unreliable")
+    tail = min(len(weights) / 5, 3 * math.sqrt(len(weights)))
+    error = max(0.0, 1.0 + shape) / math.sqrt(tail)
+    return Measured(shape, error, None if shape <= RELIABLE else f"above {RELIABLE}: weights are unreliable")
 
 
 def khat() -> Khat:

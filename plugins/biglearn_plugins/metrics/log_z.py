@@ -28,7 +28,7 @@ class LogZ(AbstractMetric):
         weights = log_weights(draws)
         if isinstance(weights, str):
             return {"log_z": Measured.missing(weights), "log_z_error": Measured.missing(weights)}
-        estimate, error, warning = *_log_mean(weights), tail_warning(draws)
+        estimate, error, warning = *log_mean(weights), tail_warning(draws)
         truth = target.facts.log_z
         return {
             "log_z": Measured(estimate, error, warning),
@@ -38,7 +38,7 @@ class LogZ(AbstractMetric):
         }
 
 
-def _log_mean(log_weights: np.ndarray) -> tuple[float, float]:
+def log_mean(log_weights: np.ndarray) -> tuple[float, float]:
     """`log mean exp` with its standard error."""
     largest = float(log_weights.max())
     relative = np.exp(log_weights - largest)

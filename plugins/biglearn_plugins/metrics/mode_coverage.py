@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
+from scipy.special import betaincinv
 
+from biglearn_plugins.metrics.mode_masses import ModeMasses, error_of_mean, mode_masses
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
-from biglearn_sampler.evaluation.importance import effective_count
 
-FIGURES = ("modes_covered", "modes_total", "mode_mass_tv", "mode_mass_tv_floor")
-# Points whose responsibilities are computed at once.
-BATCH = 1024
+FIGURES = (
+    "modes_covered",
+    "modes_covered_low",
+    "modes_covered_high",
+    "modes_total",
+    "mode_mass_tv",
+    "mode_mass_tv_floor",
+)
 # With as many expected draws, exact draws leave a mode below a tenth of its mass with probability below 1e-4.
 EXPECTED_DRAWS = 10
+# Of the two sides of a binomial interval of 95 %.
+TAIL = 0.025
 
 
 @dataclass(frozen=True)
 class ModeCoverage(AbstractMetric):
-    """Figures `modes_covered`, `modes_total`, `mode_mass_tv` and `mode_mass_tv_floor`.
+    """Figures `modes_covered` with `modes_covered_low` and `modes_covered_high`, `modes_total`, `mode_mass_tv` and
+    `mode_mass_tv_floor`.
 
     The mass that a method gives mode `k` is `f_k`, the mean over its draws, by its own weights if it has any and
     never by importance weights, of the probability that a draw belongs to the mode (`facts.responsibilities`); the
     true mass is `pi_k`.
 
-    - `modes_covered`: modes with `f_k >= share * pi_k`.
+    - `modes_covered`: modes with `f_k >= share * pi_k`; low and high: the same of the lower and the upper end of the
+      binomial interval of 95 % of each `f_k` (Clopper & Pearson 1934), with the number of independent draws.
     - `mode_mass_tv = 1/2 sum_k |f_k - pi_k|`, from 0 to 1; standard error by the delta method.
     - `mode_mass_tv_floor = 1/2 sum_k sqrt(2 pi_k (1 - pi_k) / (pi n))`: what exact draws that each belong to
       one mode reach on average. For chains `n` is the effective count of the distance, for weights `1 / sum_i w_i^2`.
@@ -45,44 +51,34 @@ class ModeCoverage(AbstractMetric):
     share: float = 0.1
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
-        facts = target.facts
-        if facts.responsibilities is None or facts.mode_weights is None:
-            return dict.fromkeys(FIGURES, Measured.missing("the modes of the target are not known"))
-        belongs = _responsibilities(facts.responsibilities, draws.points)
-        true_mass = np.asarray(facts.mode_weights, float)
-        mass = draws.shares @ belongs
-        signs = np.where(mass >= true_mass, 0.5, -0.5)
-        count, error = _count_and_error(belongs @ signs, draws)
-        covered = int(np.count_nonzero(mass >= self.share * true_mass))
+        masses = mode_masses(draws, target)
+        if isinstance(masses, str):
+            return dict.fromkeys(FIGURES, Measured.missing(masses))
+        signs = np.where(masses.found >= masses.true, 0.5, -0.5)
+        count, error = error_of_mean(masses.belongs @ signs, draws)
+        low, high = binomial_interval(masses)
         return {
-            "modes_covered": Measured(float(covered), reason=_too_few(true_mass, draws.count)),
-            "modes_total": Measured(float(len(true_mass))),
-            "mode_mass_tv": Measured(float(0.5 * np.abs(mass - true_mass).sum()), error),
-            "mode_mass_tv_floor": Measured(_floor(true_mass, count)),
+            "modes_covered": Measured(self._covered(masses.found, masses), reason=_too_few(masses.true, draws.count)),
+            "modes_covered_low": Measured(self._covered(low, masses)),
+            "modes_covered_high": Measured(self._covered(high, masses)),
+            "modes_total": Measured(float(len(masses.true))),
+            "mode_mass_tv": Measured(float(0.5 * np.abs(masses.found - masses.true).sum()), error),
+            "mode_mass_tv_floor": Measured(_floor(masses.true, count)),
         }
 
-
-def _responsibilities(
-    function: Callable[[Float[Array, " dim"]], Float[Array, " modes"]], points: np.ndarray
-) -> Float[np.ndarray, "count modes"]:
-    """The probability of every mode at every point; zero where the point is too far from all for float32."""
-    found = _on_points(Partial(function), jnp.asarray(points, float))
-    return np.nan_to_num(np.asarray(found, float))
+    def _covered(self, found: Float[np.ndarray, " modes"], masses: ModeMasses) -> float:
+        return float(np.count_nonzero(found >= self.share * masses.true))
 
 
-@jax.jit
-def _on_points(function: Partial, points: Float[Array, "count dim"]) -> Float[Array, "count modes"]:
-    return jax.lax.map(function, points, batch_size=BATCH)
-
-
-def _count_and_error(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float]:
-    """How many independent draws the terms of a mean are worth, and the standard error of the mean."""
-    shares = draws.shares
-    if draws.chains is not None:
-        count = effective_count(terms.reshape(draws.chains, -1))
-        return count, float(terms.std(ddof=1)) / math.sqrt(count)
-    count = float(1.0 / (shares**2).sum())
-    return count, math.sqrt(float(shares**2 @ (terms - shares @ terms) ** 2) * count / max(count - 1.0, 1.0))
+def binomial_interval(masses: ModeMasses) -> tuple[Float[np.ndarray, " modes"], Float[np.ndarray, " modes"]]:
+    """Both ends of the interval of 95 % of every mass, by quantiles of Beta laws; an end at 0 or 1 is that."""
+    count = masses.independent_count
+    inside = np.clip(masses.found, 0.0, 1.0) * count
+    outside = count - inside
+    tiny = np.finfo(float).tiny
+    low = np.where(inside > 0.0, betaincinv(np.maximum(inside, tiny), outside + 1.0, TAIL), 0.0)
+    high = np.where(outside > 0.0, betaincinv(inside + 1.0, np.maximum(outside, tiny), 1.0 - TAIL), 1.0)
+    return low, high
 
 
 def _floor(true_mass: Float[np.ndarray, " modes"], count: float) -> float:
@@ -112,5 +108,6 @@ def mode_coverage(
 ENTRY = Entry(
     name="mode_coverage",
     build=mode_coverage,
-    summary="modes found, and total variation of the mass of modes; needs a target with known modes",
+    summary="modes found with a binomial interval, and total variation of the mass of modes; needs known modes",
+    reference="Clopper & Pearson, Biometrika 26 (1934)",
 )

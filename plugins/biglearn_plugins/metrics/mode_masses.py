@@ -1,0 +1,80 @@
+"""The mass that a method gives every mode, beside the true one; shared by several metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.evaluation.importance import effective_count
+
+NO_MODES = "the modes of the target are not known"
+# Points whose responsibilities are computed at once.
+BATCH = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class ModeMasses:
+    """Masses of modes.
+
+    Arguments:
+        found: `f_k`, the mean over the draws, by the method's own weights if it has any and never by importance
+            weights, of the probability that a draw belongs to mode `k` (`facts.responsibilities`).
+        true: `pi_k`, all above zero.
+        belongs: that probability for every draw.
+        draws: the draws themselves.
+    """
+
+    found: Float[np.ndarray, " modes"]
+    true: Float[np.ndarray, " modes"]
+    belongs: Float[np.ndarray, "count modes"]
+    draws: Draws
+
+    @property
+    def independent_count(self) -> float:
+        """How many independent draws the masses come from; for chains the least of all modes that they visited."""
+        if self.draws.chains is None:
+            return float(1.0 / (self.draws.shares**2).sum())
+        visited = [terms for terms in self.belongs.T if (terms != terms[0]).any()]
+        counts = [effective_count(terms.reshape(self.draws.chains, -1)) for terms in visited]
+        return max(1.0, min((count for count in counts if math.isfinite(count)), default=float(self.draws.chains)))
+
+
+def mode_masses(draws: Draws, target: AbstractTarget) -> ModeMasses | str:
+    """The masses, or the reason why they are not known."""
+    facts = target.facts
+    if facts.responsibilities is None or facts.mode_weights is None:
+        return NO_MODES
+    belongs = _responsibilities(facts.responsibilities, draws.points)
+    return ModeMasses(draws.shares @ belongs, np.asarray(facts.mode_weights, float), belongs, draws)
+
+
+def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float]:
+    """How many independent draws the terms of a mean are worth, and the standard error of the mean."""
+    shares = draws.shares
+    if draws.chains is not None:
+        count = effective_count(terms.reshape(draws.chains, -1))
+        return count, float(terms.std(ddof=1)) / math.sqrt(count)
+    count = float(1.0 / (shares**2).sum())
+    return count, math.sqrt(float(shares**2 @ (terms - shares @ terms) ** 2) * count / max(count - 1.0, 1.0))
+
+
+def _responsibilities(
+    function: Callable[[Float[Array, " dim"]], Float[Array, " modes"]], points: np.ndarray
+) -> Float[np.ndarray, "count modes"]:
+    """The probability of every mode at every point; zero where the point is too far from all for float32."""
+    found = _on_points(Partial(function), jnp.asarray(points, float))
+    return np.nan_to_num(np.asarray(found, float))
+
+
+@jax.jit
+def _on_points(function: Partial, points: Float[Array, "count dim"]) -> Float[Array, "count modes"]:
+    return jax.lax.map(function, points, batch_size=BATCH)
