@@ -61,6 +61,11 @@ def test_every_built_in_metric_is_in_the_tables():
     assert updated == text, "run `python benchmarks/metric_faults.py`"
 
 
+def test_the_preset_has_every_built_in_metric():
+    (preset,) = (offer.entry for offer in CATALOGUE.offers("settings") if offer.entry.name == "all_metrics")
+    assert sorted(preset.build()["metrics"]) == sorted(METRICS)
+
+
 @pytest.mark.parametrize("name", SCRIPT.SIGNALS)
 def test_a_planted_fault_is_told_from_exact_draws(name):
     seen = {figure: fault for figure, _ in SCRIPT.SIGNALS[name] if (fault := strongest(figure))}

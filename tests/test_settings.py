@@ -354,7 +354,7 @@ def test_a_wrong_preset_is_told_too(refused):
         ("nul\0.toml", "cannot be read: embedded null byte"),
         (Path("."), r"^the settings file \. cannot be read: Is a directory$"),
         ("pape", "did you mean 'paper'.*\n.*a settings file is given with its ending, as in 'mine.toml'"),
-        ("../../etc/passwd", "There are: mine, paper, transformed, wrong\n"),
+        ("../../etc/passwd", "There are: all_metrics, mine, paper, transformed, wrong\n"),
         ("", "a settings file is given with its ending"),
     ],
 )
