@@ -62,8 +62,9 @@ MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
 
 UNRELIABLE_KHAT = 0.7
-LEAST_EFFECTIVE = 50.0
-"""Effective draws below which weights say nothing."""
+LEAST_EFFECTIVE, LEAST_SHARE = 50.0, 0.1
+"""Effective draws below which weights say nothing, and as a share of all draws: a sampler that is so far from what it
+sees may miss as much again where it does not look."""
 
 MOST_UNEVEN = 0.1
 """The same between the masses of single components: these tell also where modes are not apart."""
@@ -342,7 +343,7 @@ def _decided(
             NOT_COVERED,
             f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows.",
         )
-    if own.effective < LEAST_EFFECTIVE or (
+    if own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * DRAWS) or (
         own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * DRAWS
     ):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
