@@ -29,6 +29,15 @@ install_import_hook(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten_programs() -> Iterator[None]:
+    """Compiled programs of one file are forgotten after it: a worker would grow to gigabytes."""
+    yield
+    import jax
+
+    jax.clear_caches()
+
+
 @pytest.fixture
 def unchecked_types() -> Iterator[None]:
     """For tests of what users are told about a wrong type: the check above would answer first."""
