@@ -2,8 +2,8 @@
 
     python benchmarks/tempering.py              seeds 0 to 2 at 4 million evaluations; about two minutes
 
-The settings are the defaults, and every chain starts in the declared region. `phi4` is also run on four sites, where its
-`log Z` is known by quadrature.
+The settings are the defaults, and every chain starts in the declared region. `phi4` is also run on four sites, where
+its `log Z` is known by quadrature.
 """
 
 from __future__ import annotations
@@ -95,12 +95,12 @@ def main() -> None:
             "s",
         ),
         rows,
-        "A score is the distance from the truth in standard errors of the run's own. The largest is over all modes, and "
-        "over 25 or 40 of them is above 3 in one exact run out of fifteen or ten. The modes of `many_well` are too many "
-        "to count: its scores are those of the right well of each of 16 pairs, and its mass TV is their largest error. "
-        "Of `phi4` on 64 sites log Z is not known. The barrier is the sum of the rejection rates between neighbouring "
-        "temperatures, trips are those of replicas from the reference to the target, and s are seconds without "
-        "compilation, of warm-up and draws.",
+        "A score is the distance from the truth in standard errors of the run's own. The largest is over all modes, "
+        "and over 25 or 40 of them is above 3 in one exact run out of fifteen or ten. The modes of `many_well` are too "
+        "many to count: its scores are those of the right well of each of 16 pairs, and its mass TV is their largest "
+        "error. Of `phi4` on 64 sites log Z is not known. The barrier is the sum of the rejection rates between "
+        "neighbouring temperatures, trips are those of replicas from the reference to the target, and s are seconds "
+        "without compilation, of warm-up and draws.",
     )
 
 
