@@ -37,6 +37,9 @@ WANTED = {"hmc": 0.8, "random_walk": 0.3}
 PATIENCE = 2.0
 """How strongly the logarithm of the step size follows the share of accepted moves."""
 
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
+"""Steps are few, and of milliseconds."""
+
 MOST_TEMPERATURES = 500
 """Beyond, the path does not come nearer to the target."""
 
@@ -122,8 +125,8 @@ class TemperedSmc(AbstractBaseline):
         return BaselineResult(
             draws=Draws(np.asarray(cloud.particles, float), log_target, weights=_normalised(cloud.weights)),
             evaluations=path.evaluations,
-            seconds_compile=0.0,
-            seconds_run=time.perf_counter() - began,
+            seconds_compile=path.seconds_compile,
+            seconds_run=time.perf_counter() - began - path.seconds_compile,
             notes={"temperatures": float(temperatures), "particles": float(count), "step": float(cloud.step)},
             warmup=warmup,
             log_z=Measured(float(cloud.log_z), None, "one cloud of particles tells no error"),
@@ -134,7 +137,7 @@ class Path:
     """The path from the start region to a target, and what was asked of the target on it."""
 
     def __init__(self, settings: TemperedSmc, target: AbstractTarget, start: StartRegion) -> None:
-        self.evaluations = Evaluations()
+        self.evaluations, self.seconds_compile = Evaluations(), 0.0
         self._settings, self._target, self._start = settings, target, start
         inverse = np.linalg.inv(np.asarray(start.factor, float))
         self._arrays, self._form = jax.tree.flatten(
@@ -156,13 +159,16 @@ class Path:
         affordable = None if budget is None else (budget - count) // price.total
         key, key_first = jax.random.split(key)
         cloud = self._first(key_first, count)
+        began = time.perf_counter()
+        step = _step.lower(self._settings, self._form, self._arrays, cloud, key, jnp.asarray(False)).compile()
+        self.seconds_compile += time.perf_counter() - began
         number = temperatures = 0
         while affordable is None or number < affordable:
             key, key_step = jax.random.split(key)
             arrived = float(cloud.temperature) >= 1.0
             # One step is kept for moves at the target itself.
             ends = number + 2 >= (MOST_TEMPERATURES if affordable is None else affordable)
-            cloud = _step(self._settings, self._form, self._arrays, cloud, key_step, jnp.asarray(ends))
+            cloud = step(self._arrays, cloud, key_step, jnp.asarray(ends))
             self.evaluations = self.evaluations.plus(price)
             number += 1
             if not float(cloud.log_z) > 0.1 * ZERO_DENSITY:
@@ -212,7 +218,7 @@ def _at_end(form: Any, arrays: list[Array], particles: Float[Array, "count dim"]
 
 
 # Compiled once for each form of target, settings and number of particles.
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=QUICK_TO_COMPILE)
 def _step(
     settings: TemperedSmc, form: Any, arrays: list[Array], cloud: Cloud, key: Key[Array, ""], ends: Bool[Array, ""]
 ) -> Cloud:
