@@ -52,6 +52,7 @@ def all_metrics() -> dict[str, Any]:
             *("elbo", "eubo", "log_z", "log_z_forward", "ess", "ess_forward", "khat"),
             *("mode_coverage", "mode_mass_kl", "entropic_coverage"),
             *("w2", "sliced_w2", "mmd", "energy_histogram", "moment_errors", "ksd", "chain_diagnostics"),
+            "reference_moments",
         ]
     }
 
