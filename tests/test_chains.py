@@ -41,7 +41,11 @@ def run(name: str, target: AbstractTarget, budget: int | None = None, seed: int 
     return baseline.run(target, region(target.dim), jax.random.key(seed), budget)
 
 
-@pytest.mark.parametrize("name", SMALL)
+LONG = ("aies", "ensemble_slice", "sa")
+"""Of these the conformance suite looks at the law as well, and at whether they count at all."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in SMALL])
 def test_counts_are_what_the_computer_did_and_the_law_is_right(name):
     calls = []
 

@@ -135,7 +135,8 @@ def test_units_make_no_difference() -> None:
     assert abs(plain.metrics["ess"] - moved.metrics["ess"]) < 0.01
 
 
-@pytest.mark.parametrize("dim", [4, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [4, 6])
 def test_products_of_double_wells_are_covered(dim: int) -> None:
     run = trained({"name": "many_well", "dim": dim})
     assert run.metrics["training_ended"] in ("factored", "settled")

@@ -14,7 +14,15 @@ NEEDED = {"torch_energy": "torch", "stan_energy": "stan"}
 """Packages that are no dependencies; their examples are skipped where they are missing."""
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+LONG = ("compare_with_nuts",)
+"""What they show is trained elsewhere as well: `make demo` does."""
+
+
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in LONG else path for path in EXAMPLES],
+    ids=lambda path: path.stem,
+)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
     needed = NEEDED.get(example.stem)
     if needed is not None and find_spec(needed) is None:

@@ -177,7 +177,11 @@ def assert_mean(values: Any, expected: Any) -> None:
     np.testing.assert_array_less(np.abs(values.mean(0) - expected), 5 * error + 1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+TWICE = ("noised conditional", "conditional, noised", "conditional, broad")
+"""Made of parts that others test as well."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in TWICE else n for n in NAMES])
 def test_the_gradient_is_unbiased(name: str) -> None:
     gradient, (_, expected) = estimates(name).gradient, truth(name)
     assert np.abs(expected.means).max() > 0.05 and np.abs(expected.logits).max() > 0.02

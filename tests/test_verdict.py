@@ -67,7 +67,7 @@ def test_the_target_itself_covers_it(dim: int) -> None:
 
 
 @pytest.mark.parametrize("dim", DIMS)
-@pytest.mark.parametrize("missing", [0.05, 0.3])
+@pytest.mark.parametrize("missing", [0.05, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_a_missing_mode_is_found_with_its_mass_and_its_place(missing: float, dim: int) -> None:
     law = pair(dim, missing)
     told = judged(target_of(law), first_only(law), shift=10.0, unit=2.0)
