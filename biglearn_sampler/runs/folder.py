@@ -12,29 +12,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.errors import RunFailed, RunFolderError
+from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.run import Snapshot
-
-FORMAT = 1
-"""Version of the files; a reader refuses what it does not know."""
+from biglearn_sampler.runs.whole_files import DAMAGED, WholeFiles, new_folder, numbered_folder
 
 FIELDS = ("log_weights", "means", "factors")
 
 NO_WEIGHT = -1e4
 """Log weight of components that only fill up a table."""
-
-DAMAGED = (ValueError, RecursionError)
-"""What reading a damaged text or JSON file raises."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +48,7 @@ class RunFolder:
         Raises:
             RunFolderError: it exists already and is not empty, or it cannot be made.
         """
-        try:
-            if path.is_dir() and any(path.iterdir()):
-                raise RunFolderError(
-                    f"the output folder {path} exists already and is not empty; give another --out, or remove it"
-                )
-            (path / "figures").mkdir(parents=True, exist_ok=True)
-        # A path with a null byte raises ValueError.
-        except (OSError, ValueError) as error:
-            raise RunFolderError(f"the output folder {path} cannot be made: {_reason(error)}") from error
-        return cls(path)
+        return cls(new_folder(path, "figures"))
 
     @classmethod
     def create_numbered(cls, path: Path) -> RunFolder:
@@ -72,10 +57,7 @@ class RunFolder:
         Raises:
             RunFolderError: it cannot be made.
         """
-        number = 1
-        while not _made(path.with_name(f"{path.name}-{number:03d}")):
-            number += 1
-        return cls.create(path.with_name(f"{path.name}-{number:03d}"))
+        return cls.create(numbered_folder(path))
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
@@ -94,66 +76,59 @@ class RunFolder:
         """Where reports draw."""
         return self.path / "figures"
 
+    @property
+    def files(self) -> WholeFiles:
+        """What lies in it."""
+        return WholeFiles(self.path)
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file in one piece; NaN and infinities have no place in it."""
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        self._replace(name, lambda file: file.write(text.encode()))
+        self.files.write_json(name, content)
 
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Add a row to `history.jsonl`; a crash can cost the last line only."""
-        try:
-            with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, allow_nan=False) + "\n")
-        except OSError as error:
-            raise self._cannot_write("history.jsonl", error) from error
+        self.files.append_line("history.jsonl", json.dumps(row, allow_nan=False))
 
     def write_mixture(self, mixture: Mixture) -> None:
         """Write `sampler.npz`; of a product of mixtures every factor, with its coordinates."""
         if isinstance(mixture, GaussianMixture):
-            self._write_arrays("sampler.npz", _fields(mixture))
+            self.files.write_arrays("sampler.npz", _fields(mixture))
             return
         arrays = {"blocks": np.array(len(mixture.blocks))}
         for number, (block, factor) in enumerate(zip(mixture.blocks, mixture.factors_of, strict=True)):
             arrays[f"block_{number}"] = np.array(block)
             arrays |= {f"{name}_{number}": array for name, array in _fields(factor).items()}
-        self._write_arrays("sampler.npz", arrays)
+        self.files.write_arrays("sampler.npz", arrays)
 
     def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         """Write `snapshots.npz`; smaller mixtures are filled up with components of weight zero."""
         most = max(snapshot.mixture.components for snapshot in snapshots)
         padded = [_fields(_padded(snapshot.mixture, most)) for snapshot in snapshots]
         arrays = {name: np.stack([fields[name] for fields in padded]) for name in FIELDS}
-        self._write_arrays("snapshots.npz", {"steps": np.array([s.step for s in snapshots]), **arrays})
+        self.files.write_arrays("snapshots.npz", {"steps": np.array([s.step for s in snapshots]), **arrays})
 
     def read_record(self) -> dict[str, Any]:
         """The content of `run.json`, once it is the record of a run in this format."""
         record = self.read_json("run.json")
         if not all(isinstance(record.get(part), dict) for part in ("target", "settings")):
-            raise self._damaged("run.json", "expected the record of a run, with its target and its settings")
-        self._check_format("run.json", record.get("format"))
+            raise self.files.damaged("run.json", "expected the record of a run, with its target and its settings")
+        self.files.check_format("run.json", record.get("format"))
         return record
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file; an empty dict when the run did not get as far as writing it."""
-        text = self._read_text(name)
-        try:
-            content = json.loads(text) if text else {}
-        except DAMAGED as error:
-            raise self._damaged(name, error) from error
-        if not isinstance(content, dict):
-            raise self._damaged(name, f"expected a JSON object, got {type(content).__name__}")
-        return content
+        return self.files.read_json(name)
 
     def read_history(self) -> list[dict[str, Any]]:
         """The rows of `history.jsonl` that were written whole."""
         # The piece behind the last newline is empty, or a row that was cut off.
-        lines = self._read_text("history.jsonl").split("\n")[:-1]
+        lines = self.files.read_text("history.jsonl").split("\n")[:-1]
         try:
             rows = [json.loads(line) for line in lines]
         except DAMAGED as error:
-            raise self._damaged("history.jsonl", error) from error
+            raise self.files.damaged("history.jsonl", error) from error
         if not all(isinstance(row, dict) for row in rows):
-            raise self._damaged("history.jsonl", "expected a JSON object in each line")
+            raise self.files.damaged("history.jsonl", "expected a JSON object in each line")
         return rows
 
     def read_mixture(self) -> Mixture:
@@ -166,74 +141,41 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path / 'sampler.npz'} does not exist; the run did not get as far as writing a sampler"
             )
-        blocks = self._read_arrays("sampler.npz", ("blocks",), optional=True)
+        blocks = self.files.read_arrays("sampler.npz", ("blocks",), optional=True)
         if not blocks:
-            return self._mixture("sampler.npz", self._read_arrays("sampler.npz", FIELDS))
+            return self._mixture("sampler.npz", self.files.read_arrays("sampler.npz", FIELDS))
         return self._factored(blocks["blocks"])
 
     def read_snapshots(self) -> list[Snapshot]:
         """The snapshots; an empty list when the run wrote none."""
         if not (self.path / "snapshots.npz").exists():
             return []
-        arrays = self._read_arrays("snapshots.npz", ("steps", *FIELDS))
+        arrays = self.files.read_arrays("snapshots.npz", ("steps", *FIELDS))
         steps = arrays.pop("steps")
         shapes = {steps.shape[:1], *(array.shape[:1] for array in arrays.values())}
         if steps.ndim != 1 or steps.dtype.kind not in "iu" or len(shapes) > 1:
-            raise self._damaged("snapshots.npz", "expected one step for each mixture")
+            raise self.files.damaged("snapshots.npz", "expected one step for each mixture")
         return [
             Snapshot(int(step), _unpadded(self._mixture("snapshots.npz", {name: arrays[name][i] for name in FIELDS})))
             for i, step in enumerate(steps)
         ]
 
-    def _write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        contents: dict[str, Any] = {"format": np.array(FORMAT), **arrays}
-        self._replace(name, lambda file: np.savez(file, allow_pickle=False, **contents))
-
-    def _read_text(self, name: str) -> str:
-        """The text of a file; empty when there is none."""
-        path = self.path / name
-        if not path.exists():
-            return ""
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise self._damaged(name, _reason(error)) from error
-
     def _factored(self, count: np.ndarray) -> FactoredMixture:
         """The product of so many mixtures in `sampler.npz`."""
         if count.shape != () or count.dtype.kind not in "iu" or count < 1:
-            raise self._damaged("sampler.npz", f"expected the number of blocks, got {count.dtype} {count.shape}")
+            raise self.files.damaged("sampler.npz", f"expected the number of blocks, got {count.dtype} {count.shape}")
         blocks, factors = [], []
         for number in range(int(count)):
-            stored = self._read_arrays("sampler.npz", [f"{name}_{number}" for name in ("block", *FIELDS)])
+            stored = self.files.read_arrays("sampler.npz", [f"{name}_{number}" for name in ("block", *FIELDS)])
             block = stored[f"block_{number}"]
             blocks.append(tuple(block.tolist()) if block.ndim == 1 and block.dtype.kind in "iu" else ())
             factors.append(self._mixture("sampler.npz", {name: stored[f"{name}_{number}"] for name in FIELDS}))
         sizes = [len(block) for block in blocks]
         fitting = sizes == [factor.dim for factor in factors]
         if not fitting or sorted(place for block in blocks for place in block) != list(range(sum(sizes))):
-            raise self._damaged("sampler.npz", "expected every coordinate in one block, with a factor for each block")
+            reason = "expected every coordinate in one block, with a factor for each block"
+            raise self.files.damaged("sampler.npz", reason)
         return FactoredMixture(tuple(blocks), tuple(factors))
-
-    def _read_arrays(self, name: str, fields: Sequence[str], *, optional: bool = False) -> dict[str, np.ndarray]:
-        try:
-            # NumPy leaves a damaged file open that it has opened itself.
-            with (self.path / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                version = int(stored["format"])
-                # A newer format may have other fields.
-                wanted = [field for field in fields if not optional or field in stored]
-                arrays = {field: stored[field] for field in wanted} if version == FORMAT else {}
-        # NumPy and zipfile raise many kinds of errors on damaged files; each means the same to the user.
-        except Exception as error:
-            raise self._damaged(name, f"it is damaged, or no file of a run ({told(error)})") from error
-        self._check_format(name, version)
-        return arrays
-
-    def _check_format(self, name: str, version: object) -> None:
-        if version != FORMAT:
-            raise RunFolderError(
-                f"{self.path / name} has format {version}, and this version of biglearn reads format {FORMAT}"
-            )
 
     def _mixture(self, name: str, arrays: Mapping[str, np.ndarray]) -> GaussianMixture:
         """The mixture that arrays hold, once they make sense."""
@@ -242,35 +184,12 @@ class RunFolder:
         fitting = log_weights.shape == (components,) and factors.shape == (components, dim, dim)
         numbers = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values())
         if not components or not dim or not fitting or not numbers:
-            raise self._damaged(
+            raise self.files.damaged(
                 name,
                 "expected finite numbers of shapes (K,), (K, D), (K, D, D), "
                 f"got {', '.join(f'{array.dtype} {array.shape}' for array in arrays.values())}",
             )
         return GaussianMixture(jnp.asarray(log_weights), jnp.asarray(means), jnp.asarray(factors))
-
-    def _replace(self, name: str, write: Callable[[IO[bytes]], Any]) -> None:
-        """Write beside the file and put it in its place only when it is whole and on the disk."""
-        path, partial = self.path / name, self.path / f".{name}.partial"
-        try:
-            with partial.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except OSError as error:
-            raise self._cannot_write(name, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def _cannot_write(self, name: str, error: OSError) -> RunFailed:
-        return RunFailed(
-            f"{self.path / name} cannot be written: {_reason(error)}. What was written before stays "
-            "readable; free some room or give another --out, and run again"
-        )
-
-    def _damaged(self, name: str, reason: object) -> RunFolderError:
-        return RunFolderError(f"{self.path / name} cannot be read: {reason}")
 
 
 def _fields(mixture: GaussianMixture) -> dict[str, np.ndarray]:
@@ -288,23 +207,3 @@ def _padded(mixture: GaussianMixture, count: int) -> GaussianMixture:
 def _unpadded(mixture: GaussianMixture) -> GaussianMixture:
     kept = np.flatnonzero(np.asarray(mixture.log_weights) > NO_WEIGHT)
     return GaussianMixture(mixture.log_weights[kept], mixture.means[kept], mixture.factors[kept])
-
-
-def _made(path: Path) -> bool:
-    """Make a folder, and tell whether it was not there before."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"the output folder {path} cannot be made: {_reason(error)}") from error
-    try:
-        path.mkdir()
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise RunFolderError(f"the output folder {path} cannot be made: {_reason(error)}") from error
-    return True
-
-
-def _reason(error: Exception) -> str:
-    """What the system says, without numbers and without the path again."""
-    return getattr(error, "strerror", None) or str(error)

@@ -13,10 +13,10 @@ from typing import Any
 import jax
 
 from biglearn_sampler.catalogue import EntryRecord
-from biglearn_sampler.runs.folder import FORMAT
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.read_settings import ReadSettings
 from biglearn_sampler.runs.trainers import AbstractTrainer
+from biglearn_sampler.runs.whole_files import FORMAT
 
 PACKAGES = ("biglearn-sampler", "jax", "jaxlib", "numpyro", "numpy", "optax", "pluggy")
 
