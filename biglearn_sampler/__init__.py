@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from biglearn_sampler.catalogue import Entry as Entry
     from biglearn_sampler.catalogue import hookimpl as hookimpl
     from biglearn_sampler.catalogue import use as use
+    from biglearn_sampler.comparison import Comparison as Comparison
+    from biglearn_sampler.comparison import Trial as Trial
     from biglearn_sampler.energy import AbstractTarget as AbstractTarget
     from biglearn_sampler.energy import Evaluations as Evaluations
     from biglearn_sampler.energy import Facts as Facts
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
     from biglearn_sampler.mixture import GaussianMixture as GaussianMixture
     from biglearn_sampler.runs import AbstractReport as AbstractReport
     from biglearn_sampler.runs import Run as Run
+    from biglearn_sampler.runs import compare as compare
     from biglearn_sampler.runs import load as load
+    from biglearn_sampler.runs import load_comparison as load_comparison
     from biglearn_sampler.runs import train as train
     from biglearn_sampler.tasks import AbstractLearningScheduler as AbstractLearningScheduler
     from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
@@ -70,7 +74,8 @@ _HOMES = {
     "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured", "resample"],
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
-    "runs": ["AbstractReport", "Run", "load", "train"],
+    "comparison": ["Comparison", "Trial"],
+    "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "train"],
     "tasks": [
         "AbstractLearningScheduler",
         "AbstractScheduler",

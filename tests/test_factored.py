@@ -11,8 +11,9 @@ import pytest
 
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture
-from biglearn_sampler.runs.folder import FORMAT, RunFolder
+from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Snapshot
+from biglearn_sampler.runs.whole_files import FORMAT
 
 DRAWS = 20_000
 

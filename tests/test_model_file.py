@@ -18,7 +18,8 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.cli import main
 from biglearn_sampler.errors import RunFolderError, TargetError
 from biglearn_sampler.mixture import GaussianMixture
-from biglearn_sampler.runs.folder import FORMAT, RunFolder
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.whole_files import FORMAT
 
 MODELS = """
 import numpy as np

@@ -25,9 +25,10 @@ from biglearn_sampler.errors import CatalogueError, RunFolderError, SettingsErro
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs import Run, load
-from biglearn_sampler.runs.folder import FORMAT, RunFolder
+from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import make_plan
 from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.whole_files import FORMAT
 from biglearn_sampler.testing.checks import Subject, checks_of, run_check
 from biglearn_sampler.testing.fault import NotChecked
 from biglearn_targets.posteriordb.database import Database

@@ -21,7 +21,8 @@ from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.runs import Settings, Snapshot, load
-from biglearn_sampler.runs.folder import FORMAT, RunFolder
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.whole_files import FORMAT
 
 MIXTURE = GaussianMixture.of([[0.0, 1.0], [2.0, 3.0]], 0.5, [0.3, 0.7])
 OTHER = GaussianMixture.of([[5.0, 5.0], [2.0, 3.0]], 0.5)

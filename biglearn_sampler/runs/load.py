@@ -1,4 +1,4 @@
-"""A finished run, back from its folder."""
+"""A finished run, or a comparison, back from its folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Catalogue
+from biglearn_sampler.comparison import OURS, Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
+from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
 
@@ -47,6 +49,36 @@ def load(folder: str | Path, *, target: AbstractTarget | str | None = None, cata
         metrics=opened.read_json("metrics.json"),
         history=opened.read_history(),
         snapshots=opened.read_snapshots(),
+        record=record,
+        folder=opened.path,
+    )
+
+
+def load_comparison(
+    folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None
+) -> Comparison:
+    """A comparison from its folder, also one that was interrupted: with the trials that it has.
+
+    Arguments:
+        folder: as `compare` wrote it.
+        target, catalogue: as of `load`.
+
+    Raises:
+        RunFolderError: the folder holds no comparison, a file is damaged, or the target cannot be built again.
+    """
+    opened = ComparisonFolder.existing(Path(folder))
+    record = opened.read_record()
+    catalogue = catalogue or Catalogue()
+    if target is None:
+        known = _rebuilt(record["target"], catalogue, opened.path)
+    else:
+        known = build_target(target, catalogue).value
+    places = [(method, seed) for seed in record["seeds"] for method in (OURS, *record["methods"])]
+    trials = [opened.read_trial(method, seed) for method, seed in places]
+    return Comparison(
+        target=known,
+        name=str(record["target"].get("name")),
+        trials=[trial for trial in trials if trial is not None],
         record=record,
         folder=opened.path,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
 from biglearn_sampler.energy.host_target import HostTarget
-from biglearn_sampler.errors import SettingsError, TargetError
+from biglearn_sampler.errors import SettingsError, TargetError, UserError
 from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
 from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
@@ -29,6 +30,9 @@ from biglearn_sampler.tasks import AbstractScheduler, Task
 
 PROBES = 64
 """Points of the start region at which an energy is looked at before the training."""
+
+SEEDS = 2**32
+"""Number of seeds: JAX cuts off the rest of a larger one."""
 
 CHUNKS = 100
 """Meetings with the host in a training whose settings name no chunk length."""
@@ -68,7 +72,7 @@ class Plan:
         scheduler: of a scheduled training.
         exploration_tasks: of an adaptive training; they propose where to look.
         metrics, reports, baselines: built from the catalogue.
-        keys: from the seed.
+        seed: of the whole run.
     """
 
     target: Built[AbstractTarget]
@@ -79,7 +83,12 @@ class Plan:
     metrics: Sequence[Built[AbstractMetric]]
     reports: Sequence[Built[AbstractReport]]
     baselines: Mapping[str, Built[AbstractBaseline]]
-    keys: RunKeys
+    seed: int
+
+    @property
+    def keys(self) -> RunKeys:
+        """The keys of the seed."""
+        return RunKeys.of(self.seed)
 
     @property
     def chunk(self) -> int:
@@ -148,6 +157,17 @@ class Plan:
         return Whitened(self.target.value) if self.settings.coordinates == "whitened" else self.target.value
 
 
+def checked_seed(seed: Any) -> int:
+    """A seed.
+
+    Raises:
+        UserError: it is none.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < SEEDS:
+        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
+    return int(seed)
+
+
 def make_plan(
     target: Any,
     read: ReadSettings,
@@ -180,8 +200,8 @@ def make_plan(
         exploration_tasks=tuple(catalogue.build("task", spec).value for spec in settings.exploration.tasks),
         metrics=[catalogue.build("metric", spec) for spec in settings.metrics],
         reports=[catalogue.build("report", spec) for spec in settings.reports],
-        baselines=_named([catalogue.build("baseline", spec) for spec in baselines]),
-        keys=RunKeys.of(seed),
+        baselines=by_bare_name([catalogue.build("baseline", spec) for spec in baselines]),
+        seed=seed,
     )
 
 
@@ -210,7 +230,7 @@ def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, An
     return Built(built.value, replace(built.record, name=f"{function.__module__}:{name}"))
 
 
-def _named(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
+def by_bare_name(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
     """Baselines by their bare names; those that share one are told apart by a number."""
     names = [built.record.name.split(":")[-1] for built in baselines]
     return {

@@ -1,12 +1,9 @@
-"""Draws of the target in the user's own names and units, and as an ArviZ object."""
+"""Draws of the target in the user's own names and units."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from importlib import import_module
 from numbers import Integral
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +12,7 @@ from jaxtyping import Array, Float, Key
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
+from biglearn_sampler.evaluation.resampling import systematic
 from biglearn_sampler.importance import pareto_smooth
 from biglearn_sampler.mixture import Mixture
 
@@ -41,29 +39,6 @@ def posterior_of(
     return quantities_of(target, points)
 
 
-def arviz_of(posterior: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], attributes: Mapping[str, Any]):
-    """One chain of draws as what this version of ArviZ reads: `InferenceData` of 0.x, `DataTree` of 1.x.
-
-    Raises:
-        UserError: ArviZ is not installed.
-    """
-    try:
-        arviz = import_module("arviz")
-    except ImportError as error:
-        raise UserError(
-            "an ArviZ object needs ArviZ, which is not installed; run `pip install 'biglearn-sampler[arviz]'`. "
-            "run.posterior() gives the same draws as arrays"
-        ) from error
-    groups: dict[str, Any] = {"posterior": {name: values[None] for name, values in posterior.items()}}
-    if observed:
-        groups["observed_data"] = dict(observed)
-    # 0.x takes groups as keywords; a dict of groups would become one variable called `posterior`, without an error.
-    early = int(arviz.__version__.split(".")[0]) < 1
-    data = arviz.from_dict(**groups) if early else arviz.from_dict(groups)
-    data["posterior"].attrs.update(attributes)
-    return data
-
-
 def _resampled(
     sampler: Mixture, target: AbstractTarget, count: int, key_draws: Key[Array, ""], key_resampling: Key[Array, ""]
 ) -> Float[np.ndarray, "count dim"]:
@@ -83,7 +58,5 @@ def _resampled(
             RELIABLE,
         )
     key_level, key_order = jax.random.split(key_resampling)
-    cumulative = np.cumsum(np.exp(log_weights))
-    levels = (np.arange(count) + float(jax.random.uniform(key_level))) / count * cumulative[-1]
-    chosen = np.minimum(np.searchsorted(cumulative, levels, side="right"), draws.count - 1)
+    chosen = systematic(np.exp(log_weights), count, float(jax.random.uniform(key_level)))
     return draws.points[np.asarray(jax.random.permutation(key_order, chosen))]

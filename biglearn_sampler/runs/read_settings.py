@@ -159,6 +159,9 @@ def _entries(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, Any]]:
     for key, kind in {"metrics": "metric", "reports": "report"}.items():
         for position, spec in enumerate(getattr(settings, key)):
             yield (key, str(position)), kind, spec
+    for key, kind in {"baselines": "baseline", "reports": "report"}.items():
+        for position, spec in enumerate(getattr(settings.compare, key)):
+            yield ("compare", key, str(position)), kind, spec
 
 
 def _told(problems: Sequence[SettingsProblem], source: _Source, overrides: Mapping[str, Any]) -> str:

@@ -21,29 +21,70 @@ from biglearn_sampler.runs.whole_files import FORMAT
 PACKAGES = ("biglearn-sampler", "jax", "jaxlib", "numpyro", "numpy", "optax", "pluggy")
 
 
-def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings, seed: int) -> dict[str, Any]:
+def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings) -> dict[str, Any]:
     """The record of a run that is about to start, as JSON has it."""
-    entries: Sequence[EntryRecord] = [
-        plan.target.record,
-        plan.scheduler.record,
-        *(built.record for built in (*plan.metrics, *plan.reports, *plan.baselines.values())),
-        *([read.record] if read.record else []),
-    ]
     record = {
+        **_begun(plan, read),
+        "seed": plan.seed,
+        "sources": trainer.sources,
+        "entries": _entries(plan, read, [built.record for built in plan.baselines.values()]),
+        **_surroundings(),
+    }
+    return _finite(record)
+
+
+def comparison_record(
+    plan: Plan, read: ReadSettings, baselines: Mapping[str, EntryRecord | None], budget: int, seeds: Sequence[int]
+) -> dict[str, Any]:
+    """The record of a comparison that is about to start.
+
+    Arguments:
+        plan, read: of our sampler.
+        baselines: by name; `None` for one that could not be built.
+        budget: evaluations for each trial.
+        seeds: of the trials.
+    """
+    built = {name: record for name, record in baselines.items() if record is not None}
+    record = {
+        **_begun(plan, read),
+        "budget": budget,
+        "seeds": list(seeds),
+        "methods": {name: record and record.to_json() for name, record in baselines.items()},
+        "entries": _entries(plan, read, list(built.values())),
+        **_surroundings(),
+    }
+    return _finite(record)
+
+
+def _begun(plan: Plan, read: ReadSettings) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "status": "running",
         "target": plan.target.record.to_json(),
-        "seed": seed,
         "settings": plan.settings.model_dump(mode="json"),
         "settings_source": read.source,
-        "sources": trainer.sources,
-        "entries": [record.to_json() for record in entries],
+    }
+
+
+def _entries(plan: Plan, read: ReadSettings, baselines: Sequence[EntryRecord]) -> list[dict[str, Any]]:
+    """Everything of the catalogue that is used."""
+    entries = [
+        plan.target.record,
+        plan.scheduler.record,
+        *(built.record for built in (*plan.metrics, *plan.reports)),
+        *baselines,
+        *([read.record] if read.record else []),
+    ]
+    return [record.to_json() for record in entries]
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
         "versions": {name: version(name) for name in PACKAGES},
         "platform": _platform(),
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return _finite(record)
 
 
 def _finite(value: Any) -> Any:

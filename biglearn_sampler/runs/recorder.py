@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.evaluation.mode_shares import coverage
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan
@@ -24,11 +24,8 @@ from biglearn_sampler.runs.watcher import Watcher
 SECONDS_BETWEEN_SAVES = 5.0
 """A run that is killed loses at most so much of its training."""
 
-COVERAGE_DRAWS = 1024
-"""Draws for the modes in the progress bar; the figures at the end take more."""
-
-COVERED_SHARE = 0.1
-"""A mode is covered when it holds at least a tenth of its true mass."""
+COVERAGE_DRAWS = 4096
+"""Draws for the modes and their masses in the history; the figures at the end take more."""
 
 
 @dataclass(frozen=True)
@@ -109,22 +106,25 @@ class Recorder:
             "step": progress.step,
             **progress.evaluations.to_json(),
             **row_of(progress),
-            "modes_covered": self._count_modes(self.sampler),
+            **self._count_modes(self.sampler),
             "zero_density": progress.zero_density,
         }
 
 
-def _mode_counter(plan: Plan) -> Callable[[Mixture], int | None]:
-    """Counts the covered modes of a sampler, where modes are known; for the eyes only, training never sees it."""
+def _mode_counter(plan: Plan) -> Callable[[Mixture], dict[str, float | None]]:
+    """Coverage of a sampler, where modes are known; for the eyes only, training never sees it."""
     facts = plan.target.value.facts
     if facts.responsibilities is None or facts.mode_weights is None:
-        return lambda mixture: None
+        return lambda mixture: {"modes_covered": None, "mode_mass_tv": None}
     responsibilities, weights = facts.responsibilities, facts.mode_weights
 
     @jax.jit
-    def count(mixture: Mixture) -> jax.Array:
+    def covered_by(mixture: Mixture) -> tuple[jax.Array, jax.Array]:
         points = mixture.sample(plan.keys.evaluation, COVERAGE_DRAWS)
-        mass = jax.vmap(responsibilities)(points).mean(0)
-        return jnp.sum(mass >= COVERED_SHARE * weights)
+        return coverage(jax.vmap(responsibilities)(points).mean(0), weights)
 
-    return lambda mixture: int(count(mixture))
+    def counted(mixture: Mixture) -> dict[str, float | None]:
+        covered, variation = covered_by(mixture)
+        return {"modes_covered": int(covered), "mode_mass_tv": round(float(variation), 6)}
+
+    return counted

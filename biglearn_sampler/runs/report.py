@@ -1,4 +1,4 @@
-"""The interface of a report: a finished run in, files out; or a target in, a picture out."""
+"""The interface of a report: a finished run or a comparison in, files out; or a target in, a picture out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.runs.run import Run
 
@@ -31,3 +32,7 @@ class AbstractReport(ABC):
             whether it was drawn; a report that is about runs only draws nothing.
         """
         return False
+
+    def write_comparison(self, comparison: Comparison, folder: Path) -> list[Path]:
+        """Write files about a comparison into `folder` and return their paths; by default there are none."""
+        return []

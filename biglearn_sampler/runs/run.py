@@ -11,9 +11,11 @@ import numpy as np
 from numpyro.distributions import Distribution
 
 from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import BaselineResult
+from biglearn_sampler.evaluation.arviz import arviz_of, arviz_of_draws
 from biglearn_sampler.mixture import GaussianMixture, Mixture
-from biglearn_sampler.runs.posterior import arviz_of, posterior_of
+from biglearn_sampler.runs.posterior import posterior_of
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,30 @@ class Run:
         """
         return posterior_of(self.sampler, self.target, count, seed, resample=resample)
 
-    def to_arviz(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> Any:
+    def to_arviz(self, count: int = 1000, seed: int = 0, *, resample: bool = True, baseline: str | None = None) -> Any:
         """The draws of `posterior` as one chain for ArviZ, with the observed values where the target has any.
 
         An `InferenceData` with ArviZ 0.23 and a `DataTree` with ArviZ 1.x. Resampled draws may repeat, which ArviZ
         cannot know: Monte Carlo errors are in `metrics["moments"]`.
 
+        Arguments:
+            count, seed, resample: as of `posterior`.
+            baseline: all draws of this baseline instead, chains as chains; `count` and `resample` then say nothing.
+
         Raises:
-            UserError: ArviZ is not installed (the extra `arviz`), or as `posterior`.
+            UserError: ArviZ is not installed (the extra `arviz`), there is no such baseline, or as `posterior`.
         """
+        if baseline is not None:
+            return arviz_of_draws(self._baseline(baseline).draws, self.target, seed, {"method": baseline})
         drawn = self.posterior(count, seed, resample=resample)
-        attributes = {"inference_library": "biglearn_sampler", "resampled": int(resample)}
-        return arviz_of(drawn, self.target.observed(), attributes)
+        one_chain = {name: values[None] for name, values in drawn.items()}
+        return arviz_of(one_chain, self.target.observed(), {"resampled": int(resample)})
+
+    def _baseline(self, name: str) -> BaselineResult:
+        if name not in self.baselines:
+            known = ", ".join(self.baselines) or "none; a run that was loaded has only their figures"
+            raise UserError(f"this run holds no draws of a baseline '{name}'; it holds: {known}")
+        return self.baselines[name]
 
     def to_numpyro(self) -> Distribution:
         """The sampler as a NumPyro distribution, to use in a model.

@@ -130,6 +130,16 @@ class BudgetSettings(_Section):
     minutes: Positive | None = Field(default=None, description="of wall time, compilation included; default: no limit")
 
 
+class CompareSettings(_Section):
+    """Of `biglearn compare`."""
+
+    baselines: tuple[EntrySpec, ...] = Field(
+        default=("nuts", "ensemble_slice", "parallel_tempering", "tempered_smc"),
+        description="methods to compare with, where --with names none",
+    )
+    reports: tuple[EntrySpec, ...] = Field(default=("page",), description="what is written about a comparison")
+
+
 class EvaluationSettings(_Section):
     """Of the figures at the end."""
 
@@ -175,6 +185,7 @@ class Settings(_Section):
     quadrature: QuadratureSettings = QuadratureSettings()
     reservoir: ReservoirSettings = ReservoirSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    compare: CompareSettings = CompareSettings()
     metrics: tuple[EntrySpec, ...] = Field(
         default=("elbo", "log_z", "ess", "khat", "mode_coverage", "chain_diagnostics", "reference_moments"),
         description="metrics to compute at the end, of the sampler and of every baseline",

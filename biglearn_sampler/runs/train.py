@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ import jax.numpy as jnp
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import probe_evaluations
-from biglearn_sampler.errors import BiglearnError, RunFailed, UserError, raised_on_host
+from biglearn_sampler.errors import BiglearnError, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
-from biglearn_sampler.runs.plan import PROBES, Plan, make_plan
+from biglearn_sampler.runs.plan import PROBES, Plan, checked_seed, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
-from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.record import run_record
 from biglearn_sampler.runs.recorder import ActiveRun, Recorder
 from biglearn_sampler.runs.run import Run
@@ -31,9 +30,6 @@ from biglearn_sampler.runs.verdict import verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
 logger = logging.getLogger(__name__)
-
-SEEDS = 2**32
-"""Number of seeds: JAX cuts off the rest of a larger one."""
 
 
 def train(
@@ -74,16 +70,27 @@ def train(
         >>> run.metrics["modes_total"]
         2
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
-        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
     catalogue = catalogue or Catalogue()
     read = read_settings(settings, overrides or {}, catalogue)
-    plan = make_plan(target, read, baselines, int(seed), catalogue, parameters or {})
+    plan = make_plan(target, read, baselines, checked_seed(seed), catalogue, parameters or {})
+    return train_as_planned(plan, read, catalogue, watcher or Nobody(), out, numbered=numbered)
+
+
+def train_as_planned(
+    plan: Plan,
+    read: ReadSettings,
+    catalogue: Catalogue,
+    watcher: Watcher,
+    out: str | Path | None = None,
+    *,
+    numbered: bool = False,
+) -> Run:
+    """Train and measure; see `train`."""
     trainer = trainer_of(plan)
-    record = run_record(plan, trainer, read, int(seed))
+    record = run_record(plan, trainer, read)
     folder = _new_folder(out, numbered)
     try:
-        run = _execute(plan, trainer, record, catalogue, watcher or Nobody(), folder)
+        run = _execute(plan, trainer, record, catalogue, watcher, folder)
     except KeyboardInterrupt:
         _close(folder, record, "interrupted", None)
         raise

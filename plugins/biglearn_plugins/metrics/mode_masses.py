@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.evaluation.importance import effective_count
+from biglearn_sampler.evaluation.mode_shares import belongs_to_modes
 
 NO_MODES = "the modes of the target are not known"
-# Points whose responsibilities are computed at once.
-BATCH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +45,10 @@ class ModeMasses:
 
 def mode_masses(draws: Draws, target: AbstractTarget) -> ModeMasses | str:
     """The masses, or the reason why they are not known."""
-    facts = target.facts
-    if facts.responsibilities is None or facts.mode_weights is None:
+    belongs = belongs_to_modes(target.facts, draws.points)
+    if belongs is None:
         return NO_MODES
-    belongs = _responsibilities(facts.responsibilities, draws.points)
-    return ModeMasses(draws.shares @ belongs, np.asarray(facts.mode_weights, float), belongs, draws)
+    return ModeMasses(draws.shares @ belongs, np.asarray(target.facts.mode_weights, float), belongs, draws)
 
 
 def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float]:
@@ -65,16 +59,3 @@ def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[flo
         return count, float(terms.std(ddof=1)) / math.sqrt(count)
     count = float(1.0 / (shares**2).sum())
     return count, math.sqrt(float(shares**2 @ (terms - shares @ terms) ** 2) * count / max(count - 1.0, 1.0))
-
-
-def _responsibilities(
-    function: Callable[[Float[Array, " dim"]], Float[Array, " modes"]], points: np.ndarray
-) -> Float[np.ndarray, "count modes"]:
-    """The probability of every mode at every point; zero where the point is too far from all for float32."""
-    found = _on_points(Partial(function), jnp.asarray(points, float))
-    return np.nan_to_num(np.asarray(found, float))
-
-
-@jax.jit
-def _on_points(function: Partial, points: Float[Array, "count dim"]) -> Float[Array, "count modes"]:
-    return jax.lax.map(function, points, batch_size=BATCH)

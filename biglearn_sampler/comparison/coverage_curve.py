@@ -1,0 +1,73 @@
+"""How many modes a method has covered, and how wrong their masses are, as evaluations go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from biglearn_sampler.energy import Facts
+from biglearn_sampler.evaluation import BaselineResult
+from biglearn_sampler.evaluation.mode_shares import belongs_to_modes, coverage
+
+POINTS = 40
+"""Places of a curve at most."""
+
+
+class CoveragePoint(NamedTuple):
+    """Coverage after so many evaluations.
+
+    Arguments:
+        evaluations: of energy and gradient together, warm-up included.
+        modes_covered: modes that hold at least a tenth of their true mass.
+        mode_mass_tv: total variation between the masses of the modes and the true ones, from 0 to 1.
+    """
+
+    evaluations: int
+    modes_covered: int
+    mode_mass_tv: float
+
+
+def curve_of_training(history: Iterable[Mapping[str, Any]]) -> list[CoveragePoint]:
+    """The curve of a training, from the rows of its history; empty where modes are not known."""
+    rows = [row for row in history if row.get("modes_covered") is not None and row.get("mode_mass_tv") is not None]
+    points = [CoveragePoint(_spent(row), int(row["modes_covered"]), float(row["mode_mass_tv"])) for row in rows]
+    return [points[place] for place in _spread(len(points))]
+
+
+def curve_of_baseline(result: BaselineResult, facts: Facts) -> list[CoveragePoint]:
+    """The curve of a baseline: of chains what their draws until then cover, of other methods the end alone.
+
+    Chains are taken to cost the same at every draw after warm-up.
+    """
+    draws = result.draws
+    belongs = belongs_to_modes(facts, draws.points)
+    if belongs is None:
+        return []
+    true = np.asarray(facts.mode_weights, float)
+    total = result.evaluations.total
+    if draws.chains is None:
+        return [_point(total, draws.shares @ belongs, true)]
+    by_draw = belongs.reshape(draws.chains, -1, len(true)).mean(0)
+    means = np.cumsum(by_draw, axis=0) / np.arange(1, len(by_draw) + 1)[:, None]
+    warmup = result.warmup.total
+    share = (np.arange(len(by_draw)) + 1) / len(by_draw)
+    spent = warmup + share * (total - warmup)
+    return [_point(int(spent[place]), means[place], true) for place in _spread(len(by_draw))]
+
+
+def _point(evaluations: int, found: np.ndarray, true: np.ndarray) -> CoveragePoint:
+    covered, variation = coverage(found, true)
+    return CoveragePoint(evaluations, int(covered), float(variation))
+
+
+def _spread(count: int) -> list[int]:
+    """Places among so many, dense at the beginning, the last one included."""
+    if count == 0:
+        return []
+    return np.unique(np.geomspace(1, count, POINTS).round().astype(int) - 1).tolist()
+
+
+def _spent(row: Mapping[str, Any]) -> int:
+    return int(row["energy_evaluations"] + row["gradient_evaluations"])

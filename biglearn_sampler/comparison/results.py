@@ -1,0 +1,62 @@
+"""A comparison as JSON and as a table with one row for each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from biglearn_sampler.comparison.aggregate import Aggregate
+from biglearn_sampler.comparison.comparison import Comparison
+from biglearn_sampler.comparison.sentences import sentences_of
+
+
+def results_of(comparison: Comparison) -> dict[str, Any]:
+    """The content of `results.json`: what is said, means over the seeds, and all figures of all trials."""
+    return {
+        **{name: comparison.record.get(name) for name in ("format", "target", "budget", "seeds", "versions")},
+        "sentences": sentences_of(comparison),
+        "means": {method: _means(comparison, method) for method in comparison.methods},
+        "trials": [
+            {
+                "method": trial.method,
+                "seed": trial.seed,
+                "failed": trial.failed,
+                "evaluations": trial.evaluations,
+                "curve": [point._asdict() for point in trial.curve],
+                **trial.figures,
+            }
+            for trial in comparison.trials
+        ],
+    }
+
+
+def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
+    """One row for each trial: flat figures, their standard errors as `NAME_se`, and why it failed."""
+    return [
+        {
+            "target": comparison.name,
+            "method": trial.method,
+            "seed": trial.seed,
+            "failed": trial.failed or "",
+            "evaluations": trial.evaluations,
+            **_numbers(trial.figures),
+            **{f"{name}_se": error for name, error in trial.figures.get("standard_errors", {}).items()},
+        }
+        for trial in comparison.trials
+    ]
+
+
+def _means(comparison: Comparison, method: str) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(name for trial in comparison.finished(method) for name in _numbers(trial.figures))
+    found = {name: comparison.figure(method, name) for name in ("evaluations", *names)}
+    return {name: _as_json(each) for name, each in found.items() if each is not None}
+
+
+def _as_json(each: Aggregate) -> dict[str, Any]:
+    return dict(vars(each))
+
+
+def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: value for name, value in figures.items() if isinstance(value, int | float) and not isinstance(value, bool)
+    }

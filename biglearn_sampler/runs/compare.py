@@ -1,0 +1,305 @@
+"""The proof: our sampler and baselines on one target, at the same budget, over several seeds."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+
+from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.comparison import OURS, Comparison, Trial
+from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
+from biglearn_sampler.comparison.trial import KEPT, thinned
+from biglearn_sampler.errors import BiglearnError, MissingPackage, RunFolderError, UserError, raised_on_host
+from biglearn_sampler.evaluation import AbstractBaseline
+from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.runs.comparison_folder import ComparisonFolder
+from biglearn_sampler.runs.evaluate import baseline_figures
+from biglearn_sampler.runs.plan import Plan, by_bare_name, checked_seed, make_plan
+from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
+from biglearn_sampler.runs.record import comparison_record
+from biglearn_sampler.runs.train import train_as_planned
+from biglearn_sampler.runs.trainers import trainer_of
+from biglearn_sampler.runs.watcher import Nobody
+
+logger = logging.getLogger(__name__)
+
+BUDGET = 1_000_000
+"""Evaluations of energy and gradient for each trial, where the user says nothing."""
+
+SEEDS = 3
+"""Seeds, where the user says nothing."""
+
+FIXED = ("target", "budget", "settings", "methods")
+"""What a comparison that goes on must share with what is on disk; seeds may be added."""
+
+
+class ComparisonWatcher(Protocol):
+    """Is told how a comparison goes; whatever it does, the comparison stays the same."""
+
+    def trial_began(self, method: str, seed: int, number: int, total: int) -> None:
+        """A trial is about to run, the `number`-th of `total`, counted from 1."""
+
+    def trial_finished(self, trial: Trial) -> None:
+        """A trial is over, or was read from disk."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What all trials share: the plan of our sampler, the baselines, or why one cannot be built, and the budget."""
+
+    plan: Plan
+    read: ReadSettings
+    baselines: Mapping[str, Built[AbstractBaseline] | str]
+    budget: int
+    catalogue: Catalogue
+
+    @property
+    def methods(self) -> list[str]:
+        return [OURS, *self.baselines]
+
+
+def compare(
+    target: Any,
+    *,
+    baselines: Sequence[Any] | None = None,
+    budget: int = BUDGET,
+    seeds: int | Sequence[int] = SEEDS,
+    settings: str | Path | Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    numbered: bool = False,
+    resume: bool = False,
+    catalogue: Catalogue | None = None,
+    watcher: ComparisonWatcher | None = None,
+) -> Comparison:
+    """Put our sampler beside baselines on a target, at the same budget of evaluations, over several seeds.
+
+    Every trial begins in the same region and may spend `budget` evaluations of the energy and its gradient, together;
+    our sampler ends earlier when it is done. A trial that fails is a trial with a reason, and the others go on.
+
+    Arguments:
+        target, settings, overrides, parameters: as of `train`; metrics and reports are those of the settings.
+        baselines: names, or tables with a name and parameters such as `{"name": "nuts", "chains": 8}`; those of the
+            setting `compare.baselines` by default, of which one without its package is a row that says so.
+        budget: evaluations for each trial.
+        seeds: how many, from 0, or which.
+        out: a folder to write into, trial by trial; nothing is written without one.
+        numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
+        resume: whether `out` holds an interrupted comparison, to go on with. Finished trials are kept; those that
+            failed are tried again.
+        catalogue: of plugins; a fresh one by default.
+        watcher: is told how it goes.
+
+    Raises:
+        UserError: something that was asked for cannot be had, such as an unknown method, or a budget that is too small
+            for one, with the least that it needs.
+
+    Example:
+        >>> import biglearn_sampler as bl
+        >>> beside = bl.compare("two_modes", baselines=["nuts"], budget=60_000, seeds=1)
+        >>> beside.methods
+        ['biglearn', 'nuts']
+    """
+    catalogue = catalogue or Catalogue()
+    chosen = _seeds(seeds)
+    read = read_settings(settings, {**(overrides or {}), "budget.evaluations": budget}, catalogue)
+    plan = make_plan(target, read, (), chosen[0], catalogue, parameters or {})
+    specs = plan.settings.compare.baselines if baselines is None else baselines
+    scene = _Scene(plan, read, _built(specs, catalogue), budget, catalogue)
+    trainer_of(plan)  # looks at the energy, and refuses what cannot be trained
+    _check_budgets(scene)
+    records = {name: built.record if isinstance(built, Built) else None for name, built in scene.baselines.items()}
+    record = comparison_record(plan, read, records, budget, chosen)
+    folder, finished = _opened(out, numbered, resume, record, scene.methods)
+    trials = _run_all(scene, chosen, folder, finished, watcher or _NobodyWatches(), record)
+    return _concluded(scene, trials, record, folder)
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    if isinstance(seeds, Integral) and not isinstance(seeds, bool):
+        seeds = range(int(seeds))
+    if isinstance(seeds, bool) or not isinstance(seeds, Sequence) or not len(seeds):
+        raise UserError(f"seeds must be a number of at least 1, or a list of seeds, got {seeds!r}")
+    chosen = [checked_seed(seed) for seed in seeds]
+    if len(set(chosen)) < len(chosen):
+        raise UserError(f"seeds must be different, got {list(seeds)}")
+    return chosen
+
+
+def _built(specs: Sequence[Any], catalogue: Catalogue) -> dict[str, Built[AbstractBaseline] | str]:
+    """The baselines by name; for one whose package is missing, how to get it.
+
+    Raises:
+        CatalogueError: an unknown name, or wrong parameters.
+    """
+    specs = [specs] if isinstance(specs, str) else list(specs)
+    built, missing = [], {}
+    for spec in specs:
+        try:
+            built.append(catalogue.build("baseline", spec))
+        except MissingPackage as error:
+            missing[str(spec["name"] if isinstance(spec, Mapping) else spec)] = str(error)
+    named = by_bare_name(built)
+    if OURS in named:
+        raise UserError(f"a baseline cannot be called '{OURS}', the name of our own sampler")
+    return {**named, **missing}
+
+
+def _check_budgets(scene: _Scene) -> None:
+    """See that the budget suffices for every baseline.
+
+    Raises:
+        UserError: it does not, with what each of them needs at least.
+    """
+    target = scene.plan.target.value
+    least = {
+        name: built.value.least_budget(target) for name, built in scene.baselines.items() if isinstance(built, Built)
+    }
+    poor = [f"{name} (at least {needed:,})" for name, needed in least.items() if needed > scene.budget]
+    if poor:
+        raise UserError(
+            f"a budget of {scene.budget:,} evaluations is too small for {', '.join(poor)}; give a larger one, or leave "
+            "these out"
+        )
+
+
+def _opened(
+    out: str | Path | None, numbered: bool, resume: bool, record: Mapping[str, Any], methods: Sequence[str]
+) -> tuple[ComparisonFolder | None, list[Trial]]:
+    """The folder, and the trials that are finished already."""
+    if not resume:
+        return (None if out is None else ComparisonFolder.create(Path(out), numbered=numbered)), []
+    if out is None:
+        raise UserError("to resume a comparison, say which: give its folder as --out")
+    folder = ComparisonFolder.existing(Path(out))
+    before = folder.read_record()
+    _check_same(before, record, folder.path)
+    places = [(method, seed) for seed in record["seeds"] for method in methods]
+    trials = [folder.read_trial(method, seed) for method, seed in places]
+    return folder, [trial for trial in trials if trial is not None and trial.failed is None]
+
+
+def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """See that a comparison goes on as it began.
+
+    Raises:
+        RunFolderError: with what differs.
+    """
+    differing = [name for name in FIXED if before.get(name) != now[name]]
+    if differing:
+        raise RunFolderError(
+            f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "
+            "same command, or give another --out"
+        )
+
+
+def _run_all(
+    scene: _Scene,
+    seeds: Sequence[int],
+    folder: ComparisonFolder | None,
+    finished: Sequence[Trial],
+    watcher: ComparisonWatcher,
+    record: Mapping[str, Any],
+) -> list[Trial]:
+    """All trials, seed by seed, so that every method has a row early."""
+    if folder is not None:
+        folder.write_record(record)
+    known = {(trial.method, trial.seed): trial for trial in finished}
+    trials = []
+    places = [(method, seed) for seed in seeds for method in scene.methods]
+    try:
+        for number, (method, seed) in enumerate(places, start=1):
+            watcher.trial_began(method, seed, number, len(places))
+            trial = known.get((method, seed)) or _isolated(scene, method, seed)
+            trials.append(trial)
+            if folder is not None and (method, seed) not in known:
+                folder.write_trial(trial)
+            watcher.trial_finished(trial)
+    except KeyboardInterrupt:
+        if folder is not None:
+            folder.write_record({**record, "status": "interrupted", "finished": _now()})
+            logger.warning("%d trials are in %s; the same command with --resume goes on", len(trials), folder.path)
+        raise
+    return trials
+
+
+def _isolated(scene: _Scene, method: str, seed: int) -> Trial:
+    """A trial; whatever goes wrong in it is its reason."""
+    try:
+        return _of_ours(scene, seed) if method == OURS else _of_baseline(scene, method, seed)
+    except Exception as error:
+        expected = isinstance(error, BiglearnError) or raised_on_host(error)
+        reason = str(raised_on_host(error) or error) if expected else told(error)
+        logger.warning("%s failed on seed %d: %s", method, seed, reason)
+        return Trial(method, seed, {}, failed=reason)
+
+
+def _of_ours(scene: _Scene, seed: int) -> Trial:
+    plan = replace(scene.plan, seed=seed)
+    run = train_as_planned(plan, scene.read, scene.catalogue, Nobody())
+    kept = draws_of(run.sampler, run.target, KEPT, jax.random.fold_in(plan.keys.evaluation, KEPT))
+    figures = {name: value for name, value in run.metrics.items() if name != "baselines"}
+    return Trial(OURS, seed, figures, curve_of_training(run.history), thinned(kept))
+
+
+def _of_baseline(scene: _Scene, method: str, seed: int) -> Trial:
+    baseline = scene.baselines[method]
+    if isinstance(baseline, str):
+        raise MissingPackage(baseline)
+    plan, target = replace(scene.plan, seed=seed), scene.plan.target.value
+    # By its name, so that a trial is the same whatever stands beside it.
+    key = jax.random.fold_in(plan.keys.baselines, zlib.crc32(method.encode()))
+    key_run, key_metrics = jax.random.split(key)
+    result = baseline.value.run(target, plan.start, key_run, scene.budget)
+    figures = baseline_figures(result, target, plan.metrics, key_metrics)
+    return Trial(method, seed, figures, curve_of_baseline(result, target.facts), thinned(result.draws))
+
+
+def _concluded(
+    scene: _Scene, trials: Sequence[Trial], record: Mapping[str, Any], folder: ComparisonFolder | None
+) -> Comparison:
+    """The comparison, with its results and reports written."""
+    finished = {**record, "status": "finished", "finished": _now()}
+    path = None if folder is None else folder.path
+    comparison = Comparison(scene.plan.target.value, scene.plan.target.record.name, trials, finished, path)
+    if folder is not None:
+        folder.write_results(comparison)
+        for report in _reports(scene):
+            write_report(report, comparison, folder.path)
+        folder.write_record(finished)
+    return comparison
+
+
+def _reports(scene: _Scene) -> Iterator[Built[Any]]:
+    return (scene.catalogue.build("report", spec) for spec in scene.plan.settings.compare.reports)
+
+
+def write_report(report: Built[Any], comparison: Comparison, folder: Path) -> list[Path]:
+    """Let a report draw a comparison; one that fails costs a line and not the comparison."""
+    try:
+        return report.value.write_comparison(comparison, folder)
+    except Exception as error:
+        logger.warning("report %s failed: %s", report.record.name, told(error))
+        return []
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class _NobodyWatches:
+    def trial_began(self, method: str, seed: int, number: int, total: int) -> None:
+        """Ignored."""
+
+    def trial_finished(self, trial: Trial) -> None:
+        """Ignored."""

@@ -1,0 +1,148 @@
+"""The folder of a comparison: every trial is on disk as soon as it is over.
+
+comparison.json   budget, seeds, methods with their entries and versions, settings, platform, status
+trials/           figures, curve and draws of each trial, METHOD-SEED.json and METHOD-SEED.npz
+results.json      all figures of all trials, and their means over the seeds
+results.csv       the figures, one row for each trial
+report.html       the page, and whatever other reports write
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biglearn_sampler.comparison import Comparison, CoveragePoint, Trial
+from biglearn_sampler.comparison.results import results_of, rows_of
+from biglearn_sampler.errors import RunFolderError
+from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.runs.whole_files import WholeFiles, new_folder, numbered_folder
+
+RECORD = "comparison.json"
+ARRAYS = ("points", "log_target", "log_sampler", "weights", "chains")
+
+
+@dataclass(frozen=True)
+class ComparisonFolder:
+    """One comparison on disk.
+
+    Arguments:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, *, numbered: bool) -> ComparisonFolder:
+        """A new folder; with a number behind its name if that is asked for.
+
+        Raises:
+            RunFolderError: it exists already and is not empty, or it cannot be made.
+        """
+        return cls(new_folder(numbered_folder(path) if numbered else path, "trials"))
+
+    @classmethod
+    def existing(cls, path: Path) -> ComparisonFolder:
+        """A folder that holds a comparison.
+
+        Raises:
+            RunFolderError: there is none.
+        """
+        if not is_comparison(path):
+            missing = f"holds no {RECORD}" if path.exists() else "does not exist"
+            raise RunFolderError(f"{path} {missing}; expected the folder of a comparison, as `biglearn compare` writes")
+        return cls(path)
+
+    @property
+    def files(self) -> WholeFiles:
+        """What lies in it."""
+        return WholeFiles(self.path)
+
+    @property
+    def _trials(self) -> WholeFiles:
+        return WholeFiles(self.path / "trials")
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write `comparison.json`."""
+        self.files.write_json(RECORD, record)
+
+    def read_record(self) -> dict[str, Any]:
+        """The content of `comparison.json`, once it is the record of a comparison in this format."""
+        record = self.files.read_json(RECORD)
+        parts = {"target": dict, "settings": dict, "methods": dict, "seeds": list, "budget": int}
+        if not all(isinstance(record.get(part), kind) for part, kind in parts.items()):
+            raise self.files.damaged(RECORD, f"expected the record of a comparison, with {', '.join(parts)}")
+        self.files.check_format(RECORD, record.get("format"))
+        return record
+
+    def write_trial(self, trial: Trial) -> None:
+        """Write a trial; the draws first, so that a trial with figures is whole."""
+        name = _name(trial.method, trial.seed)
+        if trial.draws is not None:
+            self._trials.write_arrays(f"{name}.npz", _arrays(trial.draws))
+        content = {
+            "method": trial.method,
+            "seed": trial.seed,
+            "failed": trial.failed,
+            "curve": [list(point) for point in trial.curve],
+            "figures": dict(trial.figures),
+        }
+        self._trials.write_json(f"{name}.json", content)
+
+    def read_trial(self, method: str, seed: int) -> Trial | None:
+        """A trial, or `None` if it is not there.
+
+        Raises:
+            RunFolderError: its files are damaged.
+        """
+        name = _name(method, seed)
+        content = self._trials.read_json(f"{name}.json")
+        if not content:
+            return None
+        try:
+            curve = [CoveragePoint(int(spent), int(modes), float(off)) for spent, modes, off in content["curve"]]
+            failed, figures = content["failed"], dict(content["figures"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._trials.damaged(f"{name}.json", "expected a trial, with its figures and curve") from error
+        if failed is not None:
+            return Trial(method, seed, figures, curve, failed=str(failed))
+        return Trial(method, seed, figures, curve, self._draws(f"{name}.npz"))
+
+    def write_results(self, comparison: Comparison) -> None:
+        """Write `results.json` and `results.csv`."""
+        self.files.write_json("results.json", results_of(comparison))
+        rows = rows_of(comparison)
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.files.write_text("results.csv", text.getvalue())
+
+    def _draws(self, name: str) -> Draws:
+        arrays = self._trials.read_arrays(name, ARRAYS, optional=True)
+        points, log_target = arrays.get("points"), arrays.get("log_target")
+        if points is None or log_target is None or points.ndim != 2 or log_target.shape != points.shape[:1]:
+            raise self._trials.damaged(name, "expected draws of shape (count, dim) with a log density for each")
+        chains = int(arrays["chains"]) if "chains" in arrays else None
+        return Draws(points, log_target, arrays.get("log_sampler"), chains, arrays.get("weights"))
+
+
+def is_comparison(path: Path) -> bool:
+    """Whether a folder is one of a comparison."""
+    return (path / RECORD).is_file()
+
+
+def _name(method: str, seed: int) -> str:
+    return f"{method}-{seed}"
+
+
+def _arrays(draws: Draws) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(draws, name) for name in ARRAYS}
+    return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
