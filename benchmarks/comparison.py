@@ -4,8 +4,8 @@
     python benchmarks/comparison.py --table                         write results/comparison.md from it
 
 Made by `bl.compare`, so each case is also one command, which stands above its table. DIR gets the folder of every
-comparison, with its page; a case that was interrupted goes on there. Our sampler ends earlier than the budget when it is
-done. About two hours on two cores.
+comparison, with its page; a case that was interrupted goes on there. Our sampler ends earlier than the budget when it
+is done. About two hours on two cores.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def write() -> None:
     """Write `results/comparison.md`."""
     lines = ["# Our sampler beside other methods, at 1,000,000 evaluations each", ""]
     lines += [
-        f"Made by `python benchmarks/comparison.py` on {machine()}. Means over the seeds with their standard errors, or "
-        "ranges; seconds are of the trial, of the first one with its compilation.",
+        f"Made by `python benchmarks/comparison.py` on {machine()}. Means over the seeds with their standard errors, "
+        "or ranges; seconds are of the trial, of the first one with its compilation.",
         "",
     ]
     for row in sorted(latest_rows(ROWS, "case"), key=lambda row: list(CASES).index(row["case"])):
