@@ -8,12 +8,11 @@ from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpyro
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int, Key, PyTree
 from numpyro import distributions as dist
 from numpyro.contrib.einstein import RBFKernel, SteinVI
-from numpyro.infer.autoguide import AutoNormal
-from numpyro.infer.initialization import init_to_sample
 from numpyro.optim import Adagrad
 
 from biglearn_plugins.baselines.guides.automatic import check_training
@@ -21,8 +20,8 @@ from biglearn_plugins.baselines.guides.guide import AbstractGuide, Guided
 from biglearn_plugins.baselines.guides.model import SITE, LogDensity, model, nothing
 from biglearn_sampler.catalogue import Entry
 
-LOCATION, WIDTH = f"{SITE}_auto_loc", f"{SITE}_auto_scale"
-"""The names that NumPyro gives to the parameters of every component."""
+CENTRE, LOG_WIDTH = "centre", "log_width"
+"""The names of the parameters of every component."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,11 @@ class SteinMixture(AbstractGuide):
         particles: components of the mixture.
         samples: of the ELBO, for each pair of particles.
         learning_rate: of Adagrad.
-        width: of a component at first, in deviations of the start region.
     """
 
     particles: int
     samples: int
     learning_rate: float
-    width: float = 1.0
     name: ClassVar[str] = "stein_vi"
 
     def gradients(self) -> int:
@@ -59,24 +56,32 @@ class SteinMixture(AbstractGuide):
         self, parameters: PyTree, dim: int, key: Key[Array, ""], count: int
     ) -> tuple[Float[Array, "count dim"], Float[Array, " count"]]:
         key_component, key_noise = jax.random.split(key)
-        means, widths = parameters[LOCATION], parameters[WIDTH]
+        means, widths = parameters[CENTRE], jnp.exp(parameters[LOG_WIDTH])
         chosen = jax.random.randint(key_component, (count,), 0, self.particles)
         points = means[chosen] + widths[chosen] * jax.random.normal(key_noise, (count, dim), means.dtype)
         return points, self.log_density(parameters, points)
 
     def log_density(self, parameters: PyTree, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-        components = dist.Normal(parameters[LOCATION], parameters[WIDTH]).to_event(1)
+        components = dist.Normal(parameters[CENTRE], jnp.exp(parameters[LOG_WIDTH])).to_event(1)
         return logsumexp(components.log_prob(points[:, None]), axis=1) - jnp.log(self.particles)
 
     def check_dimension(self, dim: int) -> None:
         """Any will do."""
 
     def _inference(self, dim: int) -> SteinVI:
-        of_dim = partial(model, dim=dim)
-        # Centres are drawn from the law of the model's site, in these coordinates the start region.
-        guide = AutoNormal(of_dim, init_loc_fn=init_to_sample, init_scale=self.width)
-        optimizer = Adagrad(self.learning_rate)
-        return SteinVI(of_dim, guide, optimizer, RBFKernel(), self.particles, self.samples)
+        settings = (Adagrad(self.learning_rate), RBFKernel(), self.particles, self.samples)
+        return SteinVI(partial(model, dim=dim), partial(_component, dim=dim), *settings)
+
+
+def _component(log_density: LogDensity, dim: int) -> None:
+    """One Gaussian, at first somewhere in the start region and as wide as it.
+
+    The logarithm of the width is the parameter: NumPyro 0.22 applies the transformation of a constrained parameter
+    twice where it scores the mixture, so that automatic guides shrink without end.
+    """
+    centre: Any = numpyro.param(CENTRE, partial(jax.random.normal, shape=(dim,)))
+    width = jnp.exp(jnp.asarray(numpyro.param(LOG_WIDTH, jnp.zeros(dim))))
+    numpyro.sample(SITE, dist.Normal(centre, width).to_event(1))
 
 
 def _where_finite(new: Any, old: Any) -> Any:
@@ -90,7 +95,7 @@ def _where_finite(new: Any, old: Any) -> Any:
 def stein_vi(
     particles: Annotated[int, "components of the mixture, at least 2"] = 10,
     samples: Annotated[int, "of the ELBO, for each pair of components, at least 1"] = 1,
-    learning_rate: Annotated[float, "of Adagrad, above 0"] = 0.05,
+    learning_rate: Annotated[float, "of Adagrad, above 0"] = 0.1,
     steps: Annotated[int, "without a budget, at least 1"] = 3000,
     draws: Annotated[int, "from the trained mixture, at least 2"] = 2000,
 ) -> Guided:
