@@ -5,9 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 
 from biglearn_plugins.baselines.guides import ENTRIES
+from biglearn_sampler.bridges import from_numpyro as from_numpyro_model
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, from_numpy, function_target
 from biglearn_sampler.errors import RunFailed, UserError
 from biglearn_sampler.evaluation import BaselineResult
@@ -100,6 +103,19 @@ def test_guides_do_not_care_for_units():
 
 def in_units(point, unit):
     return -0.5 * jnp.sum((point / unit - 1.0) ** 2)
+
+
+@pytest.mark.parametrize("name", ["multivariate_normal_guide", "stein_vi"])
+def test_a_target_may_be_a_model_with_sites_of_the_same_names(name):
+    data = np.array([0.5, 1.5])
+
+    def itself(observed):
+        place = numpyro.sample("point", dist.Normal().expand([2]).to_event(1))
+        numpyro.sample("log_density", dist.Normal(place, 1.0).to_event(1), obs=observed)
+
+    log_ratios = run(name, from_numpyro_model(itself, data), 20_000).draws.log_ratios
+    truth = -0.25 * (data**2).sum() - np.log(4.0 * np.pi)
+    assert log_ratios is not None and -0.2 < log_ratios.mean() - truth < 0.02
 
 
 def test_points_of_density_zero_are_answered():

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpyro
 from jaxtyping import Array, Float
 from numpyro import distributions as dist
+from numpyro import handlers
 
 SITE = "point"
 """The name of the only latent site."""
@@ -20,7 +21,10 @@ def model(log_density: LogDensity, dim: int) -> None:
     """The model of which a guide is made; the log density is an argument, so that guides are set up without it."""
     # Masked, it has no density of its own; SteinVI draws from it where it is set up, which an improper law forbids.
     point = numpyro.sample(SITE, dist.Normal().expand([dim]).to_event(1).mask(False))
-    numpyro.factor("log_density", log_density(jnp.asarray(point)))
+    # Blocked, since a target may be a model itself: its sites are none of the guide's business.
+    with handlers.block():
+        value = log_density(jnp.asarray(point))
+    numpyro.factor("log_density", value)
 
 
 def nothing(standard: Float[Array, " dim"]) -> Float[Array, ""]:

@@ -30,6 +30,9 @@ from biglearn_sampler.learning.start import StartRegion
 BATCH = 500
 """Candidates that are asked at once."""
 
+TOGETHER = 20
+"""Batches of which the mixture's density is computed at once."""
+
 CANDIDATES = 10
 """As many times as many candidates as draws, without a budget."""
 
@@ -189,10 +192,12 @@ class Search:
         """
         seed = [int(word) for word in np.asarray(jax.random.key_data(key))]
         log_target, log_sampler = np.empty((batches, BATCH)), np.empty((batches, BATCH))
-        for number in range(batches):
-            points = batch_of(mixture, seed, number)
-            log_target[number] = self._log_density(points)
-            log_sampler[number] = mixture.log_density(mixture.log_densities(points))
+        for first in range(0, batches, TOGETHER):
+            some = slice(first, min(first + TOGETHER, batches))
+            points = [batch_of(mixture, seed, number) for number in range(some.start, some.stop)]
+            log_target[some] = [self._log_density(part) for part in points]
+            densities = mixture.log_densities(np.concatenate(points))
+            log_sampler[some] = mixture.log_density(densities).reshape(-1, BATCH)
         if not np.isfinite(log_target).any():
             raise RunFailed(f"pathfinder: none of {log_target.size} candidates has positive density")
         return Pool(mixture, seed, log_target.ravel(), log_sampler.ravel())
