@@ -49,9 +49,9 @@ def test_the_law_of_a_gaussian_and_its_log_z(name):
     assert -0.5 < draws.log_ratios.mean() < 0.05
     np.testing.assert_allclose(draws.log_sampler_at(draws.points), draws.log_sampler, atol=1e-3)
     # The density of the guide is normalised: its integral over the plane, by a grid.
-    axes = np.meshgrid(np.linspace(-20, 20, 401), np.linspace(-20, 20, 401))
+    axes = np.meshgrid(np.linspace(-15, 15, 151), np.linspace(-15, 15, 151))
     grid = np.stack([axis.ravel() for axis in axes], axis=1)
-    assert abs(np.exp(draws.log_sampler_at(grid)).sum() * 0.01 - 1.0) < 0.01
+    assert abs((np.exp(draws.log_sampler_at(grid)) * 0.04).sum() - 1.0) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def in_units(point, unit):
     return -0.5 * jnp.sum((point / unit - 1.0) ** 2)
 
 
-@pytest.mark.parametrize("name", ["multivariate_normal_guide", "stein_vi"])
+@pytest.mark.parametrize("name", ["multivariate_normal_guide", pytest.param("stein_vi", marks=pytest.mark.slow)])
 def test_a_target_may_be_a_model_with_sites_of_the_same_names(name):
     data = np.array([0.5, 1.5])
 
