@@ -27,7 +27,7 @@ from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_reg
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Settler, _merged
-from biglearn_sampler.engine.spare import POINTS, spared
+from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
 from biglearn_sampler.engine.structure import block_target, find_blocks
@@ -727,3 +727,17 @@ def test_chosen_and_joined_components_keep_their_proportions() -> None:
     both = some.joined(Population.at(np.zeros((1, 2)), 1.0))
     np.testing.assert_allclose(np.exp(both.log_weights), np.array([0.2 / 0.7, 0.5 / 0.7, 1.0]) / 2, rtol=1e-5)
     np.testing.assert_allclose(some.spread(), 0.5, rtol=1e-5)
+
+
+def test_a_mode_that_lost_its_only_component_comes_back() -> None:
+    stepper = stepper_of(MixtureTarget.of(LAW, scale=4.0))
+    means, widths = np.asarray(LAW.means, float), np.stack([0.5 * np.eye(2)] * 3)
+    earlier = Population(means, widths, np.log([0.4, 0.4, 0.2]))
+    now = Population(np.concatenate([means[:2], means[:1] + 0.1]), widths, np.log([0.55, 0.44, 0.01]))
+    after = restored(now, earlier, 0.0, stepper, generator())
+    assert after.count == 3 and np.exp(after.log_weights).sum() == pytest.approx(1.0)
+    # The lightest made room.
+    assert sorted(after.means.tolist()) == sorted(means.tolist())
+    assert restored(after, earlier, 0.0, stepper, generator()) is after
+    elsewhere = Population(means + [[0.0, 0.0], [0.0, 0.0], [30.0, 0.0]], widths, earlier.log_weights)
+    assert restored(earlier, elsewhere, 0.0, stepper, generator()) is earlier

@@ -18,7 +18,7 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.settle import Told
-from biglearn_sampler.engine.spare import spared
+from biglearn_sampler.engine.spare import restored, spared
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.mixture import LOG_TWO_PI
@@ -102,10 +102,12 @@ class Refiner:
     def _cycle(self, population: Population, cycle: int, key: Key[Array, ""]) -> tuple[Population, bool]:
         rules, fresh = self.rules, self.rules.refine_fresh_points
         length = rules.refine_steps(population.dim) * 2**cycle
+        before, log_mass = population, -np.inf
         for first in range(0, length, rules.round_steps):
             if not self._can_pay(population.count):
                 return population, False
             learns = cycle > 0 or first >= rules.held_share * length
+            moves = learns and first < rules.moving_share * length
             pace = Pace(
                 first=first,
                 length=length,
@@ -115,13 +117,18 @@ class Refiner:
             )
             key_stretch = jax.random.fold_in(key, first)
             population, trace = self.stepper.steps(population, key_stretch, pace, "refine", rules.window_points, fresh)
-            self.moves = []
+            self.moves, log_mass = [], float(trace.elbo[-1])
             dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
-            if learns and first < rules.moving_share * length and len(dead):
-                population, dead = spared(population, dead, float(trace.elbo[-1]), self.stepper, self.generator)
+            if moves and len(dead):
+                population, dead = spared(population, dead, log_mass, self.stepper, self.generator)
                 population = self._moved(population, dead, first / length) if len(dead) else population
+            # What was there before weights were learnt, and before nothing moves any more, comes back if it is lost.
+            if not learns:
+                before = population
+            elif moves and first + rules.round_steps >= rules.moving_share * length:
+                population = before = restored(population, before, log_mass, self.stepper, self.generator)
             self.told("refine", population, trace)
-        return population, True
+        return restored(population, before, log_mass, self.stepper, self.generator), True
 
     def _can_pay(self, components: int) -> bool:
         """Whether the budget allows another stretch, with what may be moved after it and the last weights."""

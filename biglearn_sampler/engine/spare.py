@@ -1,9 +1,9 @@
-"""Components that lost their weight before they had a chance."""
+"""Modes that a training is about to lose: components without weight, and components that went elsewhere."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population, equal_log_weights
@@ -42,22 +42,62 @@ def spared(
     Returns:
         the components, and those of the dead that are free to move.
     """
-    alone = _alone(population, dead)
-    if not len(alone) or not stepper.account.allows(POINTS * len(alone)):
-        return population, dead
-    kept = alone[_log_masses(population.take(alone), stepper, generator) > log_mass + np.log(NEGLIGIBLE)]
+    living = population.take(np.setdiff1d(np.arange(population.count), dead))
+    kept = dead[_needed(population.take(dead), living, population.count, log_mass, stepper, generator)]
     log_weights = population.log_weights.copy()
     log_weights[kept] = equal_log_weights(population.count)[0]
     return population.weighted(log_weights), np.setdiff1d(dead, kept)
 
 
-def _alone(population: Population, dead: Int[np.ndarray, " dead"]) -> Int[np.ndarray, " alone"]:
-    """Those of the dead at whose means the living have next to no density."""
-    living = population.take(np.setdiff1d(np.arange(population.count), dead))
-    log_diagonals = np.log(np.diagonal(population.factors[dead], axis1=1, axis2=2))
-    peaks = -log_diagonals.sum(1) - 0.5 * population.dim * LOG_TWO_PI
-    explained = logsumexp(component_log_densities(population.means[dead], living) + living.log_weights, axis=1)
-    return dead[explained < peaks + np.log(LONELY / population.count)]
+def restored(
+    population: Population, earlier: Population, log_mass: float, stepper: Stepper, generator: np.random.Generator
+) -> Population:
+    """Components of an earlier time come back where they alone held mass of the target, in the place of the lightest.
+
+    The noise of the steps can drive the only component of a small mode away.
+
+    Arguments:
+        population: as it is now.
+        earlier: as it was.
+        log_mass, stepper, generator: as of `spared`.
+    """
+    lost = np.flatnonzero(_needed(earlier, population, population.count, log_mass, stepper, generator))
+    if not len(lost):
+        return population
+    lost = lost[: population.count // 2]
+    back = earlier.take(lost).equal()
+    staying = population.take(np.argsort(-population.log_weights, kind="stable")[: population.count - len(lost)])
+    share = len(lost) / population.count
+    return Population(
+        np.concatenate([staying.means, back.means]),
+        np.concatenate([staying.factors, back.factors]),
+        np.concatenate([staying.log_weights + np.log1p(-share), back.log_weights + np.log(share)]),
+    )
+
+
+def _needed(
+    components: Population,
+    others: Population,
+    count: int,
+    log_mass: float,
+    stepper: Stepper,
+    generator: np.random.Generator,
+) -> Bool[np.ndarray, " components"]:
+    """Whether components hold mass of the target where the others have next to no density."""
+    needed = np.zeros(components.count, bool)
+    alone = np.flatnonzero(_are_alone(components, others, count))
+    if len(alone) and stepper.account.allows(POINTS * len(alone)):
+        masses = _log_masses(components.take(alone), stepper, generator)
+        needed[alone] = masses > log_mass + np.log(NEGLIGIBLE)
+    return needed
+
+
+def _are_alone(components: Population, others: Population, count: int) -> Bool[np.ndarray, " components"]:
+    """Whether the others have next to no density at the means of components."""
+    log_diagonals = np.log(np.diagonal(components.factors, axis1=1, axis2=2))
+    peaks = -log_diagonals.sum(1) - 0.5 * components.dim * LOG_TWO_PI
+    explained = logsumexp(component_log_densities(components.means, others) + others.log_weights, axis=1)
+    return np.asarray(explained) < peaks + np.log(LONELY / count)
 
 
 def _log_masses(
