@@ -8,16 +8,18 @@ from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.mixture import LOG_TWO_PI
 
-LONELY = 1e-3
-"""A component is alone where the others have less than so much of the density of an equally weighted component."""
+SURPRISING = 1.0
+"""Nats by which the target must exceed the other components at the mean of one that may be needed."""
 
 NEGLIGIBLE = 1e-3
-"""Share of all mass below which a lonely component is not worth keeping."""
+"""Share of all mass below which what a component alone holds is not worth keeping."""
 
-POINTS = 16
-"""Draws of a lonely component that tell its mass."""
+LARGEST = 50.0
+"""Bounds the exponent of a ratio of densities."""
+
+POINTS = 8
+"""Draws of such a component that tell what mass it alone holds."""
 
 
 def spared(
@@ -43,7 +45,7 @@ def spared(
         the components, and those of the dead that are free to move.
     """
     living = population.take(np.setdiff1d(np.arange(population.count), dead))
-    kept = dead[_needed(population.take(dead), living, population.count, log_mass, stepper, generator)]
+    kept = dead[_needed(population.take(dead), living, log_mass, stepper, generator)]
     log_weights = population.log_weights.copy()
     log_weights[kept] = equal_log_weights(population.count)[0]
     return population.weighted(log_weights), np.setdiff1d(dead, kept)
@@ -61,7 +63,7 @@ def restored(
         earlier: as it was.
         log_mass, stepper, generator: as of `spared`.
     """
-    lost = np.flatnonzero(_needed(earlier, population, population.count, log_mass, stepper, generator))
+    lost = np.flatnonzero(_needed(earlier, population, log_mass, stepper, generator))
     if not len(lost):
         return population
     lost = lost[: population.count // 2]
@@ -76,36 +78,32 @@ def restored(
 
 
 def _needed(
-    components: Population,
-    others: Population,
-    count: int,
-    log_mass: float,
-    stepper: Stepper,
-    generator: np.random.Generator,
+    components: Population, others: Population, log_mass: float, stepper: Stepper, generator: np.random.Generator
 ) -> Bool[np.ndarray, " components"]:
-    """Whether components hold mass of the target where the others have next to no density."""
+    """Whether components hold mass of the target that the others do not explain."""
     needed = np.zeros(components.count, bool)
-    alone = np.flatnonzero(_are_alone(components, others, count))
-    if len(alone) and stepper.account.allows(POINTS * len(alone)):
-        masses = _log_masses(components.take(alone), stepper, generator)
-        needed[alone] = masses > log_mass + np.log(NEGLIGIBLE)
+    if not stepper.account.allows((1 + POINTS) * components.count):
+        return needed
+    log_target = stepper.log_density(components.means, "proposals") - log_mass
+    alone = np.flatnonzero(log_target - _log_density(others, components.means) > SURPRISING)
+    if len(alone):
+        masses = _unexplained_masses(components.take(alone), others, log_mass, stepper, generator)
+        needed[alone] = masses > NEGLIGIBLE
     return needed
 
 
-def _are_alone(components: Population, others: Population, count: int) -> Bool[np.ndarray, " components"]:
-    """Whether the others have next to no density at the means of components."""
-    log_diagonals = np.log(np.diagonal(components.factors, axis1=1, axis2=2))
-    peaks = -log_diagonals.sum(1) - 0.5 * components.dim * LOG_TWO_PI
-    explained = logsumexp(component_log_densities(components.means, others) + others.log_weights, axis=1)
-    return np.asarray(explained) < peaks + np.log(LONELY / count)
-
-
-def _log_masses(
-    lonely: Population, stepper: Stepper, generator: np.random.Generator
+def _unexplained_masses(
+    components: Population, others: Population, log_mass: float, stepper: Stepper, generator: np.random.Generator
 ) -> Float[np.ndarray, " components"]:
-    """The log mass of the target around components, `log mean(q / N_k)` over draws of each."""
-    points = lonely.draws(generator, POINTS)
-    own = np.repeat(np.arange(lonely.count), POINTS)
-    log_own = component_log_densities(points, lonely)[np.arange(len(points)), own]
-    ratios = stepper.log_density(points, "proposals") - log_own
-    return np.asarray(logsumexp(ratios.reshape(lonely.count, -1), axis=1)) - np.log(POINTS)
+    """The share of the target around components that the others do not explain, `E_k[(q / Z - p)^+ / N_k]`."""
+    points = components.draws(generator, POINTS)
+    log_target = stepper.log_density(points, "proposals") - log_mass
+    own = np.repeat(np.arange(components.count), POINTS)
+    log_own = component_log_densities(points, components)[np.arange(len(points)), own]
+    unexplained = -np.expm1(np.minimum(_log_density(others, points) - log_target, 0.0))
+    share = unexplained * np.exp(np.minimum(log_target - log_own, LARGEST))
+    return share.reshape(components.count, -1).mean(1)
+
+
+def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    return np.asarray(logsumexp(component_log_densities(points, population) + population.log_weights, axis=1))
