@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from biglearn_plugins.reports.page.coverage_path import CoveragePath, path_of
 from biglearn_plugins.reports.page.drawing import MUTED, Picture, picture
 from biglearn_plugins.reports.page.looks import Look
 from biglearn_plugins.reports.page.numbers_as_text import number, short_count
 from biglearn_sampler.comparison import Comparison, CoveragePoint
 
 WIDTH, HEIGHT = 460, 300
-PLACES = 200
-"""At which the seeds of a method are put together."""
-
 LEAST_TV = 1e-3
 """Shown for anything below it on the logarithmic axis."""
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """One figure of one method against evaluations.
-
-    Arguments:
-        spent: evaluations, rising; a single place for methods that tell only their end.
-        mean, least, most: over the seeds at these places.
-    """
-
-    spent: Float[np.ndarray, " places"]
-    mean: Float[np.ndarray, " places"]
-    least: Float[np.ndarray, " places"]
-    most: Float[np.ndarray, " places"]
 
 
 def coverage_pictures(comparison: Comparison, looks: dict[str, Look]) -> list[Picture]:
@@ -46,30 +26,6 @@ def coverage_pictures(comparison: Comparison, looks: dict[str, Look]) -> list[Pi
     if not known:
         return []
     return [_modes(comparison, known, looks), _masses(comparison, known, looks)]
-
-
-def path_of(curves: Sequence[Sequence[CoveragePoint]], figure: Callable[[CoveragePoint], float]) -> Path:
-    """The curves of several seeds together: each keeps its last value until its next point, and after its end.
-
-    Arguments:
-        curves: of the seeds, none of them empty.
-        figure: of a point.
-    """
-    first = max(curve[0].evaluations for curve in curves)
-    last = max(curve[-1].evaluations for curve in curves)
-    single = all(len(curve) == 1 for curve in curves)
-    spent = np.array([float(last)]) if single else np.geomspace(max(first, 1), max(last, first, 1), PLACES)
-    # A rounded end would miss the last point.
-    spent[-1] = last
-    values = np.stack([_held(curve, figure, spent) for curve in curves])
-    return Path(spent, values.mean(0), values.min(0), values.max(0))
-
-
-def _held(
-    curve: Sequence[CoveragePoint], figure: Callable[[CoveragePoint], float], spent: np.ndarray
-) -> Float[np.ndarray, " places"]:
-    places = np.searchsorted([point.evaluations for point in curve], spent, side="right") - 1
-    return np.array([float(figure(point)) for point in curve])[np.maximum(places, 0)]
 
 
 def _curves(comparison: Comparison, method: str) -> list[Sequence[CoveragePoint]]:
@@ -133,7 +89,7 @@ def _axes(figure: Figure, comparison: Comparison) -> Axes:
     return axes
 
 
-def _draw_paths(axes: Axes, paths: dict[str, Path], looks: dict[str, Look]) -> None:
+def _draw_paths(axes: Axes, paths: dict[str, CoveragePath], looks: dict[str, Look]) -> None:
     # Ours last, so that it lies above the others.
     for method, path in reversed(paths.items()):
         look = looks[method]
@@ -151,7 +107,7 @@ def _draw_paths(axes: Axes, paths: dict[str, Path], looks: dict[str, Look]) -> N
         )
 
 
-def _told(paths: dict[str, Path], shown: Callable[[float], str]) -> str:
+def _told(paths: dict[str, CoveragePath], shown: Callable[[float], str]) -> str:
     ends = (
         f"{method}: {shown(float(path.mean[-1]))} (seeds from {shown(float(path.least[-1]))} to "
         f"{shown(float(path.most[-1]))}) after {short_count(path.spent[-1])}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -78,8 +79,7 @@ def _bars(
         if len(masses) > 1:
             axes.vlines(places, masses.min(0), masses.max(0), color=MUTED, linewidth=0.9)
         axes.hlines(true, places - 0.46, places + 0.46, color=INK, linewidth=1.5)
-        for place in np.flatnonzero(mean > top):
-            axes.annotate(number(mean[place], 2), (place + 1, top), ha="center", va="bottom", size=6.5, color=MUTED)
+        _write_heights(axes, mean, top)
         axes.set_xlim(0.3, len(true) + 0.7)
         axes.set_ylim(0.0, top)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
@@ -93,6 +93,16 @@ def _bars(
         f"lines. {told}; the worst is mode {worst + 1} with {number(mean[worst], 3)}, truly {number(true[worst], 3)}."
     )
     return picture(WIDTH, HEIGHT, draw, alt=alt, caption=look.caption(method, told))
+
+
+def _write_heights(axes: Axes, mean: Float[np.ndarray, " modes"], top: float) -> None:
+    """The heights of bars that are cut; a neighbour's is written higher, so that both can be read."""
+    raised, last = False, -2
+    for place in np.flatnonzero(mean > top):
+        raised, last = not raised and place - last < 3, place
+        style = {"ha": "center", "va": "bottom", "size": 6.5, "color": MUTED}
+        offset = (0, 8 if raised else 1)
+        axes.annotate(number(mean[place], 2), (place + 1, top), offset, textcoords="offset points", **style)
 
 
 def _ratios(masses: Masses, true: Float[np.ndarray, " modes"], looks: dict[str, Look]) -> Picture:

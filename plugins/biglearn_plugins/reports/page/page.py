@@ -10,6 +10,9 @@ from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.whole_files import WholeFiles
+
+NAME = "report.html"
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,8 @@ class Page(AbstractReport):
         return []
 
     def write_comparison(self, comparison: Comparison, folder: Path) -> list[Path]:
-        path = folder / "report.html"
-        path.write_text(document(comparison), encoding="utf-8")
-        return [path]
+        WholeFiles(folder).write_text(NAME, document(comparison))
+        return [folder / NAME]
 
 
 def page() -> Page:

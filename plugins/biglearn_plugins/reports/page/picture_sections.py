@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 Pictures = Callable[[Comparison, dict[str, Look]], Sequence[Picture]]
 NO_DRAWS = "No method has draws on record."
-NO_CURVES = "There are no curves: the modes of the target are not known, so neither their coverage nor their masses can be told."
+NO_CURVES = "The modes of the target are not known, so neither their coverage nor their masses can be had."
 
 
 @dataclass(frozen=True)
