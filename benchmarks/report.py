@@ -22,7 +22,7 @@ def write_table(
     lines = [
         f"# {title}",
         "",
-        f"Made by `{command}` on {date.today().isoformat()}, commit {commit()}, {_machine()}.",
+        f"Made by `{command}` on {date.today().isoformat()}, commit {commit()}, {machine()}.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
@@ -63,6 +63,7 @@ def commit() -> str:
     return f"{commit} with uncommitted changes" if changed else commit
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The machine and the versions."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpyro"))
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {packages}"

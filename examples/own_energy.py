@@ -1,10 +1,15 @@
-"""An energy with data and known facts: the metrics then say which modes were found, and with which mass."""
+"""An energy with data and known facts: the metrics then say which modes were found, and with which mass.
 
+A script in cells, as notebooks have them; there `target`, `run` and `run.sampler` show themselves as pictures.
+"""
+
+# %%
 import jax
 import jax.numpy as jnp
 
 import biglearn_sampler as bl
 
+# %% The energy
 # Locations of three sources and how strong they are; arrays in `data` are passed to compiled code, not baked in.
 SOURCES = jnp.array([[-3.0, 0.0], [2.0, 2.0], [1.0, -3.0]])
 STRENGTHS = jnp.array([0.5, 0.3, 0.2])
@@ -19,6 +24,7 @@ def responsibilities(x):
     return jax.nn.softmax(jnp.log(STRENGTHS) - 2.0 * jnp.sum((x - SOURCES) ** 2, axis=-1))
 
 
+# %% What is known of it: for metrics only, the training never looks
 facts = bl.Facts(
     log_z=float(jnp.log(jnp.pi / 2.0)),
     modes=SOURCES,
@@ -26,6 +32,8 @@ facts = bl.Facts(
     responsibilities=responsibilities,
 )
 target = bl.target(log_density, dim=2, scale=4.0, data=(SOURCES, STRENGTHS), facts=facts)
+
+# %% The sampler and its figures
 run = bl.train(target, seed=0)
 for name in ("elbo", "log_z", "log_z_error", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv"):
     value, error = run.metrics[name], run.metrics["standard_errors"].get(name)

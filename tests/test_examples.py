@@ -14,8 +14,8 @@ NEEDED = {"torch_energy": "torch", "stan_energy": "stan"}
 """Packages that are no dependencies; their examples are skipped where they are missing."""
 
 
-LONG = ("compare_with_nuts",)
-"""What they show is trained elsewhere as well: `make demo` does."""
+LONG = ("compare_with_nuts", "comparison")
+"""What they show is done elsewhere as well: `make demo` and other tests do."""
 
 
 @pytest.mark.parametrize(

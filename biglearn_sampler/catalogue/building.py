@@ -16,7 +16,7 @@ from biglearn_sampler.catalogue.parameters import RESERVED, Parameter
 from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
 from biglearn_sampler.catalogue.records import Built, EntryRecord, record_of_object
 from biglearn_sampler.catalogue.values import WrongValue, check_value, parse_text, shown
-from biglearn_sampler.errors import BiglearnError, CatalogueError
+from biglearn_sampler.errors import BiglearnError, CatalogueError, MissingPackage
 
 # Gives the offer of a kind and a name; raises CatalogueError.
 Find: TypeAlias = Callable[[str, str], Offer]
@@ -156,6 +156,8 @@ def _checked(find: Find, parameter: Parameter, value: Any, chain: tuple[str, ...
 def _call_build(offer: Offer, values: Mapping[str, Any]) -> Any:
     try:
         value = offer.entry.build(**values)
+    except MissingPackage as error:
+        raise MissingPackage(f"{offer.qualified_name}: {error}") from error
     except (ValueError, BiglearnError) as error:
         raise CatalogueError(f"{offer.qualified_name}: {error}") from error
     except CONTAINED as error:

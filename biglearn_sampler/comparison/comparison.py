@@ -35,6 +35,12 @@ class Comparison:
     record: Mapping[str, Any]
     folder: Path | None = None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from biglearn_sampler.comparison.notebook import html_of_comparison
+
+        return html_of_comparison(self)
+
     @property
     def methods(self) -> list[str]:
         """Names of the methods, in the order of their first trials."""

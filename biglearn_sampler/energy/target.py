@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
+from biglearn_sampler.energy.notebook import html_of_target
 from biglearn_sampler.mixture import Channel, Mixture
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class AbstractTarget(ABC):
     @abstractmethod
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
         """The unnormalised log density of one point; `-inf` where the density is zero."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_of_target(self)
 
     @property
     def centre(self) -> Float[Array, " dim"]:

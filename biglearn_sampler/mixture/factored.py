@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
 from biglearn_sampler.mixture.mixture_law import MixtureLaw
+from biglearn_sampler.mixture.notebook import html_of_product
 from biglearn_sampler.mixture.triangular import cholesky_factors
 
 
@@ -94,6 +95,10 @@ class FactoredMixture:
     def to_numpyro(self) -> MixtureLaw:
         """The same law as a NumPyro distribution, to use in a model."""
         return MixtureLaw(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_of_product(self)
 
     def expanded(self) -> GaussianMixture:
         """The same law as a plain mixture, with `product_components` components."""

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.mixture.channel import Channel
+from biglearn_sampler.mixture.notebook import html_of_mixture
 from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factors
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
@@ -189,6 +190,10 @@ class GaussianMixture:
     def affine(self, centre: Float[Array, " dim"], scale: Float[Array, " dim"]) -> GaussianMixture:
         """The law of `centre + scale * x`, coordinate by coordinate, `scale > 0`."""
         return GaussianMixture(self.log_weights, centre + scale * self.means, scale[:, None] * self.factors)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_of_mixture(self)
 
     def to_numpyro(self) -> dist.MixtureSameFamily:
         """The same law as a NumPyro distribution, to use in a model."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -42,6 +42,7 @@ FIXED = ("target", "budget", "settings", "methods")
 """What a comparison that goes on must share with what is on disk; seeds may be added."""
 
 
+@runtime_checkable
 class ComparisonWatcher(Protocol):
     """Is told how a comparison goes; whatever it does, the comparison stays the same."""
 

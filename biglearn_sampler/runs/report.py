@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.run import Run
 
 
@@ -33,6 +34,14 @@ class AbstractReport(ABC):
         """
         return False
 
+    def draw_sampler(self, sampler: Mixture, name: str, path: Path) -> bool:
+        """Draw a trained sampler by itself; arguments and result as of `draw_target`."""
+        return False
+
     def write_comparison(self, comparison: Comparison, folder: Path) -> list[Path]:
         """Write files about a comparison into `folder` and return their paths; by default there are none."""
         return []
+
+    def draw_comparison(self, comparison: Comparison, path: Path) -> bool:
+        """Draw a comparison as one small picture; arguments and result as of `draw_target`."""
+        return False

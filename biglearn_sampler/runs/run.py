@@ -15,6 +15,7 @@ from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.arviz import arviz_of, arviz_of_draws
 from biglearn_sampler.mixture import GaussianMixture, Mixture
+from biglearn_sampler.runs.notebook import html_of_run
 from biglearn_sampler.runs.posterior import posterior_of
 
 
@@ -52,6 +53,10 @@ class Run:
     record: Mapping[str, Any]
     baselines: Mapping[str, BaselineResult] = field(default_factory=dict)
     folder: Path | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return html_of_run(self)
 
     def posterior(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> dict[str, np.ndarray]:
         """Independent draws by the names of the target, each array of shape `(count, ...)`.

@@ -19,10 +19,12 @@ from biglearn_plugins.reports.legend import add_legend_below
 from biglearn_plugins.reports.mass_levels import SHARES_TEXT
 from biglearn_plugins.reports.pair_grid import BINS, centres_of, inside, limits_of, pair_figure, pair_log_density
 from biglearn_plugins.reports.regions import fill_regions
+from biglearn_plugins.reports.sampler_target import SamplerTarget
 from biglearn_plugins.reports.slices import Slices
 from biglearn_plugins.reports.target_view import density_of, known_modes, target_view
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.run import Run
 
@@ -55,6 +57,9 @@ class TargetPicture(AbstractReport):
             figure = _pairs(target, name, self.numbers)
         save(figure, path)
         return True
+
+    def draw_sampler(self, sampler: Mixture, name: str, path: Path) -> bool:
+        return self.draw_target(SamplerTarget(sampler), name, path)
 
 
 def _curve(target: AbstractTarget, name: str) -> Figure:

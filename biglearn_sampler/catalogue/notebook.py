@@ -1,0 +1,59 @@
+"""How things show themselves in a notebook: small tables, and pictures that a report draws."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from biglearn_sampler.catalogue.catalogue import Catalogue
+from biglearn_sampler.catalogue.problems import told
+
+WIDTH = 420
+"""Of a picture, in pixels of the page."""
+
+
+def heading(text: str) -> str:
+    """A line above tables and pictures."""
+    return f"<p><strong>{escape(text)}</strong></p>"
+
+
+def paragraph(text: str) -> str:
+    """A sentence or two."""
+    return f"<p>{escape(text)}</p>"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under headings; the first column names them."""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in headings)
+    body = "".join(_row(row) for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def picture(report: str, draw: Callable[[Any, Path], Any], alternative: str) -> str:
+    """The PNG that a report draws, inside the page; a sentence where it draws none.
+
+    Arguments:
+        report: its name in the catalogue.
+        draw: is given the report and a path to write to.
+        alternative: says in words what the picture shows.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        # A notebook shows what it can: a missing picture must not hide the table beside it.
+        try:
+            draw(Catalogue().build("report", report).value, path)
+        except Exception as error:
+            return paragraph(f"no picture: {told(error)}")
+        if not path.exists():
+            return ""
+        encoded = base64.b64encode(path.read_bytes()).decode()
+    return f'<img width="{WIDTH}" alt="{escape(alternative)}" src="data:image/png;base64,{encoded}">'
+
+
+def _row(cells: Sequence[str]) -> str:
+    first, *others = (escape(cell) for cell in cells)
+    return f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>"

@@ -1,0 +1,106 @@
+"""Finished runs, side by side as a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.comparison import OURS, Comparison, Trial
+from biglearn_sampler.comparison.coverage_curve import curve_of_training
+from biglearn_sampler.comparison.trial import KEPT
+from biglearn_sampler.errors import RunFolderError, UserError
+from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.runs.comparison_folder import ComparisonFolder, is_comparison
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.load import load, load_comparison
+from biglearn_sampler.runs.run import Run
+
+
+def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None) -> Comparison:
+    """A comparison from its folder, or one of finished runs, and of the baselines beside them.
+
+    Runs with the same settings and different seeds are trials of one method; others go by the names of their folders.
+
+    Arguments:
+        folders: of runs on the same target, or one folder of a comparison.
+        catalogue: of plugins; a fresh one by default.
+
+    Raises:
+        UserError: runs on different targets, or a comparison among several folders.
+        RunFolderError: a folder that is none, or a run that did not finish.
+    """
+    paths = [Path(folder) for folder in folders]
+    catalogue = catalogue or Catalogue()
+    if any(is_comparison(path) for path in paths):
+        if len(paths) > 1:
+            raise UserError("a comparison has a page of its own; give one folder of a comparison, or folders of runs")
+        return load_comparison(paths[0], catalogue=catalogue)
+    runs = [load(path, catalogue=catalogue) for path in paths]
+    for run, path in zip(runs, paths, strict=True):
+        if not run.metrics:
+            raise RunFolderError(f"the run in {path} did not finish: it has no figures")
+    return comparison_of(runs)
+
+
+def comparison_of(runs: Sequence[Run]) -> Comparison:
+    """Runs, and the figures of the baselines beside them, as one comparison.
+
+    Raises:
+        UserError: there is none, or they are on different targets.
+    """
+    if not runs:
+        raise UserError("there is no run to report on")
+    first = runs[0]
+    for run in runs:
+        if run.record["target"] != first.record["target"]:
+            raise UserError(f"the runs are on different targets, {first.name} and {run.name}; make a page for each")
+    names = _names(runs)
+    trials = [trial for name, run in zip(names, runs, strict=True) for trial in _trials(name, run)]
+    record = {**first.record, "seeds": sorted({int(run.record["seed"]) for run in runs}), "entries": _entries(runs)}
+    return Comparison(first.target, first.name, trials, record, first.folder if len(runs) == 1 else None)
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """The record of a run or of a comparison.
+
+    Raises:
+        RunFolderError: the folder holds neither.
+    """
+    if is_comparison(folder):
+        return ComparisonFolder(folder).read_record()
+    return RunFolder.existing(folder).read_record()
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    alike = all(run.record["settings"] == runs[0].record["settings"] for run in runs)
+    if alike and len({run.record["seed"] for run in runs}) == len(runs):
+        return [OURS] * len(runs)
+    bare = [OURS if run.folder is None else run.folder.resolve().name for run in runs]
+    return [name if bare.count(name) == 1 else f"{name} ({bare[: i + 1].count(name)})" for i, name in enumerate(bare)]
+
+
+def _trials(name: str, run: Run) -> list[Trial]:
+    """The trial of a run, and those of the baselines beside it, which have no draws on disk."""
+    seed = int(run.record["seed"])
+    draws = draws_of(run.sampler, run.target, KEPT, jax.random.key(seed))
+    figures = {key: value for key, value in run.metrics.items() if key != "baselines"}
+    own = Trial(name, seed, figures, curve_of_training(run.history), draws)
+    beside = run.metrics.get("baselines", {})
+    return [own, *(_baseline(name, other, seed, figures) for other, figures in beside.items())]
+
+
+def _baseline(name: str, baseline: str, seed: int, figures: Mapping[str, Any]) -> Trial:
+    method = baseline if name == OURS else f"{baseline} beside {name}"
+    if "failed" in figures:
+        return Trial(method, seed, {}, failed=str(figures["failed"]))
+    return Trial(method, seed, figures)
+
+
+def _entries(runs: Sequence[Run]) -> list[Any]:
+    """The entries of all runs, each once."""
+    entries = [entry for run in runs for entry in run.record.get("entries", ())]
+    return [entry for number, entry in enumerate(entries) if entry not in entries[:number]]

@@ -1,0 +1,43 @@
+"""A run in a notebook: what its figures mean, the figures, and a picture of the sampler beside the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biglearn_sampler.catalogue.notebook import heading, paragraph, picture, table
+from biglearn_sampler.runs.summary import sentences
+
+if TYPE_CHECKING:
+    from biglearn_sampler.runs.run import Run
+
+SHOWN = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv")
+COSTS = ("energy_evaluations", "gradient_evaluations", "seconds_compile", "seconds_run")
+PICTURES = ("marginal_pairs", "training_strip")
+"""Reports that draw a run; the first one that applies is shown."""
+
+
+def html_of_run(run: Run) -> str:
+    """The HTML of a run."""
+    metrics = run.metrics
+    told = "".join(paragraph(text) for text in sentences(metrics)) if metrics else paragraph("It has no figures.")
+    rows = [(name, _figure(metrics, name)) for name in (*SHOWN, *COSTS) if metrics.get(name) is not None]
+    drawn = next((html for html in (_picture(run, report) for report in PICTURES) if html), "")
+    return (
+        heading(f"A run on {run.name}, seed {run.record.get('seed')}") + told + table(("figure", "value"), rows) + drawn
+    )
+
+
+def _picture(run: Run, report: str) -> str:
+    def draw(built: Any, path: Path) -> None:
+        for written in built.write(run, path.parent):
+            written.replace(path)
+
+    return picture(report, draw, f"the sampler of the run on {run.name} beside its target")
+
+
+def _figure(metrics: Mapping[str, Any], name: str) -> str:
+    value, error = metrics[name], metrics.get("standard_errors", {}).get(name)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    return text if error is None else f"{text} ± {error:.2g}"

@@ -1,0 +1,479 @@
+"""Comparisons: equal budgets, isolated trials, results that can be traced, and going on after an interruption."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import dataclass, replace
+from importlib import import_module
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+import biglearn_sampler as bl
+from biglearn_sampler.cli import main
+from biglearn_sampler.cli.method_names import methods_named
+from biglearn_sampler.comparison import CoveragePoint, Trial
+from biglearn_sampler.comparison.aggregate import aggregate
+from biglearn_sampler.comparison.citations import citations_of
+from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
+from biglearn_sampler.comparison.sentences import sentences_of
+from biglearn_sampler.comparison.table import table_of
+from biglearn_sampler.comparison.trial import thinned
+from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
+from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
+from biglearn_sampler.runs.gather import comparison_of, gathered
+
+TRAIN = import_module("biglearn_sampler.runs.train")
+TINY = {
+    "scheduler": "joint",
+    "optimizer.name": "sgd",
+    "training.steps": 10,
+    "components": 4,
+    "evaluation.draws": 200,
+    "metrics": ["elbo", "log_z", "mode_coverage", "chain_diagnostics"],
+    "compare.reports": ["rows"],
+}
+VERDICT = {"verdict": "cannot tell", "sentence": "Cannot tell: nobody looked."}
+BUDGET = 2_000
+
+
+@dataclass(frozen=True)
+class Exact(AbstractBaseline):
+    """Independent draws that go to the mode on the right with some probability, told as chains."""
+
+    right: float = 0.5
+    fails_on: int | None = None
+
+    def least_budget(self, target) -> int:
+        return 100
+
+    def run(self, target, start, key, budget=None) -> BaselineResult:
+        self.check_budget(target, budget)
+        seed = int(jax.random.randint(key, (), 0, 2**30))
+        if self.fails_on is not None:
+            raise RuntimeError("the computer is <b>tired</b>")
+        random = np.random.default_rng(seed)
+        modes = np.asarray(target.facts.modes, float)
+        chosen = (random.random(400) < self.right).astype(int)
+        points = modes[chosen] + 0.1 * random.normal(size=(400, 2))
+        draws = Draws(points, np.zeros(400), chains=4)
+        assert budget is not None
+        return BaselineResult(draws, Evaluations(gradient=budget), 0.1, 0.2, warmup=Evaluations(gradient=500))
+
+
+class Plugin:
+    """Baselines and a report for these tests."""
+
+    @bl.hookimpl
+    def biglearn_baselines(self):
+        def fair():
+            return Exact()
+
+        def one_sided():
+            return Exact(right=1.0)
+
+        def tired():
+            return Exact(fails_on=0)
+
+        def absent():
+            raise MissingPackage("absent needs Nothing, which is not installed; run `pip install 'nothing'`")
+
+        return [
+            bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, one_sided, tired, absent)
+        ]
+
+    @bl.hookimpl
+    def biglearn_reports(self):
+        return [bl.Entry(name="rows", build=Rows, summary="counts the trials")]
+
+
+class Rows(bl.AbstractReport):
+    """Writes how many trials there are."""
+
+    def write(self, run, folder):
+        return []
+
+    def write_comparison(self, comparison, folder):
+        (folder / "rows.txt").write_text(str(len(comparison.trials)))
+        return [folder / "rows.txt"]
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return bl.Catalogue(plugins={"tests": Plugin()})
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, catalogue):
+    """One comparison with a good method, a blind one, one that fails and one without its package."""
+    folder = tmp_path_factory.mktemp("comparisons") / "one"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+        return bl.compare(
+            "two_modes",
+            baselines=["fair", "one_sided", "tired", "absent"],
+            budget=BUDGET,
+            seeds=2,
+            settings=TINY,
+            out=folder,
+            catalogue=catalogue,
+        )
+
+
+# what a comparison holds
+
+
+def test_every_method_has_a_trial_for_every_seed(compared):
+    assert compared.methods == ["biglearn", "fair", "one_sided", "tired", "absent"]
+    assert [(trial.method, trial.seed) for trial in compared.trials] == [
+        (method, seed) for seed in (0, 1) for method in compared.methods
+    ]
+    assert compared.record["status"] == "finished" and compared.record["seeds"] == [0, 1]
+
+
+def test_budgets_are_equal(compared):
+    for trial in compared.finished("fair"):
+        assert trial.evaluations == BUDGET == compared.budget
+    for trial in compared.finished("biglearn"):
+        assert 0 < trial.evaluations <= BUDGET
+
+
+def test_a_trial_that_fails_is_a_reason_and_not_the_end(compared):
+    assert [trial.failed for trial in compared.failures("tired")] == ["RuntimeError: the computer is <b>tired</b>"] * 2
+    assert "pip install 'nothing'" in compared.failures("absent")[0].failed
+    assert len(compared.finished("one_sided")) == 2
+    told = sentences_of(compared)
+    assert "tired failed on 2 seeds: RuntimeError: the computer is <b>tired</b>." in told
+
+
+def test_a_method_with_one_mode_is_told_from_a_right_one(compared):
+    right, wrong = (compared.figure(method, "mode_mass_tv") for method in ("fair", "one_sided"))
+    # The modes weigh a half each: 400 exact draws are off by 0.02 on average.
+    assert right.most < 0.1 and wrong.least == pytest.approx(0.5, abs=1e-6)
+    assert compared.figure("one_sided", "modes_covered").most == 1
+    assert any("one_sided: R-hat is at most 1.01 on" in sentence for sentence in sentences_of(compared))
+    assert not any("fair: R-hat is at most 1.01 on" in sentence for sentence in sentences_of(compared))
+
+
+def test_a_trial_is_the_same_whatever_stands_beside_it(compared, catalogue, monkeypatch):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    alone = bl.compare(
+        "two_modes", baselines=["one_sided", "fair"], budget=BUDGET, seeds=[1], settings=TINY, catalogue=catalogue
+    )
+    assert alone.folder is None
+    for method in ("biglearn", "fair"):
+        again, before = alone.trial(method, 1), compared.trial(method, 1)
+        assert np.array_equal(again.draws.points, before.draws.points)
+        assert again.figures["mode_mass_tv"] == before.figures["mode_mass_tv"]
+
+
+# on disk
+
+
+def test_results_hold_every_figure_strictly_as_json(compared):
+    text = (compared.folder / "results.json").read_text()
+    results = json.loads(text, parse_constant=lambda constant: pytest.fail(constant))
+    assert len(results["trials"]) == 10
+    assert results["trials"][1]["mode_mass_tv"] == compared.trial("fair", 0).figures["mode_mass_tv"]
+    assert results["means"]["fair"]["evaluations"]["mean"] == BUDGET
+    assert results["sentences"] == sentences_of(compared)
+
+
+def test_the_table_has_one_row_for_every_trial(compared):
+    with (compared.folder / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["method"], row["seed"]) for row in rows] == [(each.method, str(each.seed)) for each in compared.trials]
+    assert float(rows[1]["mode_mass_tv_se"]) == compared.trial("fair", 0).standard_error("mode_mass_tv")
+    assert rows[3]["failed"].startswith("RuntimeError") and rows[3]["mode_mass_tv"] == ""
+    assert (compared.folder / "rows.txt").read_text() == "10"
+
+
+def test_a_comparison_comes_back_from_its_folder(compared, catalogue):
+    again = bl.load_comparison(compared.folder, catalogue=catalogue)
+    assert (again.methods, again.name, again.record) == (compared.methods, compared.name, compared.record)
+    for before, after in zip(compared.trials, again.trials, strict=True):
+        assert (before.figures, before.failed) == (after.figures, after.failed)
+        assert list(before.curve) == list(after.curve)
+        if before.draws is not None:
+            assert np.array_equal(before.draws.points, after.draws.points)
+            assert before.draws.chains == after.draws.chains
+    assert table_of(again) == table_of(compared)
+
+
+def test_a_comparison_goes_on_where_it_was_interrupted(tmp_path, catalogue, compared, monkeypatch):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    ask = {"baselines": ["fair", "tired"], "budget": BUDGET, "settings": TINY, "catalogue": catalogue}
+    folder = tmp_path / "cut"
+
+    class Interrupting:
+        def trial_began(self, method, seed, number, total):
+            if number == 4:
+                raise KeyboardInterrupt
+
+        def trial_finished(self, trial):
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        bl.compare("two_modes", **ask, seeds=2, out=folder, watcher=Interrupting())
+    assert json.loads((folder / "comparison.json").read_text())["status"] == "interrupted"
+    assert [trial.method for trial in bl.load_comparison(folder, catalogue=catalogue).trials] == [
+        "biglearn",
+        "fair",
+        "tired",
+    ]
+    stamp = (folder / "trials" / "fair-0.json").stat().st_mtime_ns
+
+    ran = []
+
+    class Telling:
+        def trial_began(self, method, seed, number, total):
+            pass
+
+        def trial_finished(self, trial):
+            ran.append((trial.method, trial.seed))
+
+    whole = bl.compare("two_modes", **ask, seeds=2, out=folder, resume=True, watcher=Telling())
+    assert len(ran) == len(whole.trials) == 6
+    assert (folder / "trials" / "fair-0.json").stat().st_mtime_ns == stamp
+    # As if it had never been interrupted.
+    assert whole.trial("biglearn", 1).figures["elbo"] == compared.trial("biglearn", 1).figures["elbo"]
+    assert json.loads((folder / "comparison.json").read_text())["status"] == "finished"
+
+    with pytest.raises(
+        RunFolderError, match="was begun with another budget and another settings; resume it with the same"
+    ):
+        bl.compare("two_modes", **{**ask, "budget": BUDGET + 1}, out=folder, resume=True)
+    with pytest.raises(RunFolderError, match="exists already and is not empty"):
+        bl.compare("two_modes", **ask, out=folder)
+
+
+def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(compared.folder, copy)
+    (copy / "trials" / "fair-0.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(RunFolderError, match=r"fair-0.npz cannot be read: it is damaged"):
+        bl.load_comparison(copy, catalogue=catalogue)
+    (copy / "trials" / "fair-0.json").write_text('{"figures": 3}')
+    with pytest.raises(RunFolderError, match=r"fair-0.json cannot be read: expected a trial"):
+        bl.load_comparison(copy, catalogue=catalogue)
+    with pytest.raises(RunFolderError, match="holds no comparison.json; expected the folder of a comparison"):
+        bl.load_comparison(tmp_path, catalogue=catalogue)
+
+
+# at the door
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"baselines": ["nutts"]}, "there is no baseline 'nutts'; did you mean 'nuts'"),
+        ({"baselines": [{"name": "nuts", "chain": 2}]}, "chain"),
+        ({"budget": 90, "baselines": ["fair"]}, r"too small for fair \(at least 100\); give a larger one, or leave"),
+        ({"seeds": 0}, "seeds must be a number of at least 1, or a list of seeds, got range"),
+        ({"seeds": [1, 1]}, "seeds must be different"),
+        ({"seeds": [-1]}, "seed must be a whole number from 0"),
+        ({"resume": True}, "say which: give its folder as --out"),
+    ],
+)
+def test_what_cannot_be_had_is_told_at_once(arguments, told, catalogue, unchecked_types):
+    ask = {"budget": BUDGET, "baselines": ["fair"], "seeds": 1, **arguments}
+    with pytest.raises(UserError, match=told):
+        bl.compare("two_modes", settings=TINY, catalogue=catalogue, **ask)
+
+
+# curves, draws, tables
+
+
+def test_the_curve_of_chains_is_what_their_draws_until_then_cover():
+    target = bl.Catalogue().build("target", "two_modes").value
+    modes = np.asarray(target.facts.modes, float)
+    # Two chains: the first half of each on the left, the second half on the right.
+    points = np.concatenate([np.repeat(modes, 50, axis=0)] * 2)
+    result = BaselineResult(
+        Draws(points, np.zeros(200), chains=2), Evaluations(gradient=1_100), 0, 0, warmup=Evaluations(energy=100)
+    )
+    curve = curve_of_baseline(result, target.facts)
+    assert [point.evaluations for point in curve] == sorted(point.evaluations for point in curve)
+    assert curve[0] == CoveragePoint(110, 1, pytest.approx(0.5, abs=1e-4))
+    assert curve[-1] == CoveragePoint(1_100, 2, pytest.approx(0.0, abs=1e-4))
+    half = [point for point in curve if point.evaluations <= 600]
+    assert half[-1].modes_covered == 1
+    alone = replace(result, draws=replace(result.draws, chains=None, weights=np.eye(200)[0]))
+    assert curve_of_baseline(alone, target.facts) == [CoveragePoint(1_100, 1, pytest.approx(0.5, abs=1e-4))]
+    assert curve_of_baseline(result, bl.Facts()) == []
+
+
+def test_the_curve_of_a_training_skips_rows_without_modes():
+    rows = [
+        {"energy_evaluations": 10 * i, "gradient_evaluations": i, "modes_covered": i, "mode_mass_tv": 0.1}
+        for i in range(3)
+    ]
+    assert curve_of_training(rows)[-1] == CoveragePoint(22, 2, 0.1)
+    assert curve_of_training([{**rows[0], "modes_covered": None}]) == []
+
+
+@pytest.mark.parametrize("chains", [None, 3])
+def test_thinned_draws_are_spread_over_the_whole(chains):
+    draws = Draws(np.arange(300.0)[:, None], np.zeros(300), chains=chains, weights=np.full(300, 1 / 300))
+    few = thinned(draws, 30)
+    assert few.count == 30 and few.chains == chains
+    assert few.points.min() == 0 and few.points.max() == 299
+    assert few.shares.sum() == pytest.approx(1.0)
+    assert np.ptp(few.points.reshape(chains or 1, -1), axis=1).min() >= 99
+    assert thinned(few, 30).count == 30
+
+
+def test_an_aggregate_has_the_error_of_its_mean():
+    trials = [
+        Trial("a", seed, {"elbo": value, "standard_errors": {"elbo": 0.5}})
+        for seed, value in enumerate((1.0, 2.0, 6.0))
+    ]
+    three = aggregate("elbo", trials)
+    assert (three.mean, three.least, three.most, three.count) == (3.0, 1.0, 6.0, 3)
+    assert three.standard_error == pytest.approx(math.sqrt(7.0 / 3.0))
+    assert aggregate("elbo", trials[:1]).standard_error == 0.5
+    assert aggregate("khat", trials) is None
+
+
+def test_the_text_table_shows_ranges_errors_and_gaps(compared):
+    headings, rows = table_of(compared)
+    cells = {row[0]: dict(zip(headings, row, strict=True)) for row in rows}
+    assert cells["fair"]["evaluations"] == "2,000" and cells["fair"]["modes"] == "2 of 2"
+    assert cells["tired"]["seeds"] == "0 (2 failed)" and cells["tired"]["modes"] == "-"
+    assert "±" in cells["fair"]["mass TV"] and cells["fair"]["ELBO"] == "-"
+
+
+def test_citations_name_the_sources_of_all_that_was_used(compared):
+    cited = dict(citations_of([compared.record]))
+    assert "Big Cooperative Learning" in cited["big cooperative learning"]
+    assert "Clopper & Pearson" in cited["mode_coverage"]
+    assert len(citations_of([compared.record] * 2)) == len(citations_of([compared.record]))
+
+
+# runs side by side
+
+
+def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    quick = {**TINY, "reports": []}
+    folders = [tmp_path / str(seed) for seed in range(2)]
+    for seed, folder in enumerate(folders):
+        bl.train("two_modes", seed=seed, settings=quick, baselines=["tired"], out=folder, catalogue=catalogue)
+    both = gathered(folders, catalogue)
+    assert both.methods == ["biglearn", "tired"] and both.record["seeds"] == [0, 1]
+    assert len(both.finished("biglearn")) == 2 and len(both.failures("tired")) == 2
+    assert both.finished("biglearn")[0].curve and both.finished("biglearn")[0].draws is not None
+    same = gathered([folders[0], folders[0]], catalogue)
+    assert same.methods[0] == "0 (1)" and same.methods[2] == "0 (2)"
+    other = bl.train(
+        bl.target(lambda x: -(x[0] ** 2), dim=1, scale=1.0), settings={**quick, "metrics": []}, catalogue=catalogue
+    )
+    with pytest.raises(UserError, match="the runs are on different targets"):
+        comparison_of([bl.load(folders[0], catalogue=catalogue), other])
+    (folders[1] / "metrics.json").unlink()
+    with pytest.raises(RunFolderError, match="did not finish: it has no figures"):
+        gathered(folders, catalogue)
+
+
+def test_trials_go_to_arviz(compared):
+    arviz = pytest.importorskip("arviz")
+    chains = compared.to_arviz("fair", seed=1)
+    assert chains["posterior"].sizes["chain"] == 4 and chains["posterior"].sizes["draw"] == 100
+    assert float(arviz.rhat(chains)["x"].max()) < 1.1
+    ours = compared.to_arviz("biglearn")
+    assert ours["posterior"].sizes["chain"] == 1 and ours["posterior"].attrs["resampled"] == 1
+    with pytest.raises(UserError, match="there is no finished trial of 'tired'; the methods are: biglearn, fair"):
+        compared.to_arviz("tired")
+
+
+# the command line
+
+
+@pytest.fixture
+def call(capsys, tmp_path, monkeypatch):
+    """Runs a command in an empty folder; gives its status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return (status, *capsys.readouterr())
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("texts", "specs"),
+    [
+        (None, None),
+        (["nuts,hmc"], [{"name": "nuts"}, {"name": "hmc"}]),
+        (["nuts(chains=8, warmup=10),hmc", "hmc"], [{"name": "nuts", "chains": "8", "warmup": "10"}, {"name": "hmc"}]),
+        (["tests:fair"], [{"name": "tests:fair"}]),
+    ],
+)
+def test_methods_are_named_with_commas_and_parameters(texts, specs, catalogue):
+    assert methods_named(texts, catalogue) == specs
+
+
+def test_all_means_every_baseline(catalogue):
+    named = methods_named(["all"], catalogue)
+    assert {spec["name"] for spec in named} == {offer.qualified_name for offer in catalogue.offers("baseline")}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nuts(chains", r"takes NAME or NAME\(parameter=value,...\), got 'nuts\(chains'"),
+        ("nuts(chains)", "--with nuts takes NAME=VALUE, got 'chains'"),
+        (",", "--with takes names of baselines"),
+    ],
+)
+def test_a_method_that_cannot_be_read_is_told(text, told, catalogue):
+    with pytest.raises(UserError, match=told):
+        methods_named([text], catalogue)
+
+
+def test_compare_prints_the_table_and_what_it_says(call, monkeypatch, compared):
+    given = {}
+
+    def comparing(target, **arguments):
+        given.update(arguments, target=target)
+        return compared
+
+    monkeypatch.setattr("biglearn_sampler.runs.compare", comparing)
+    status, output, errors = call("compare", "a:two_modes", "--with", "nuts(chains=2)", "--budget", 5000, "--seeds", 4)
+    assert status == 0 and errors == ""
+    assert output.startswith("method     seeds") and sentences_of(compared)[0] in output
+    assert output.endswith(f"The comparison is in {compared.folder}.\n")
+    assert (given["target"], given["budget"], given["seeds"]) == ("a:two_modes", 5000, 4)
+    assert given["baselines"] == [{"name": "nuts", "chains": "2"}]
+    assert (str(given["out"]), given["numbered"], given["resume"]) == ("runs/two_modes-compared", True, False)
+    assert call("compare", "two_modes", "--out", "mine", "--resume", "--quiet") == (0, f"{compared.folder}\n", "")
+    assert (str(given["out"]), given["numbered"], given["resume"], given["baselines"]) == ("mine", False, True, None)
+
+
+def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):
+    written = []
+    built = SimpleNamespace(value=SimpleNamespace(write_comparison=lambda *_: written), record=None)
+    monkeypatch.setattr(bl.Catalogue, "build", _building(bl.Catalogue.build, built))
+    assert call("report", compared.folder)[0] == 2
+    written.append(tmp_path / "report.html")
+    assert call("report", compared.folder, "--out", "new/place") == (0, f"{tmp_path / 'report.html'}\n", "")
+    assert (tmp_path / "new" / "place").is_dir()
+    status, _, errors = call("report", compared.folder, compared.folder)
+    assert status == 2 and "say where it shall be, with --out DIR" in errors
+    status, _, errors = call("report", "nowhere")
+    assert status == 2 and "nowhere does not exist; expected the folder of a run" in errors
+    status, output, _ = call("cite", compared.folder)
+    assert status == 0 and "mode_coverage: Clopper & Pearson" in output
+    assert call("cite")[1].startswith("big cooperative learning: ")
+
+
+def _building(build, report):
+    """`Catalogue.build` with a report of the test."""
+    return lambda self, kind, *rest: report if kind == "report" else build(self, kind, *rest)
