@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from biglearn_plugins.reports.page.citations import references_of
+from biglearn_plugins.reports.page.citations import citations
 from biglearn_plugins.reports.page.coverage_path import path_of
 from biglearn_plugins.reports.page.document import document
 from biglearn_plugins.reports.page.markup import element, escaped
@@ -116,12 +113,12 @@ def page() -> str:
 def test_the_page_says_target_verdict_and_figures(page):
     text = text_of(page)
     assert page.startswith("<!doctype html>")
-    assert "three" in text and "Covered" in text and "Told with evidence. Given on 2 of 2 seeds." in text
+    assert "three" in text and "Covered" in text and "Told with evidence. Given on 2 of 2 trials." in text
     assert "0.015 ± 0.003" in text and "0.012 to 0.018" in text and "exact draws: 0.021" in text
     assert "98.0 ± 1.0 %" in text and "62,000" in text and "1.30" in text
     assert f'<abbr title="{NO_DENSITY}">' in page and 'title="it broke &amp; burnt"' in page
     assert "1 of 2" in text and "0 of 1" in text
-    assert "nuts, ESS of weights: the method has no density of its own." in text
+    assert f"<strong>nuts</strong>, ESS of weights: {NO_DENSITY}." in page
 
 
 def test_the_order_of_the_sections(page):
@@ -162,12 +159,9 @@ def test_the_page_is_written_beside_the_results(tmp_path):
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("target", [known, unknown])
 def test_any_target_with_and_without_draws(target, dim):
-    with_draws = bare(target(dim))
-    trial = with_draws.trials[0]
-    with_draws = Comparison(
-        with_draws.target, "it", [Trial(trial.method, 0, trial.figures, (), draws_on(target(dim), 0))], {}
-    )
-    for comparison, images in ((bare(target(dim)), 0), (with_draws, 3 if target is known else 2)):
+    trial = Trial("biglearn", 0, dict(COSTS), (), draws_on(target(dim), 0))
+    with_draws = Comparison(target(dim), "it", [trial], {})
+    for comparison, images in ((bare(target(dim)), 0), (with_draws, 4 if target is known else 3)):
         page = document(comparison)
         assert len(images_of(page)) == images
         assert "could not be drawn" not in page and "No verdict" in text_of(page)
@@ -180,7 +174,7 @@ def test_many_modes_become_one_picture():
     assert len(told) == 1 and "biglearn:" in told[0]
 
 
-def test_a_picture_that_fails_costs_a_sentence(monkeypatch):
+def test_a_picture_that_fails_costs_a_sentence():
     comparison = rich()
     broken = Draws(np.zeros((4, 7)), np.zeros(4))
     trials = [*comparison.trials, Trial("odd", 0, figures(1, 0.5), (), broken)]
@@ -200,7 +194,15 @@ def test_the_worst_verdict_is_the_headline(given, word):
     trials = [Trial("biglearn", seed, {**COSTS, "verdict": verdict(each)}) for seed, each in enumerate(given)]
     page = document(Comparison(unknown(2), "it", trials or [Trial("nuts", 0, dict(COSTS))], {}))
     assert re.search(rf'class="word">.*?{word}</p>', page)
-    assert not given or f"Given on 1 of {len(given)} seeds." in text_of(page)
+    assert not given or f"Given on 1 of {len(given)} trials." in text_of(page)
+
+
+def test_runs_by_the_names_of_their_folders_are_judged_too():
+    figures = {**COSTS, "verdict": verdict("not covered")}
+    page = document(
+        Comparison(unknown(2), "it", [Trial("funnel-001", 0, figures), Trial("funnel-002", 0, figures)], {})
+    )
+    assert "Given on 2 of 2 trials." in text_of(page) and 'class="verdict not-covered"' in page
 
 
 def test_numbers_read_well():
@@ -221,8 +223,10 @@ def test_seeds_keep_their_last_value():
     assert len(path_of([curve((90, 3, 0.1))], lambda p: p.mode_mass_tv).spent) == 1
 
 
-def test_nested_entries_are_cited():
+def test_each_reference_stands_once_with_all_that_it_stands_for():
     task = {"kind": "task", "name": "b:joint", "parameters": {}, "reference": "Nested (2024)"}
     outer = {"kind": "scheduler", "name": "b:uniform", "parameters": {"tasks": [task, task]}, "reference": None}
-    assert references_of({"entries": [outer]}) == {"Nested (2024)": ["task joint"]}
-    assert references_of({}) == {}
+    other = {"kind": "target", "name": "c:plane", "parameters": {}, "reference": "Nested (2024)"}
+    page = citations({"entries": [outer, other]})
+    assert page.count("Nested (2024)") == 1 and "(joint, plane)" in page
+    assert "Big Learning Expectation Maximization" in citations({})

@@ -60,9 +60,7 @@ def _script() -> Markup:
 
 
 def _footer() -> Markup:
-    return element(
-        "footer", element("p", "Made by biglearn_sampler. The page is complete in itself: it loads nothing.")
-    )
+    return element("footer", element("p", "Made by biglearn_sampler. This page loads nothing from anywhere."))
 
 
 def _read(name: str) -> str:

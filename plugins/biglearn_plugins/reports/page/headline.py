@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from biglearn_plugins.reports.page.columns import EVALUATIONS, LOG_Z_ERROR, MASS, MODES, WEIGHTS, Column
 from biglearn_plugins.reports.page.markup import Markup, element, joined
 from biglearn_plugins.reports.page.numbers_as_text import counted
 from biglearn_sampler.comparison import OURS, Comparison
-from biglearn_sampler.comparison.sentences import sentences_of, verdicts_of
+from biglearn_sampler.comparison.sentences import sentences_of
 
 # The worst first: one seed that misses mass is what a reader has to know.
 SIGNS = {"not covered": "\N{BALLOT X}", "cannot tell": "?", "covered": "\N{CHECK MARK}"}
@@ -50,10 +49,9 @@ def in_words(comparison: Comparison) -> Markup:
 
 
 def worst_verdict(comparison: Comparison) -> str:
-    """The worst verdict on any seed, or that there is none."""
-    given = verdicts_of(comparison)
-    unknown = next((word for word in given if word not in SIGNS), NO_VERDICT)
-    return next((word for word in SIGNS if given[word]), unknown)
+    """The worst verdict on any trial, or that there is none."""
+    given = [word for _, word, _ in _verdicts(comparison)]
+    return next((word for word in SIGNS if word in given), given[0] if given else NO_VERDICT)
 
 
 def short_name(comparison: Comparison) -> str:
@@ -61,23 +59,26 @@ def short_name(comparison: Comparison) -> str:
     return comparison.name.rpartition(":")[2] or comparison.name
 
 
+def _verdicts(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """Method, verdict and its sentence of every trial that has one; runs of ours may go by other names."""
+    trials = [trial for method in comparison.methods for trial in comparison.finished(method)]
+    found = ((trial.method, trial.figures.get("verdict")) for trial in trials)
+    return [
+        (method, str(told["verdict"]), str(told.get("sentence", "")))
+        for method, told in found
+        if isinstance(told, Mapping) and "verdict" in told
+    ]
+
+
 def _because(comparison: Comparison, word: str) -> Markup:
-    given = verdicts_of(comparison)
+    given = _verdicts(comparison)
     if not given:
         return joined(_why_none(comparison))
-    trials = comparison.finished(OURS)
-    found = (trial.figures.get("verdict") for trial in trials)
-    told = next(
-        str(each.get("sentence", "")) for each in found if isinstance(each, Mapping) and each.get("verdict") == word
-    )
+    alike = [sentence for _, each, sentence in given if each == word]
     # The word stands above already.
-    sentence = told.partition(": ")[2] or told
-    return joined(_capital(sentence), " ", element("span", f"Given on {_share(given, word)}.", class_="muted"))
-
-
-def _share(given: Mapping[str, Any], word: str) -> str:
-    total = sum(given.values())
-    return "the only seed" if total == 1 else f"{given[word]} of {total} seeds"
+    sentence = _capital(alike[0].partition(": ")[2] or alike[0])
+    share = "the only trial" if len(given) == 1 else f"{len(alike)} of {len(given)} trials"
+    return joined(sentence, " ", element("span", f"Given on {share}.", class_="muted"))
 
 
 def _why_none(comparison: Comparison) -> str:
@@ -89,18 +90,23 @@ def _why_none(comparison: Comparison) -> str:
 
 
 def _key_figures(comparison: Comparison) -> Markup | None:
-    shown = [_key_figure(comparison, column) for column in KEY_FIGURES]
+    """Of the one method that was judged; several have their rows in the table."""
+    judged = {method for method, *_ in _verdicts(comparison)} or {OURS}
+    if len(judged) > 1:
+        return None
+    (method,) = judged
+    shown = (_key_figure(comparison, method, column) for column in KEY_FIGURES)
     found = [each for each in shown if each is not None]
     return element("dl", *found, class_="figures") if found else None
 
 
-def _key_figure(comparison: Comparison, column: Column) -> Markup | None:
-    each = comparison.figure(OURS, column.figure)
+def _key_figure(comparison: Comparison, method: str, column: Column) -> Markup | None:
+    each = comparison.figure(method, column.figure)
     if each is None:
         return None
-    total = comparison.figure(OURS, column.out_of) if column.out_of else None
+    total = comparison.figure(method, column.out_of) if column.out_of else None
     behind = f" of {column.plain(total.most)}" if total else ""
-    floor = comparison.figure(OURS, column.floor) if column.floor else None
+    floor = comparison.figure(method, column.floor) if column.floor else None
     beside = element("small", f"exact draws: {column.plain(floor.mean)}") if floor else None
     return element("div", element("dt", column.heading), element("dd", column.mean(each) + behind, beside))
 

@@ -90,8 +90,9 @@ def _bars(
     worst = int(np.argmax(abs(mean - true)))
     alt = (
         f"Masses of the modes by {method} as bars, mean over {counted(len(masses), 'seed')}, with the true masses as "
-        f"lines. {told}; the worst is mode {worst + 1} with {number(mean[worst], 3)}, truly {number(true[worst], 3)}."
+        f"lines. The worst is mode {worst + 1} with {number(mean[worst], 3)}, truly {number(true[worst], 3)}."
     )
+    alt += f" Of all draws: {told}." if told else ""
     return picture(WIDTH, HEIGHT, draw, alt=alt, caption=look.caption(method, told))
 
 

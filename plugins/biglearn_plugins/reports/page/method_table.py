@@ -131,6 +131,6 @@ def _gaps(comparison: Comparison, columns: list[Column]) -> list[Markup]:
                 reason = missing_reason(comparison, method, column.figure)
                 shared.setdefault((method, reason), []).append(column.heading)
     return [
-        element("li", element("strong", method), f", {', '.join(headings)}: {reason}.")
+        element("li", element("strong", method), f", {', '.join(headings)}: {reason.rstrip('.')}.")
         for (method, reason), headings in shared.items()
     ]

@@ -99,7 +99,13 @@ def _draw_curve(axes: Axes, target: AbstractTarget, view: View, density: np.ndar
     # Draws out of view count as well: a density, not a share of what is seen.
     heights = draws.shares * BINS / (limits[1] - limits[0])
     axes.hist(
-        draws.points[:, 0], BINS, limits, weights=heights, histtype="step", color=look.colour, linewidth=look.width
+        draws.points[:, 0],
+        BINS,
+        range=limits,
+        weights=heights,
+        histtype="step",
+        color=look.colour,
+        linewidth=look.width,
     )
     axes.plot(modes[:, 0], np.zeros(len(modes)), "|", color=INK, markersize=8, clip_on=False)
     axes.set_xlim(limits)
