@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from biglearn_plugins.reports.page.coverage_path import CoveragePath, path_of
 from biglearn_plugins.reports.page.drawing import MUTED, Picture, picture
@@ -42,7 +42,7 @@ def _modes(comparison: Comparison, known: dict[str, list], looks: dict[str, Look
         axes.axhline(total, color=MUTED, linewidth=0.8, linestyle=(0.0, (4.0, 3.0)), zorder=1)
         _draw_paths(axes, paths, looks)
         axes.set_ylim(0.0, 1.06 * total)
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("modes covered")
 
     told = _told(paths, lambda value: number(value, 0 if value.is_integer() else 1))

@@ -64,4 +64,4 @@ def _footer() -> Markup:
 
 
 def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    return (files("biglearn_plugins.reports.page") / name).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from biglearn_plugins.reports.canvas import BLACK, GREYS, new_figure
+from biglearn_plugins.reports.canvas import BLACK, BLUE, GREEN, GREYS, SKY, new_figure
 from biglearn_plugins.reports.page.markup import Markup, element
 
 INK, MUTED, RULE = "#1b1f24", "#59636e", "#d8dee4"
@@ -26,6 +26,10 @@ THEME = {
     GREYS[0]: ("shade-1", "#282e36"),
     GREYS[1]: ("shade-2", "#404852"),
     GREYS[2]: ("shade-3", "#626c78"),
+    # As in style.css, for the swatches. What is pixels keeps its colour, near enough to the lines.
+    BLUE: ("blue", "#3f9fe0"),
+    SKY: ("sky", "#9bd8ff"),
+    GREEN: ("green", "#2fc79b"),
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LETTERS = 8.0
@@ -34,7 +38,7 @@ LETTERS = 8.0
 RASTER = 200
 """Dots per inch of layers that are pixels, such as thousands of points."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.labelsize": LETTERS,

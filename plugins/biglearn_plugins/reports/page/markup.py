@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-VOID = {"img", "link", "meta"}
+VOID = {"img", "link", "meta", "wbr"}
 """Elements without content."""
 
 
@@ -23,6 +23,11 @@ def escaped(value: Any) -> Markup:
 def joined(*parts: Any) -> Markup:
     """Parts one after another; `None` is left out."""
     return Markup("".join(escaped(part) for part in parts if part is not None))
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow column may break behind its underscores."""
+    return Markup(escaped(name).replace("_", f"_{element('wbr')}"))
 
 
 def element(name: str, /, *children: Any, **attributes: Any) -> Markup:

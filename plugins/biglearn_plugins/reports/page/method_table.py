@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from biglearn_plugins.reports.page.columns import Column, columns_for
 from biglearn_plugins.reports.page.looks import Look
-from biglearn_plugins.reports.page.markup import Markup, element, joined
+from biglearn_plugins.reports.page.markup import Markup, breakable, element, joined
 from biglearn_plugins.reports.page.numbers_as_text import counted, exact
 from biglearn_sampler.comparison import OURS, Aggregate, Comparison
 
@@ -42,7 +42,7 @@ def _row(comparison: Comparison, method: str, look: Look, columns: list[Column])
     cells = [_cell(comparison, method, column) for column in columns]
     if columns and not comparison.finished(method):
         cells = [element("td", *_reasons(comparison, method), class_="failed", colspan=len(columns))]
-    name = element("th", look.swatch(), method, scope="row", data_sort=method)
+    name = element("th", look.swatch(), breakable(method), scope="row", data_sort=method)
     ours = "ours" if method == OURS else None
     return element("tr", name, _seeds(comparison, method), *cells, class_=ours)
 

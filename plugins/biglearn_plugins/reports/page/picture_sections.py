@@ -56,7 +56,7 @@ class PictureSection:
             logger.warning("the pictures of '%s' failed: %s", self.title, told(error))
             return self._around(element("p", f"These pictures could not be drawn: {told(error)}", class_="failed"))
         if not pictures:
-            return self.without and self._around(element("p", self.without, class_="muted"))
+            return self._around(element("p", self.without, class_="muted")) if self.without else None
         note = element("p", self.note, class_="note")
         swatches = legend(looks, [*filter(comparison.finished, comparison.methods)]) if self.shared_legend else None
         frames = element("div", *(each.figure() for each in pictures), class_=self.grid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from biglearn_plugins.reports.page.citations import citations
@@ -91,4 +92,4 @@ def _part(title: str, rows: Iterable[tuple[str, Any]]) -> Markup:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _told(value)
+    return str(value) if isinstance(value, str | Path) else _told(value)

@@ -79,7 +79,8 @@ def shown_points(draws: Draws, most: int = SHOWN) -> Float[np.ndarray, "shown di
 
 
 def _draw_plane(axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look) -> None:
-    fill_regions(axes, *view.axes, density)
+    horizontal, vertical = view.axes
+    fill_regions(axes, horizontal, vertical, density)
     points, modes = shown_points(draws), known_modes(target)
     axes.scatter(*points.T, s=3.5, color=look.colour, alpha=0.6, linewidths=0, rasterized=True)
     axes.plot(*modes.T, "+", color=INK, markersize=4.5, markeredgewidth=0.8)
