@@ -42,7 +42,7 @@ def _modes(comparison: Comparison, known: dict[str, list], looks: dict[str, Look
         axes.axhline(total, color=MUTED, linewidth=0.8, linestyle=(0.0, (4.0, 3.0)), zorder=1)
         _draw_paths(axes, paths, looks)
         axes.set_ylim(0.0, 1.06 * total)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylabel("modes covered")
 
     told = _told(paths, lambda value: number(value, 0 if value.is_integer() else 1))
