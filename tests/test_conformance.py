@@ -18,6 +18,9 @@ SHORTER = {
         "parallel_tempering": {"chains": 2, "rungs": 4, "warmup": 200, "draws": 500},
         "gmmvi": {"samples": 100, "iterations": 40},
         "tempered_smc": {"particles": 400, "length": 3, "leapfrogs": 3},
+        "multivariate_normal_guide": {"samples": 20, "steps": 1000},
+        "flow_guide": {"layers": 2, "width": 8, "samples": 20, "steps": 1000},
+        "stein_vi": {"particles": 3, "steps": 1000},
     },
     "biglearn_metrics": {
         "w2": {"points": 100},

@@ -15,7 +15,7 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.engine.account import Account, Budget
-from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, Archive, Mode
+from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, WIDER_GAIN, Archive, Mode
 from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced, mass_shifts
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import Engine
@@ -27,6 +27,7 @@ from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_reg
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Settler, _merged
+from biglearn_sampler.engine.spare import POINTS, spared
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
 from biglearn_sampler.engine.structure import block_target, find_blocks
@@ -118,6 +119,29 @@ def test_a_better_twin_takes_the_place_unless_it_is_settled() -> None:
     assert archive_of(settled).with_better_twin(better).modes == (settled,)
     far = mode([9.0, 0.0], 5.0)
     assert archive_of(worse).with_better_twin(far).modes == (worse,)
+
+
+def test_a_wider_twin_must_be_much_better() -> None:
+    narrow = mode([0.0, 0.0], -1.0, width=0.4)
+    for evidence, replaced in ((-0.5, False), (-1.0 + WIDER_GAIN + 0.1, True)):
+        wide = mode([0.1, 0.0], evidence, width=1.0)
+        assert archive_of(narrow).twin(wide) == 0
+        assert archive_of(narrow).with_better_twin(wide).modes == ((wide,) if replaced else (narrow,))
+    # The other way round a little is enough: a searcher that is not done is too wide.
+    assert archive_of(mode([0.1, 0.0], -1.0, width=1.0)).with_better_twin(narrow._replace(evidence=-0.9)).count == 1
+
+
+def test_components_that_alone_hold_mass_are_spared() -> None:
+    stepper = stepper_of(MixtureTarget.of(LAW, scale=4.0))
+    means = np.array([[-3.0, 0.0], [2.0, 1.0], [2.1, 1.0], [0.0, -4.0], [9.0, 9.0]])
+    # The third has a living neighbour, the fourth is alone on a mode, the last is alone where nothing is.
+    population = Population(means, np.stack([0.4 * np.eye(2)] * 5), np.log([0.5, 0.499998, 1e-6, 5e-7, 5e-7]))
+    spent = stepper.account.total.total
+    after, moving = spared(population, np.array([2, 3, 4]), 0.0, stepper, np.random.default_rng(0))
+    assert moving.tolist() == [2, 4]
+    weights = np.exp(after.log_weights)
+    assert weights[3] == pytest.approx(0.2 / 1.2, rel=1e-3) and weights[[2, 4]].max() < 1e-5
+    assert stepper.account.total.total - spent == 2 * POINTS  # only those that are alone are looked at
 
 
 def test_pruning_drops_what_is_light_or_explained_and_keeps_what_is_settled() -> None:

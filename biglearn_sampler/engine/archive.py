@@ -20,6 +20,9 @@ NEWS = 1.0
 SLACK = 0.05
 """Share of the depth below the highest peak by which an explanation may fall short: Gaussians fail far out."""
 
+WIDER, WIDER_GAIN = np.log(2.0), 3.0
+"""From so much growth in the mean of the log widths on, a twin must be better by so many nats."""
+
 NEGLIGIBLE = 1e-3
 """A mode with a smaller share of the mass found is not kept."""
 
@@ -146,9 +149,14 @@ class Archive:
     def with_better_twin(self, mode: Mode) -> Archive:
         """The archive with a mode in the place of its twin, if that is worse and may be replaced."""
         twin = self.twin(mode)
-        if twin is None or self.modes[twin].settled or not mode.evidence > self.modes[twin].evidence:
+        if twin is None or self.modes[twin].settled or not mode.evidence > self._needed(self.modes[twin], mode):
             return self
         return replace(self, modes=(*self.modes[:twin], mode, *self.modes[twin + 1 :]))
+
+    def _needed(self, known: Mode, mode: Mode) -> float:
+        """The evidence that a twin must exceed: a wider one has taken in what lies around, and must be much better."""
+        growth = np.log(np.diagonal(mode.factor)).mean() - np.log(np.diagonal(known.factor)).mean()
+        return known.evidence + (WIDER_GAIN if growth > WIDER else 0.0)
 
     def pruned(self) -> Archive:
         """Without negligible modes and those that the others explain, looked at from the lightest on."""

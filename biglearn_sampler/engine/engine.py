@@ -103,9 +103,10 @@ class Engine:
             sampler = factored.expanded() if small else factored
             self._tell("factors", sampler, None, told={"blocks": len(blocks)})
             return Outcome(sampler, "factored", **found)
-        region = refining_region(fit.merged, generator)
+        modes = self._with_lost(fit, search.archive, settler)
+        region = refining_region(modes, generator)
         refiner = Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
-        population, complete = refiner.refine(fit.merged, key_refine)
+        population, complete = refiner.refine(modes, key_refine)
         return Outcome(self._finished(population), "refined" if complete else "stopped", **found)
 
     def _search(self, generator: np.random.Generator) -> Search:
@@ -115,7 +116,11 @@ class Engine:
     def _explored(
         self, search: Search, settler: Settler, key_search: Key[Array, ""], key_settle: Key[Array, ""]
     ) -> Fit:
-        """Explore and settle in turn, until a new exploration finds nothing that the settled mixture misses."""
+        """Explore and settle in turn, until a new exploration finds nothing that the settled mixture misses.
+
+        A target of one mode that is no small mixture is left to the refinement at once; where there were several, there
+        may be more of them, and it is explored again.
+        """
         fit, before = None, np.inf
         while True:
             news = 0
@@ -126,18 +131,18 @@ class Engine:
             long = self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
             if fit is not None and not fit.good and long:
                 return Fit.unsettled(search.found()) if news else fit
-            if fit is not None and not news and (fit.good or fit.variance > STILL_FALLING * before):
+            hopeful = fit is not None and fit.variance <= min(STILL_FALLING * before, HOPELESS)
+            if fit is not None and not news and (fit.good or not hopeful):
                 return fit
             before = np.inf if fit is None else fit.variance
             fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))
-            most = self.rules.most_modes(search.archive.dim)
             if (
-                fit.variance > HOPELESS
-                or fit.merged.count > most
+                not fit.settled
+                or (fit.variance > HOPELESS and search.archive.count == 1)
+                or fit.merged.count > self.rules.most_modes(search.archive.dim)
                 or search.rounds >= self.rules.rounds(search.archive.dim)
+                or not self.account.allows(self.stepper.least_evaluations)
             ):
-                return fit
-            if not self.account.allows(self.stepper.least_evaluations):
                 return fit
             search.again(self._settled(fit, settler))
 
@@ -153,6 +158,14 @@ class Engine:
             for k in range(merged.count)
         ]
         return Archive(merged.dim, tuple(modes))
+
+    def _with_lost(self, fit: Fit, archive: Archive, settler: Settler) -> Population:
+        """The components of a fit, and the modes that it lost: what is fitted worse than the rest loses its weight."""
+        if not fit.settled:
+            return fit.merged
+        known = self._settled(fit, settler)
+        lost = Archive(archive.dim, tuple(mode for mode in archive.modes if known.is_news(mode)))
+        return lost.population().joined(fit.merged).equal() if lost.count else fit.merged
 
     def _told_search(self, search: Search) -> None:
         self._step += self.rules.round_steps

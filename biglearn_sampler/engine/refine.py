@@ -18,6 +18,7 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.settle import Told
+from biglearn_sampler.engine.spare import spared
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.mixture import LOG_TWO_PI
@@ -117,7 +118,8 @@ class Refiner:
             self.moves = []
             dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
             if learns and first < rules.moving_share * length and len(dead):
-                population = self._moved(population, dead, first / length)
+                population, dead = spared(population, dead, float(trace.elbo[-1]), self.stepper, self.generator)
+                population = self._moved(population, dead, first / length) if len(dead) else population
             self.told("refine", population, trace)
         return population, True
 

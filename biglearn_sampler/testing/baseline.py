@@ -95,6 +95,8 @@ def check_log_z(baseline: AbstractBaseline) -> None:
         if not log_z.reason:
             raise Fault("a log_z without a value must say the reason")
         raise NotChecked(f"this method gave no log Z: {log_z.reason}")
+    if log_z.standard_error is None and log_z.reason:
+        raise NotChecked(f"this method states no error of its log Z: {log_z.reason}")
     if log_z.standard_error is None or not abs(log_z.value) <= ERRORS * log_z.standard_error:
         raise Fault(
             f"on a Gaussian, log_z must be 0 within {ERRORS:.0f} of its standard errors, got {log_z.value} with an "

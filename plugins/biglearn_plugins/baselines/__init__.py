@@ -15,9 +15,11 @@ def biglearn_baselines() -> list[Entry[Any]]:
         barker,
         ensemble_slice,
         gmmvi,
+        guides,
         hmc,
         nuts,
         parallel_tempering,
+        pathfinder,
         sample_adaptive,
         tempered_smc,
     )
@@ -32,4 +34,6 @@ def biglearn_baselines() -> list[Entry[Any]]:
         parallel_tempering.ENTRY,
         tempered_smc.ENTRY,
         gmmvi.ENTRY,
+        pathfinder.ENTRY,
+        *guides.ENTRIES,
     ]
