@@ -1,4 +1,4 @@
-"""Built-in reports: pictures of a run or of a target. The only place with matplotlib."""
+"""Built-in reports: pictures of a run or of a target, and the page about a comparison. Matplotlib is only here."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def biglearn_reports() -> list[Entry[Any]]:
         training_curve,
         training_strip,
     )
+    from biglearn_plugins.reports.page import page
 
     return [
         training_strip.ENTRY,
@@ -26,4 +27,5 @@ def biglearn_reports() -> list[Entry[Any]]:
         training_curve.ENTRY,
         target_picture.ENTRY,
         reference_table.ENTRY,
+        page.ENTRY,
     ]

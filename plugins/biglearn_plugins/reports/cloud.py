@@ -57,7 +57,7 @@ def sampler_clouds(run: Run, numbers: int) -> list[Cloud]:
     points = run.sampler.sample(jax.random.key(KEY_SAMPLER), COUNT)
     draws = Draws(
         np.asarray(points),
-        np.asarray(_at(run.target.log_density, points), float),
+        log_densities(run.target, points),
         log_sampler=np.asarray(run.sampler.log_density(points), float),
     )
     named = _named(run.target, points, numbers)
@@ -82,6 +82,12 @@ def exact_cloud(target: AbstractTarget, numbers: int) -> Cloud | None:
     return _cloud("exact draws", _named(target, exact, numbers), np.full(COUNT, 1.0 / COUNT))
 
 
+def draws_cloud(label: str, target: AbstractTarget, draws: Draws, numbers: int) -> Cloud:
+    """The first numbers at the draws of a method, as the method itself weighs them."""
+    points = jnp.asarray(draws.points, float)
+    return _cloud(label, _named(target, points, numbers), draws.shares)
+
+
 def _cloud(label: str, named: Mapping[str, np.ndarray], weights: np.ndarray) -> Cloud:
     """Draws at which a number is not finite are left out."""
     values = np.stack(list(named.values()), axis=1)
@@ -94,6 +100,11 @@ def _named(target: AbstractTarget, points: Float[Array, "count dim"], numbers: i
     """The first numbers of the target's quantities, with their values at the points."""
     quantities = jax.tree.map(np.asarray, _at(target.quantities, points))
     return {name: np.asarray(values, float) for name, values in islice(numbers_of(quantities), numbers)}
+
+
+def log_densities(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np.ndarray, " count"]:
+    """`log q` at many points."""
+    return np.asarray(_at(target.log_density, points), float)
 
 
 def _at(function: Callable[..., Any], points: Float[Array, "count dim"]) -> Any:

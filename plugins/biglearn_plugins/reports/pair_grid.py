@@ -23,7 +23,12 @@ Limits = list[tuple[float, float]]
 
 
 def pair_figure(
-    names: Sequence[str], draw_single: Callable[[Axes, int], None], draw_pair: Callable[[Axes, int, int], None]
+    names: Sequence[str],
+    draw_single: Callable[[Axes, int], None],
+    draw_pair: Callable[[Axes, int, int], None],
+    *,
+    side: int = SIDE,
+    below: int = LEGEND_HEIGHT,
 ) -> Figure:
     """A figure with a panel for each number, and for each pair of a column and a lower row.
 
@@ -31,9 +36,11 @@ def pair_figure(
         names: of the numbers.
         draw_single: draws one number.
         draw_pair: draws the number of the column against that of the row.
+        side: of one panel, in pixels.
+        below: the height that is kept for a legend, in pixels.
     """
-    side = SIDE * max(len(names), 2)
-    figure = new_figure(side, side + LEGEND_HEIGHT)
+    width = side * max(len(names), 2)
+    figure = new_figure(width, width + below)
     grid = figure.subplots(len(names), len(names), squeeze=False, sharex="col")
     for row in range(len(names)):
         for column in range(len(names)):

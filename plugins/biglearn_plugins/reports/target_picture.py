@@ -21,7 +21,7 @@ from biglearn_plugins.reports.pair_grid import BINS, centres_of, inside, limits_
 from biglearn_plugins.reports.regions import fill_regions
 from biglearn_plugins.reports.sampler_target import SamplerTarget
 from biglearn_plugins.reports.slices import Slices
-from biglearn_plugins.reports.view import View, box_around
+from biglearn_plugins.reports.target_view import density_of, known_modes, target_view
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.mixture import Mixture
@@ -29,15 +29,6 @@ from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.run import Run
 
 WIDTH, HEIGHT = 620, 660
-POINTS_PER_SIDE = {1: 2000, 2: 300}
-FIRST_LOOK = 3.0
-"""In declared scales on either side of the centre, where the mass is looked for at first."""
-
-OUTSIDE = 1e-3
-"""Of the mass along every axis lies beyond the corners of the mass, on either side."""
-
-AROUND = 0.1
-"""Of the width of the mass, on either side of it."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +64,9 @@ class TargetPicture(AbstractReport):
 
 def _curve(target: AbstractTarget, name: str) -> Figure:
     figure, axes = _single_panel(f"{name}: its density")
-    view = _view(target)
+    view = target_view(target)
     _fill_curve(axes, view.axes[0], view.target_log_density(target))
-    modes = _modes(target)
+    modes = known_modes(target)
     if len(modes):
         axes.plot(modes[:, 0], np.zeros(len(modes)), "|", color=BLACK, markersize=10, clip_on=False)
     axes.set_xlim(view.lower[0], view.upper[0])
@@ -86,10 +77,10 @@ def _curve(target: AbstractTarget, name: str) -> Figure:
 
 def _plane(target: AbstractTarget, name: str) -> Figure:
     figure, axes = _single_panel(f"{name}: its density")
-    view = _view(target)
+    view = target_view(target)
     horizontal, vertical = view.axes
     fill_regions(axes, horizontal, vertical, view.target_log_density(target))
-    modes = _modes(target)
+    modes = known_modes(target)
     axes.plot(*modes.T, "+", color=BLACK, markersize=6, markeredgewidth=0.9)
     axes.set_xlim(view.lower[0], view.upper[0])
     axes.set_ylim(view.lower[1], view.upper[1])
@@ -150,45 +141,10 @@ def _slices(target: AbstractTarget, name: str, numbers: int) -> Figure:
     return figure
 
 
-def _view(target: AbstractTarget) -> View:
-    """The box around the mass, as exact draws or a wide look at the density tell it, and around the known modes."""
-    cloud = exact_cloud(target, target.dim) if not target.has_names else None
-    if cloud is not None:
-        corners = np.array([cloud.interval(number) for number in range(target.dim)]).T
-    else:
-        corners = _corners_of_mass(target)
-    around = AROUND * (corners[1] - corners[0])
-    corners = np.stack([corners[0] - around, corners[1] + around])
-    return box_around(np.concatenate([corners, _modes(target)]), POINTS_PER_SIDE[target.dim])
-
-
-def _corners_of_mass(target: AbstractTarget) -> Float[np.ndarray, "two dim"]:
-    centre, scale = np.asarray(target.centre, float), np.asarray(target.scale, float)
-    wide = View(centre - FIRST_LOOK * scale, centre + FIRST_LOOK * scale, POINTS_PER_SIDE[target.dim])
-    density = _density(wide.target_log_density(target))
-    corners = []
-    for number, axis in enumerate(wide.axes):
-        mass = density.sum(axis=tuple(each for each in range(target.dim) if each != number)).cumsum()
-        ends = np.searchsorted(mass, [OUTSIDE * mass[-1], (1.0 - OUTSIDE) * mass[-1]])
-        corners.append(axis[ends] if mass[-1] > 0 else axis[[0, -1]])
-    return np.stack(corners, axis=1)
-
-
-def _density(log_density: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-    """Up to a constant; zero where it is no number."""
-    values = np.where(np.isfinite(log_density), log_density, -np.inf)
-    return np.exp(values - values.max()) if np.isfinite(values.max()) else np.zeros_like(values)
-
-
 def _fill_curve(axes: Axes, points: Float[np.ndarray, " points"], log_density: Float[np.ndarray, " points"]) -> None:
-    axes.fill_between(points, _density(log_density), color=GREYS[1], linewidth=0)
+    axes.fill_between(points, density_of(log_density), color=GREYS[1], linewidth=0)
     axes.set_ylim(0.0, None)
     axes.set_yticks([])
-
-
-def _modes(target: AbstractTarget) -> Float[np.ndarray, "modes dim"]:
-    modes = target.facts.modes
-    return np.empty((0, target.dim)) if modes is None else np.asarray(modes, float)
 
 
 def _single_panel(title: str) -> tuple[Figure, Axes]:
@@ -203,7 +159,7 @@ def _region_entry(where: str = "in view") -> tuple[Any, str]:
 
 def _mode_entry(target: AbstractTarget, marker: str) -> list[tuple[Any, str]]:
     line = Line2D([], [], color=BLACK, marker=marker, linestyle="", markersize=8, markeredgewidth=0.9)
-    return [(line, "known modes")] if len(_modes(target)) else []
+    return [(line, "known modes")] if len(known_modes(target)) else []
 
 
 def target_picture(

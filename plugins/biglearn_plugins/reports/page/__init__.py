@@ -1,0 +1,1 @@
+"""The page about a comparison: `document` puts it together, one file for each part of it."""

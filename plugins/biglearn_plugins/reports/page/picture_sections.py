@@ -1,0 +1,122 @@
+"""The sections with pictures, in their order: what each is called, what a reader has to know, who draws it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from biglearn_plugins.reports.mass_levels import SHARES_TEXT
+from biglearn_plugins.reports.page.coverage_pictures import coverage_pictures
+from biglearn_plugins.reports.page.drawing import Picture
+from biglearn_plugins.reports.page.energy_picture import energy_picture
+from biglearn_plugins.reports.page.looks import Look, legend
+from biglearn_plugins.reports.page.marginal_panels import NUMBERS, marginal_panels
+from biglearn_plugins.reports.page.markup import Markup, element
+from biglearn_plugins.reports.page.mass_pictures import mass_pictures
+from biglearn_plugins.reports.page.sample_panels import SHOWN, sample_panels
+from biglearn_plugins.reports.page.timing_picture import timing_picture
+from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.comparison import Comparison
+
+logger = logging.getLogger(__name__)
+
+Pictures = Callable[[Comparison, dict[str, Look]], Sequence[Picture]]
+NO_DRAWS = "No method has draws on record."
+NO_CURVES = "The modes of the target are not known, so neither their coverage nor their masses can be had."
+
+
+@dataclass(frozen=True)
+class PictureSection:
+    """A section of pictures.
+
+    Arguments:
+        anchor: its name in links.
+        title: its heading.
+        note: what a reader has to know to read the pictures.
+        draw: the pictures of a comparison, perhaps none.
+        without: what stands there if there are none; the section is left out if nothing does.
+        shared_legend: whether the swatches of all methods stand above the pictures.
+        grid: how many pictures stand beside each other: `few`, `some` or `many`.
+    """
+
+    anchor: str
+    title: str
+    note: str
+    draw: Pictures
+    without: str | None
+    shared_legend: bool = False
+    grid: str = "few"
+
+    def markup(self, comparison: Comparison, looks: dict[str, Look]) -> Markup | None:
+        """The section with its pictures; one that fails costs a sentence and not the page."""
+        try:
+            pictures = self.draw(comparison, looks)
+        except Exception as error:
+            logger.warning("the pictures of '%s' failed: %s", self.title, told(error))
+            return self._around(element("p", f"These pictures could not be drawn: {told(error)}", class_="failed"))
+        if not pictures:
+            return self._around(element("p", self.without, class_="muted")) if self.without else None
+        note = element("p", self.note, class_="note")
+        swatches = legend(looks, [*filter(comparison.finished, comparison.methods)]) if self.shared_legend else None
+        frames = element("div", *(each.figure() for each in pictures), class_=self.grid)
+        return self._around(note, swatches, frames)
+
+    def _around(self, *content: Markup | None) -> Markup:
+        heading = element("h2", self.title, id=f"{self.anchor}-heading")
+        return element("section", heading, *content, id=self.anchor, aria_labelledby=f"{self.anchor}-heading")
+
+
+PICTURE_SECTIONS = (
+    PictureSection(
+        "coverage",
+        "Coverage against evaluations",
+        "Lines are means over the seeds, bands reach from the least to the most. A marker is the end of a method; "
+        "methods without a path have the marker alone.",
+        coverage_pictures,
+        NO_CURVES,
+        shared_legend=True,
+    ),
+    PictureSection(
+        "samples",
+        "Draws over the target",
+        f"At most {SHOWN:,} draws of the first seed of each method, as the method weighs them. Grey regions hold "
+        f"{SHARES_TEXT} of the target's mass in view; crosses are known modes. All panels have the same axes.",
+        sample_panels,
+        None,
+        grid="many",
+    ),
+    PictureSection(
+        "marginals",
+        "Marginals",
+        f"The first {NUMBERS} quantities, singly and in pairs, at the draws of the first seed of each method. Lines "
+        f"hold {SHARES_TEXT} of its mass; grey regions, where exact draws exist, as much of the target's. All panels "
+        "have the same axes.",
+        marginal_panels,
+        None,
+        grid="some",
+    ),
+    PictureSection(
+        "masses",
+        "Masses of the modes",
+        "Bars, and whiskers over the seeds, are what the draws on record give each mode; lines are the true masses.",
+        mass_pictures,
+        None,
+    ),
+    PictureSection(
+        "energies",
+        "Energies",
+        "Energies that are too low lie too near to the modes, too high ones too far out; missed modes of the same "
+        "shape do not show.",
+        energy_picture,
+        NO_DRAWS,
+        shared_legend=True,
+    ),
+    PictureSection(
+        "timings",
+        "Time",
+        "On the machine named below; compilation is paid once for each trial.",
+        lambda comparison, _: timing_picture(comparison),
+        None,
+    ),
+)

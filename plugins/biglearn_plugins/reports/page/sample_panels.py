@@ -1,0 +1,132 @@
+"""Draws of each method over the target's density, on the same axes, in one dimension or two."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from biglearn_plugins.reports.canvas import GREYS
+from biglearn_plugins.reports.mass_levels import SHARES_TEXT
+from biglearn_plugins.reports.page.drawing import INK, Picture, picture
+from biglearn_plugins.reports.page.looks import Look
+from biglearn_plugins.reports.page.mass_pictures import told_of
+from biglearn_plugins.reports.page.numbers_as_text import counted
+from biglearn_plugins.reports.regions import fill_regions
+from biglearn_plugins.reports.target_view import density_of, known_modes, target_view
+from biglearn_plugins.reports.view import View
+from biglearn_sampler.comparison import Comparison, Trial
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.evaluation.resampling import systematic
+
+SIDE, CURVE_HEIGHT = 290, 230
+SHOWN = 1500
+"""Points of a panel at most; more would hide each other."""
+
+BINS = 90
+
+
+def sample_panels(comparison: Comparison, looks: dict[str, Look]) -> list[Picture]:
+    """One picture for each method, of its first finished seed; none beyond two dimensions."""
+    target = comparison.target
+    trials = first_trials(comparison)
+    if target.dim > 2 or not trials:
+        return []
+    view = target_view(target)
+    density = view.target_log_density(target)
+    draw, height = (_draw_curve, CURVE_HEIGHT) if target.dim == 1 else (_draw_plane, SIDE)
+
+    def panel(trial: Trial, draws: Draws) -> Picture:
+        look = looks[trial.method]
+        return picture(
+            SIDE,
+            height,
+            lambda figure: draw(figure.subplots(), target, view, density, draws, look),
+            alt=_alt(comparison, trial, draws, view),
+            caption=caption_of(trial, look),
+        )
+
+    return [panel(trial, draws) for trial, draws in trials]
+
+
+def first_trials(comparison: Comparison) -> list[tuple[Trial, Draws]]:
+    """For each method its first finished trial with draws, and these."""
+    found = {}
+    for method in comparison.methods:
+        for trial in comparison.finished(method):
+            if trial.draws is not None and trial.draws.count:
+                found.setdefault(method, (trial, trial.draws))
+    return list(found.values())
+
+
+def caption_of(trial: Trial, look: Look) -> str:
+    """Swatch, method, and what its seed covered."""
+    covered, total = trial.figure("modes_covered"), trial.figure("modes_total")
+    modes = f"{covered:.0f} of {total:.0f} modes, " if covered is not None and total is not None else ""
+    return look.caption(trial.method, f"{modes}seed {trial.seed}")
+
+
+def shown_points(draws: Draws, most: int = SHOWN) -> Float[np.ndarray, "shown dim"]:
+    """At most so many finite points, chosen as the method weighs its draws."""
+    shares = draws.shares
+    if draws.weights is None and draws.count <= most:
+        chosen = np.arange(draws.count)
+    else:
+        chosen = systematic(shares / shares.sum(), min(most, draws.count), 0.5)
+    points = np.asarray(draws.points, float)[chosen]
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def _draw_plane(axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look) -> None:
+    horizontal, vertical = view.axes
+    fill_regions(axes, horizontal, vertical, density)
+    points, modes = shown_points(draws), known_modes(target)
+    axes.scatter(*points.T, s=3.5, color=look.colour, alpha=0.6, linewidths=0, rasterized=True)
+    axes.plot(*modes.T, "+", color=INK, markersize=4.5, markeredgewidth=0.8)
+    axes.set_xlim(view.lower[0], view.upper[0])
+    axes.set_ylim(view.lower[1], view.upper[1])
+    axes.set_box_aspect(1)
+    axes.set_xlabel("x[0]")
+    axes.set_ylabel("x[1]")
+
+
+def _draw_curve(axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look) -> None:
+    horizontal, modes = view.axes[0], known_modes(target)
+    curve = density_of(density)
+    area = float(np.trapezoid(curve, horizontal)) or 1.0
+    axes.fill_between(horizontal, curve / area, color=GREYS[1], linewidth=0)
+    limits = (float(view.lower[0]), float(view.upper[0]))
+    # Draws out of view count as well: a density, not a share of what is seen.
+    heights = draws.shares * BINS / (limits[1] - limits[0])
+    axes.hist(
+        draws.points[:, 0],
+        BINS,
+        range=limits,
+        weights=heights,
+        histtype="step",
+        color=look.colour,
+        linewidth=look.width,
+    )
+    axes.plot(modes[:, 0], np.zeros(len(modes)), "|", color=INK, markersize=8, clip_on=False)
+    axes.set_xlim(limits)
+    axes.set_ylim(0.0, None)
+    axes.set_xlabel("x[0]")
+    axes.set_ylabel("density")
+
+
+def _alt(comparison: Comparison, trial: Trial, draws: Draws, view: View) -> str:
+    inside = ((draws.points >= view.lower) & (draws.points <= view.upper)).all(axis=1)
+    told = told_of(comparison, trial.method)
+    regions = "its density" if comparison.target.dim == 1 else f"regions with {SHARES_TEXT} of its mass"
+    return (
+        f"{counted(draws.count, 'draw')} of {trial.method} on seed {trial.seed} over the target, {regions} in grey; "
+        f"{draws.shares[inside].sum():.1%} of them by weight in view, around {_middle(draws)}."
+        f"{f' Over all seeds: {told}.' if told else ''}"
+    )
+
+
+def _middle(draws: Draws) -> str:
+    with np.errstate(all="ignore"):
+        mean = draws.shares @ draws.points
+    return f"({', '.join(f'{each:.3g}' for each in mean)})"
