@@ -10,7 +10,7 @@ import pytest
 
 import biglearn_sampler as bl
 from biglearn_sampler.catalogue.notebook import picture, table
-from biglearn_sampler.comparison import Trial
+from biglearn_sampler.comparison import CoveragePoint, Trial
 from biglearn_sampler.runs.run import Snapshot
 
 MIXTURE = bl.GaussianMixture.of([[-1.0, 0.0], [1.0, 0.0]], 0.1)
@@ -48,7 +48,8 @@ def a_run() -> bl.Run:
 
 
 def a_comparison() -> bl.Comparison:
-    trials = [Trial("<b>odd</b>", 0, {"energy_evaluations": 5, "gradient_evaluations": 7, "elbo": -1.0})]
+    figures = {"energy_evaluations": 5, "gradient_evaluations": 7, "elbo": -1.0}
+    trials = [Trial("<b>odd</b>", 0, figures, [CoveragePoint(6, 1, 0.5), CoveragePoint(12, 2, 0.1)])]
     return bl.Comparison(bl.MixtureTarget.of(MIXTURE, scale=2.0), "two", trials, {})
 
 
@@ -74,7 +75,10 @@ def test_things_show_words_and_a_picture(thing, words):
 def test_a_comparison_shows_its_table_and_escapes_names():
     html = a_comparison()._repr_html_()
     assert "&lt;b&gt;odd&lt;/b&gt;" in html and "<b>odd" not in html
-    assert "12 evaluations on 1 seed" in Page(html).text
+    page = Page(html)
+    assert "12 evaluations on 1 seed" in page.text and "no picture" not in page.text
+    (drawn,) = page.pictures
+    assert b"</svg>" in base64.b64decode(str(drawn["src"]).removeprefix("data:image/svg+xml;base64,"))
 
 
 def test_a_picture_that_fails_leaves_a_sentence():

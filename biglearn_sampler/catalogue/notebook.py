@@ -34,7 +34,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def picture(report: str, draw: Callable[[Any, Path], Any], alternative: str) -> str:
-    """The PNG that a report draws, inside the page; a sentence where it draws none.
+    """The PNG or SVG that a report draws, inside the page; a sentence where it fails.
 
     Arguments:
         report: its name in the catalogue.
@@ -50,8 +50,10 @@ def picture(report: str, draw: Callable[[Any, Path], Any], alternative: str) -> 
             return paragraph(f"no picture: {told(error)}")
         if not path.exists():
             return ""
-        encoded = base64.b64encode(path.read_bytes()).decode()
-    return f'<img width="{WIDTH}" alt="{escape(alternative)}" src="data:image/png;base64,{encoded}">'
+        content = path.read_bytes()
+    kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return f'<img width="{WIDTH}" alt="{escape(alternative)}" src="{source}">'
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -43,5 +43,5 @@ class AbstractReport(ABC):
         return []
 
     def draw_comparison(self, comparison: Comparison, path: Path) -> bool:
-        """Draw a comparison as one small picture; arguments and result as of `draw_target`."""
+        """Draw a comparison as one small picture, PNG or SVG; arguments and result as of `draw_target`."""
         return False

@@ -137,7 +137,7 @@ class CompareSettings(_Section):
         default=("nuts", "ensemble_slice", "parallel_tempering", "tempered_smc"),
         description="methods to compare with, where --with names none",
     )
-    reports: tuple[EntrySpec, ...] = Field(default=(), description="what is written about a comparison")
+    reports: tuple[EntrySpec, ...] = Field(default=("page",), description="what is written about a comparison")
 
 
 class EvaluationSettings(_Section):

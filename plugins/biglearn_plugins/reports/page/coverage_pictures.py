@@ -21,18 +21,29 @@ LEAST_TV = 1e-3
 
 def coverage_pictures(comparison: Comparison, looks: dict[str, Look]) -> list[Picture]:
     """Modes and mass TV against evaluations; none where no method has a curve."""
-    curves = {method: _curves(comparison, method) for method in comparison.methods}
-    known = {method: found for method, found in curves.items() if found}
+    known = _known(comparison)
     if not known:
         return []
     return [_modes(comparison, known, looks), _masses(comparison, known, looks)]
+
+
+def coverage_with_legend(comparison: Comparison, looks: dict[str, Look]) -> Picture | None:
+    """Modes against evaluations with the names of the methods inside, to stand alone; `None` without any curve."""
+    known = _known(comparison)
+    return _modes(comparison, known, looks, legend=True) if known else None
+
+
+def _known(comparison: Comparison) -> dict[str, list[Sequence[CoveragePoint]]]:
+    """The curves of the methods that have some."""
+    curves = {method: _curves(comparison, method) for method in comparison.methods}
+    return {method: found for method, found in curves.items() if found}
 
 
 def _curves(comparison: Comparison, method: str) -> list[Sequence[CoveragePoint]]:
     return [trial.curve for trial in comparison.finished(method) if len(trial.curve)]
 
 
-def _modes(comparison: Comparison, known: dict[str, list], looks: dict[str, Look]) -> Picture:
+def _modes(comparison: Comparison, known: dict[str, list], looks: dict[str, Look], *, legend: bool = False) -> Picture:
     paths = {method: path_of(curves, lambda point: point.modes_covered) for method, curves in known.items()}
     modes = comparison.target.facts.modes
     total = len(modes) if modes is not None else max(float(path.most.max()) for path in paths.values())
@@ -44,6 +55,8 @@ def _modes(comparison: Comparison, known: dict[str, list], looks: dict[str, Look
         axes.set_ylim(0.0, 1.06 * total)
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.set_ylabel("modes covered")
+        if legend:
+            axes.legend(fontsize="small", framealpha=0.0)
 
     told = _told(paths, lambda value: number(value, 0 if value.is_integer() else 1))
     return picture(
@@ -94,7 +107,7 @@ def _draw_paths(axes: Axes, paths: dict[str, CoveragePath], looks: dict[str, Loo
     for method, path in reversed(paths.items()):
         look = looks[method]
         axes.fill_between(path.spent, path.least, path.most, color=look.colour, alpha=0.18, linewidth=0)
-        axes.plot(path.spent, path.mean, color=look.colour, linewidth=look.width, linestyle=look.line)
+        axes.plot(path.spent, path.mean, color=look.colour, linewidth=look.width, linestyle=look.line, label=method)
         ends = ([path.mean[-1] - path.least[-1]], [path.most[-1] - path.mean[-1]])
         axes.errorbar(
             path.spent[-1:],

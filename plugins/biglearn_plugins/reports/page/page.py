@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from biglearn_plugins.reports.page.coverage_pictures import coverage_with_legend
 from biglearn_plugins.reports.page.document import document
+from biglearn_plugins.reports.page.looks import looks_of
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.runs.report import AbstractReport
@@ -26,6 +28,12 @@ class Page(AbstractReport):
     def write_comparison(self, comparison: Comparison, folder: Path) -> list[Path]:
         WholeFiles(folder).write_text(NAME, document(comparison))
         return [folder / NAME]
+
+    def draw_comparison(self, comparison: Comparison, path: Path) -> bool:
+        drawn = coverage_with_legend(comparison, looks_of(comparison))
+        if drawn is not None:
+            path.write_text(drawn.svg, encoding="utf-8")
+        return drawn is not None
 
 
 def page() -> Page:
