@@ -25,7 +25,7 @@ demo: $(USE)
 	$(BIN)/biglearn train eight_schools --baseline nuts --out demo/eight_schools
 
 test: $(WORK)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(WORK)
 	$(BIN)/ruff check

@@ -29,6 +29,18 @@ install_import_hook(
 )
 
 
+LIKE_OTHERS = ("gmm100", "mog40_fab", "lj55", "noisy_circles", "label_switching", "seeds", "rotated_product", "aies")
+"""Entries that differ from others in the gallery by numbers only, or take long: their conformance is a slow test."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the conformance of these entries, whose tests are made by the suite."""
+    for item in items:
+        if any(f"/{name}/" in item.name for name in LIKE_OTHERS):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forgotten_programs() -> Iterator[None]:
     """Compiled programs of one file are forgotten after it: a worker would grow to gigabytes."""

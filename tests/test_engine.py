@@ -177,6 +177,7 @@ def test_minutes_end_a_training_too() -> None:
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(run.sampler))
 
 
+@pytest.mark.slow
 def test_too_few_components_are_told_with_what_they_miss() -> None:
     run = trained("grid25", components=3)
     verdict = run.metrics["verdict"]

@@ -14,7 +14,7 @@ NEEDED = {"torch_energy": "torch", "stan_energy": "stan"}
 """Packages that are no dependencies; their examples are skipped where they are missing."""
 
 
-LONG = ("compare_with_nuts", "comparison")
+LONG = ("compare_with_nuts", "comparison", "own_energy")
 """What they show is done elsewhere as well: `make demo` and other tests do."""
 
 

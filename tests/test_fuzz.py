@@ -28,7 +28,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 ANY_KEY = KEYS | WORDS | TEXTS
-OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OFTEN = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check(source, overrides) -> None:

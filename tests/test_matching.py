@@ -205,7 +205,7 @@ def test_the_loss_is_the_divergence(name: str) -> None:
     assert_mean(estimates(name).loss, truth(name)[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in TWICE else n for n in NAMES])
 def test_at_the_optimum_every_single_estimate_is_zero(name: str) -> None:
     for leaf in estimate_of(name)(OPTIMUM, jnp.ones(())).gradient:
         np.testing.assert_allclose(leaf, 0.0, atol=1e-3)

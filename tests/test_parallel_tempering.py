@@ -109,6 +109,7 @@ def phi4_log_z(kappa: float, lambda_: float) -> float:
     return float(np.log((np.exp(np.add.outer(alone, alone)) * inner[index] ** 2).sum() * step**2))
 
 
+@pytest.mark.slow
 def test_phi4_on_four_sites_has_the_log_z_of_quadrature():
     target = CATALOGUE.build("target", "phi4", {"side": 2, "kappa": 0.4}).value
     result = run(target, 120_000, chains=2, rungs=6, steps=2, warmup=300)

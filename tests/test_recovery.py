@@ -61,6 +61,7 @@ def test_two_modes_are_found_with_their_mass() -> None:
     assert run.metrics["verdict"]["verdict"] == "covered"
 
 
+@pytest.mark.slow
 def test_the_joint_task_alone_collapses_from_one_side() -> None:
     """The control: the test above is able to fail."""
     run = trained(FAR_APART, {**SHORT, **ONE_SIDED, "training.steps": 500})

@@ -146,6 +146,7 @@ def error_of(values: np.ndarray) -> np.ndarray:
     return values.std(0, ddof=1) / np.sqrt(len(values))
 
 
+@pytest.mark.slow
 def test_the_density_of_a_view_is_unbiased_although_proposals_follow_the_points() -> None:
     values, masses = estimated_densities()
     exact = exact_densities()
@@ -381,6 +382,7 @@ def divergence(sampler: GaussianMixture) -> float:
     return float((sampler.log_density(points) - WIDE_TRUTH.log_density(points)).mean())
 
 
+@pytest.mark.slow
 def test_marginal_and_noised_tasks_in_five_dimensions_teach_the_whole_law_from_the_energy_alone() -> None:
     start, told, _ = taught()
     before, after = divergence(start), divergence(told[-1].mixture)

@@ -138,6 +138,7 @@ def goal_integrals() -> np.ndarray:
     return integrals
 
 
+@pytest.mark.slow
 def test_the_integrals_of_the_goals_follow_from_the_joints() -> None:
     integrals = goal_integrals()
     np.testing.assert_allclose(INTEGRALS, integrals, rtol=1e-6)

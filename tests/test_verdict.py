@@ -93,6 +93,7 @@ def test_wrong_weights_are_found(dim: int) -> None:
     assert told.missing_mass is not None and told.missing_mass < 0.01
 
 
+@pytest.mark.slow
 def test_weights_that_are_nearly_right_are_no_fault() -> None:
     law = pair(2, 0.3)
     told = judged(target_of(law), GaussianMixture.of(law.means, law.covariances, [0.71, 0.29]))
@@ -107,6 +108,7 @@ def test_a_sampler_that_is_too_narrow_does_not_cover(dim: int) -> None:
     assert told.verdict in (NOT_COVERED, CANNOT_TELL), told
 
 
+@pytest.mark.slow
 def test_wrong_shares_along_a_ring_are_seen_although_it_is_one_mode() -> None:
     """No wells, no gaps: only the components' own masses tell that a quarter of the mass lies on the wrong half."""
     angle = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
@@ -129,6 +131,7 @@ def test_light_tails_that_stick_out_are_no_missing_mode() -> None:
     assert told.verdict == COVERED and told.missing_mass == pytest.approx(0.0, abs=0.002), told
 
 
+@pytest.mark.slow
 def test_a_sampler_elsewhere_does_not_cover() -> None:
     law = pair(2, 0.3)
     told = judged(target_of(law), GaussianMixture.of([[0.0, 3.0]], 0.01))
