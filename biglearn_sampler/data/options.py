@@ -17,17 +17,17 @@ class DataOptions:
     """What can be set; the defaults serve data in any units.
 
     Arguments:
-        scheduler: draws the tasks: a name in the catalogue, a mapping with "name" and parameters, or a scheduler; `None`
-            for `biglearn_em` with the dimension of the data. `"joint"` is plain EM.
+        scheduler: draws the tasks: a name in the catalogue, a mapping with "name" and parameters, or a scheduler;
+            `None` for `biglearn_em` with the dimension of the data. `"joint"` is plain EM.
         steps: EM steps at most; what follows the last task, joint steps without smoothing, comes on top.
-        floor: the smallest eigenvalue of a covariance, as a share of the mean variance of the columns in the coordinates
-            of training. Raise it to 0.1 for columns with few values, which a cluster would share.
+        floor: the smallest eigenvalue of a covariance, as a share of the mean variance of the columns in the
+            coordinates of training. Raise it to 0.1 for columns with few values, which a cluster would share.
         smoothing: added to every share of mass before weights are normalised, while tasks are drawn; `None` for
             `1 / sqrt(components)`, and for none with joint tasks only.
         relocate: whether twins are merged and wide components split where all tasks agree; `None` for yes, and for no
             with joint tasks only.
-        shrink: whether in the end weights and covariances are drawn together as far as their differences are noise, if that
-            predicts a part of the points better; `None` for yes, and for no with joint tasks only.
+        shrink: whether in the end weights and covariances are drawn together as far as their differences are noise, if
+            that predicts a part of the points better; `None` for yes, and for no with joint tasks only.
         agreement: rounds of tasks that must lead back to the same joint optimum before the fit is over.
         coordinates: whether columns are scaled to a variance of one (`standardized`), or centred only (`raw`).
         start: standard deviation of the first means about the centre, which is also that of the first components.

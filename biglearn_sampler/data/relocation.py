@@ -47,8 +47,8 @@ def proposals(points: Points, parameters: Parameters, generator: np.random.Gener
     """Mixtures with two twins made one and another component made two, the most promising first.
 
     The idea is that of Ueda, Nakano, Ghahramani and Hinton (2000), *SMEM algorithm for mixture models*. Twins share
-    their responsibilities; whether a component hides two clusters is seen by matching its own marginal along its longest
-    axis with two normal laws.
+    their responsibilities; whether a component hides two clusters is seen by matching its own marginal along its
+    longest axis with two normal laws.
 
     Arguments:
         points: complete ones.

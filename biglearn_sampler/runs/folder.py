@@ -99,6 +99,10 @@ class RunFolder:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         self._replace(name, lambda file: file.write(text.encode()))
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file in one piece."""
+        self._replace(name, lambda file: file.write(text.encode()))
+
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Add a row to `history.jsonl`; a crash can cost the last line only."""
         try:
