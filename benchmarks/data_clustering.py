@@ -1,15 +1,15 @@
 """What BigLearn-EM finds in real data, beside plain EM, `GaussianMixture` of scikit-learn and k-means.
 
-    python benchmarks/data_clustering.py FOLDER                        all data sets, seeds 0 to 4
-    python benchmarks/data_clustering.py FOLDER --only glass vehicle   these only
+    python benchmarks/data_clustering.py FOLDER                       all data sets, seeds 0 to 4
+    python benchmarks/data_clustering.py FOLDER --only glass vehicle  these only
 
-FOLDER holds `glass.mat`, `Vehicle.mat`, `letter.mat`, `pendigits_train.mat` and `pendigits_test.mat`, each with an array
-`DataSet` whose first column is the class, as the repository of BigLearn-EM has them. A seed gives the split (80/20,
+FOLDER holds `glass.mat`, `Vehicle.mat`, `letter.mat`, `pendigits_train.mat` and `pendigits_test.mat`, each with an
+array `DataSet` whose first column is the class, as the repository of BigLearn-EM has them. A seed gives the split (80/20,
 stratified; the official one of pendigits for all seeds) and the start. Columns are scaled to [0, 1] on the training part;
 methods see the training part without labels, and NMI and ARI are those of the test part.
 
-The floor of the covariances is 0.01 in these units, for all mixtures but one row of `GaussianMixture`, and the smoothing is
-1 / K: the published values of the authors' notebook for pendigits, taken over for the other data sets as they are.
+The floor of the covariances is 0.01 in these units, for all mixtures but one row of `GaussianMixture`, and the smoothing
+is 1 / K: the published values of the authors' notebook for pendigits, taken over for the other data sets as they are.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def write_results() -> None:
         ("data", "method", "seeds", "NMI", "sd", "ARI", "sd", "test log likelihood", "processor s"),
         lines,
         "Means over seeds on the test part; sd is that over seeds. Processor seconds are those of all threads, with "
-        "compilation. The floor is the published one for pendigits; log likelihoods under another floor cannot be compared. "
-        f"Measured at commits {', '.join(sorted({row['commit'] for row in rows}))}.",
+        "compilation. The floor is the published one for pendigits; log likelihoods under another floor cannot be "
+        f"compared. Measured at commits {', '.join(sorted({row['commit'] for row in rows}))}.",
     )
 
 
