@@ -2,8 +2,8 @@
 
     python benchmarks/data_speed.py FOLDER     FOLDER holds `letter.mat`; about a minute
 
-Both make full sweeps (expectation and maximisation) from the same parameters, in turns, after a warm-up; the ratio is the
-median over pairs. Threads are left as they are: two on the machine of the table.
+Both make full sweeps (expectation and maximisation) from the same parameters, in turns, after a warm-up; the ratio is
+the median over pairs. Threads are left as they are: two on the machine of the table.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def main() -> None:
                 ", ".join(threads),
             ]
         ],
-        f"Medians of {PAIRS} pairs; a time is that of {1 + STEPS} sweeps less that of one, divided by {STEPS}, so that what "
-        "is done once for a fit is not counted.",
+        f"Medians of {PAIRS} pairs; a time is that of {1 + STEPS} sweeps less that of one, divided by {STEPS}, so that "
+        "what is done once for a fit is not counted.",
     )
 
 

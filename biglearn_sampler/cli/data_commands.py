@@ -36,6 +36,7 @@ def cluster(
     scheduler: Annotated[
         str | None, typer.Option(metavar="NAME", help="draws the tasks; joint is plain EM (default: biglearn_em)")
     ] = None,
+    starts: Annotated[int, typer.Option(min=1, help="independent starts, of which the best is kept")] = 1,
     missing: Annotated[bool, typer.Option("--missing", help="NaN and empty cells are missing values")] = False,
     seed: Seed = 0,
     out: Annotated[
@@ -55,7 +56,7 @@ def cluster(
     table, truth = read_table(file, array), None
     if labels is not None:
         table, truth = read_labels(labels, table)
-    options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "missing": missing}
+    options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
     fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
     found = Clustering.of(fit, table, truth)
     asked = {"file": str(file), "components": components, "seed": seed, **options}

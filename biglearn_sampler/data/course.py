@@ -50,6 +50,7 @@ class Outcome:
     Arguments:
         parameters: of the mixture.
         log_likelihood: mean over all points, in nats and in the units of the data.
+        reached: the same before weights and covariances were drawn together: what starts are compared by.
         history: one row for each round.
         counts: steps, sweeps, rounds, components revived and relocated, and whether they were drawn together.
         empty: components that explain less than one point.
@@ -59,6 +60,7 @@ class Outcome:
 
     parameters: Parameters
     log_likelihood: float
+    reached: float
     history: tuple[Mapping[str, Any], ...]
     counts: Mapping[str, int]
     empty: list[int]
@@ -223,7 +225,7 @@ class Course:
     def _ended(self, place: Place, stopped: str) -> Outcome:
         rules = replace(self._rules, smoothing=0.0)
         matcher = Matcher(self._points, rules)
-        parameters, _ = matcher.joint(place.best, LAST, CONVERGED)
+        parameters, reached = matcher.joint(place.best, LAST, CONVERGED)
         shrunk = False
         if self._shrinks:
             parameters, shrunk = shrunk_if_better(parameters, self._points, rules, self._generator)
@@ -238,7 +240,8 @@ class Course:
         }
         empty = _empty(parameters, 0.0, self._points.mass).tolist()
         agreed = place.agreed >= self._needed or parameters.components == 1
-        return Outcome(parameters, value - self._unit, place.history, counts, empty, agreed, stopped)
+        values = (value - self._unit, reached - self._unit)
+        return Outcome(parameters, *values, place.history, counts, empty, agreed, stopped)
 
     def _learnt(self, memory: Any, agenda: list[Visit], losses: list[float]) -> Any:
         if not isinstance(self._scheduler, AbstractLearningScheduler):

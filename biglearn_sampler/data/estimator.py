@@ -23,7 +23,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
     Arguments:
         n_components: number of components.
         scheduler: draws the tasks: `None` for `biglearn_em`, `"joint"` for plain EM, or any other of the catalogue.
-        steps, floor, smoothing, relocate, shrink, agreement, coordinates, start, missing, minibatch: see
+        steps, floor, smoothing, relocate, shrink, agreement, coordinates, starts, start, missing, minibatch: see
             `biglearn_sampler.data.DataOptions`.
         random_state: a seed or a generator, as everywhere in scikit-learn.
 
@@ -54,6 +54,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
         shrink: bool | None = None,
         agreement: int = 5,
         coordinates: Coordinates = "standardized",
+        starts: int = 1,
         start: float = 1.0,
         missing: bool = False,
         minibatch: int | None = None,
@@ -68,6 +69,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
         self.shrink = shrink
         self.agreement = agreement
         self.coordinates = coordinates
+        self.starts = starts
         self.start = start
         self.missing = missing
         self.minibatch = minibatch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ def fit_data(
         >>> import biglearn_sampler as bl
         >>> rows = np.random.default_rng(0).normal(size=(600, 2)) + np.repeat([[-4.0], [0.0], [4.0]], 200, 0)
         >>> fit = bl.fit_data(rows, components=3)
-        >>> np.sort(fit.parameters.means[:, 0]).round().tolist()
-        [-4.0, 0.0, 4.0]
+        >>> np.sort(fit.parameters.means[:, 0]).round().astype(int).tolist()
+        [-4, 0, 4]
     """
     began, chosen = time.perf_counter(), options_of(options)
     if components < 1:
@@ -78,9 +78,12 @@ def fit_data(
         least=components,
     )
     scheduler = _scheduler(chosen, data.dim, catalogue)
-    course = Course(data, scheduler, chosen, components, seed)
-    outcome = course.run(_start(components, data, chosen, seed), watcher)
-    return _result(outcome, data, time.perf_counter() - began)
+    outcomes = []
+    for number in range(chosen.starts):
+        own = seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        course = Course(data, scheduler, chosen, components, own)
+        outcomes.append(course.run(_start(components, data, chosen, own), watcher))
+    return _result(outcomes, data, time.perf_counter() - began)
 
 
 def _scheduler(options: DataOptions, dim: int, catalogue: Catalogue | None) -> AbstractScheduler:
@@ -97,7 +100,9 @@ def _start(components: int, points: Points, options: DataOptions, seed: int) -> 
     return Parameters(np.full(components, -np.log(components)), options.start * draws, covariances.copy())
 
 
-def _result(outcome: Outcome, points: Points, seconds: float) -> DataFit:
+def _result(outcomes: Sequence[Outcome], points: Points, seconds: float) -> DataFit:
+    """The best of several courses, with what all of them cost."""
+    outcome = max(outcomes, key=lambda each: each.reached)
     parameters = outcome.parameters.affine(points.centre, points.scale)
     freedom = free_parameters(parameters.components, parameters.dim)
     total = outcome.log_likelihood * points.mass
@@ -106,6 +111,8 @@ def _result(outcome: Outcome, points: Points, seconds: float) -> DataFit:
         "bic": -2.0 * total + freedom * float(np.log(points.mass)),
         "aic": -2.0 * total + 2.0 * freedom,
         **outcome.counts,
+        "sweeps": sum(each.counts["sweeps"] for each in outcomes),
+        "starts": [each.reached for each in outcomes],
         "empty": outcome.empty,
         "agreed": outcome.agreed,
         "stopped": outcome.stopped,

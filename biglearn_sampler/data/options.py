@@ -30,6 +30,7 @@ class DataOptions:
             that predicts a part of the points better; `None` for yes, and for no with joint tasks only.
         agreement: rounds of tasks that must lead back to the same joint optimum before the fit is over.
         coordinates: whether columns are scaled to a variance of one (`standardized`), or centred only (`raw`).
+        starts: independent starts, of which the one with the highest likelihood is kept.
         start: standard deviation of the first means about the centre, which is also that of the first components.
         missing: whether NaN stands for a missing value.
         minibatch: rows that each task works on; `None` for all of them.
@@ -43,6 +44,7 @@ class DataOptions:
     shrink: bool | None = None
     agreement: int = 5
     coordinates: Coordinates = "standardized"
+    starts: int = 1
     start: float = 1.0
     missing: bool = False
     minibatch: int | None = None
@@ -52,7 +54,7 @@ class DataOptions:
             raise DataError(problem)
 
     def _problems(self) -> list[str]:
-        above = {"steps": self.steps, "agreement": self.agreement, "minibatch": self.minibatch}
+        above = {name: getattr(self, name) for name in ("steps", "agreement", "starts", "minibatch")}
         told = [f"{name} must be at least 1, got {value}" for name, value in above.items() if not _is_count(value)]
         if not 0 < self.floor < 1:
             told.append(f"floor must be above 0 and below 1, got {self.floor}")

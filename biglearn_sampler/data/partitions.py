@@ -32,8 +32,7 @@ def adjusted_rand_index(truth: ArrayLike, labels: ArrayLike) -> float:
     Reference: Hubert and Arabie (1985), *Comparing partitions*.
     """
     table = _counts(truth, labels)
-    both, first, second = _pairs(table).sum(), _pairs(table.sum(1)).sum(), _pairs(table.sum(0)).sum()
-    every = _pairs(table.sum())
+    both, first, second, every = map(_pairs, (table, table.sum(1), table.sum(0), table.sum(keepdims=True)))
     by_chance = first * second / every if every > 0 else 0.0
     most = 0.5 * (first + second)
     return float((both - by_chance) / (most - by_chance)) if most != by_chance else 1.0
@@ -51,5 +50,6 @@ def _counts(truth: ArrayLike, labels: ArrayLike) -> Int[np.ndarray, "kinds clust
     return table
 
 
-def _pairs(count: np.ndarray) -> np.ndarray:
-    return count * (count - 1) / 2.0
+def _pairs(counts: np.ndarray) -> float:
+    """How many pairs can be formed within groups of these sizes."""
+    return float((counts * (counts - 1) / 2.0).sum())

@@ -29,7 +29,8 @@ class DataFit:
         history: one row for each round of tasks: steps so far, log likelihood of each point at the joint optimum that
             the round led to, the best one so far, rounds in agreement, components revived and relocated, and the loss
             of every task.
-        metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps`, `rounds`,
+        metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts),
+            `starts` (what each of them reached), `rounds`,
             `revived`, `relocated`, `shrunk`, `empty` (components that explain less than one point), `agreed`,
             `stopped` (a sentence) and `seconds`.
         missing: whether points may have NaN.
