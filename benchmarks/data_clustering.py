@@ -63,17 +63,18 @@ def main() -> None:
 def split(folder: Path, name: str, seed: int) -> Split:
     """Training and test part, scaled by the training part."""
     if name == "pendigits":
-        train, test = (table(folder / f"pendigits_{part}.mat") for part in ("train", "test"))
+        train, test = table(folder / "pendigits_train.mat"), table(folder / "pendigits_test.mat")
     else:
         whole = table(folder / FILES[name])
-        train, test = train_test_split(whole, test_size=0.2, stratify=whole[:, 0], random_state=seed)
+        halves: Any = train_test_split(whole, test_size=0.2, stratify=whole[:, 0], random_state=seed)
+        train, test = halves
     low, high = train[:, 1:].min(0), train[:, 1:].max(0)
     return (train[:, 1:] - low) / (high - low), (test[:, 1:] - low) / (high - low), test[:, 0]
 
 
 def table(path: Path) -> np.ndarray:
     """The array of a file, with the class in the first column."""
-    return loadmat(path)["DataSet"].astype(float)
+    return np.asarray(loadmat(path)["DataSet"], float)
 
 
 def ours(**options: Any) -> Method:
@@ -89,7 +90,7 @@ def ours(**options: Any) -> Method:
     return fitted
 
 
-def gaussians(starts: int, begin: str, floor: float = FLOOR) -> Method:
+def gaussians(starts: Any, begin: str, floor: float = FLOOR) -> Method:
     """`GaussianMixture` of scikit-learn."""
 
     def fitted(train: np.ndarray, test: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, float]:
@@ -97,14 +98,15 @@ def gaussians(starts: int, begin: str, floor: float = FLOOR) -> Method:
             components, n_init=starts, init_params=begin, reg_covar=floor, max_iter=500, random_state=seed
         )
         model.fit(train)
-        return model.predict(test), float(model.score(test))
+        return np.asarray(model.predict(test)), float(model.score(test))
 
     return fitted
 
 
 def k_means(train: np.ndarray, test: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, float]:
     """k-means of scikit-learn, the best of ten starts."""
-    model = KMeans(components, n_init=10, random_state=seed).fit(train)
+    starts: Any = 10  # the annotation of scikit-learn knows "auto" only
+    model: Any = KMeans(components, n_init=starts, random_state=seed).fit(train)
     return model.predict(test), float("nan")
 
 

@@ -52,10 +52,10 @@ def main() -> None:
         ("method", "seeds", "all 25 modes", "test KL: mean", "sd", "median", "most", "sweeps", "s"),
         [line(method, [row for row in rows if row["method"] == method]) for method in METHODS],
         "Test KL is that of the last mixture, the mean of log q - log p over 5,000 fresh points. A mixture of the "
-        "right form that is fitted by maximum likelihood loses about 149 / (2 x 2,000) = 0.037. All 25 modes: every mode "
-        "has exactly one component within 0.5. The tasks alone: without relocation of twins and without shrinkage. "
+        "right form that is fitted by maximum likelihood loses about 149 / (2 x 2,000) = 0.037. All 25 modes: every "
+        "mode has exactly one component within 0.5. The tasks alone: no relocation of twins and no shrinkage. "
         "Sweeps and seconds are medians. Measured at commits "
-        f" {', '.join(sorted({row['commit'] for row in rows}))}.",
+        f"{', '.join(sorted({row['commit'] for row in rows}))}.",
     )
 
 

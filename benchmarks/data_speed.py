@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from data_clustering import split
@@ -73,7 +74,9 @@ def seconds(sweeps: Callable[[int], None], count: int) -> float:
 
 def their_sweeps(rows: np.ndarray) -> tuple[Callable[[int], None], Parameters]:
     """Sweeps of scikit-learn, and the parameters that they start from."""
-    start = GaussianMixture(COMPONENTS, init_params="random_from_data", max_iter=20, reg_covar=FLOOR, random_state=0)
+    start: Any = GaussianMixture(
+        COMPONENTS, init_params="random_from_data", max_iter=20, reg_covar=FLOOR, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         start.fit(rows)

@@ -124,8 +124,9 @@ class Course:
 
     def run(self, start: Parameters, watcher: Callable[[Mapping[str, Any], Parameters], None] | None) -> Outcome:
         """Rounds until the tasks agree, and joint steps without smoothing from the best optimum."""
-        learns = isinstance(self._scheduler, AbstractLearningScheduler)
-        place = Place(start, start, memory=self._scheduler.begin() if learns else None)
+        scheduler = self._scheduler
+        memory = scheduler.begin() if isinstance(scheduler, AbstractLearningScheduler) else None
+        place = Place(start, start, memory=memory)
         stopped = "one component has one optimum" if start.components == 1 else None
         while stopped is None:
             place, reached = self._round(place)

@@ -82,7 +82,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> BigLearnMixture:
         """Learn the mixture; `y` is there because scikit-learn passes it, and is not looked at."""
-        rows = validate_data(self, X, dtype=np.float64, ensure_all_finite=self._finite, ensure_min_samples=2)
+        rows = self._checked(X, ensure_min_samples=2)
         options = {name: value for name, value in self.get_params(deep=False).items() if name not in _OWN}
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         fitted = fit_data(rows, self.n_components, seed=seed, sample_weight=sample_weight, **options)
@@ -111,7 +111,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
         rows = self._rows(X)
         return self.fit_.log_densities(rows)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The mean log density of the rows."""
         return float(self.score_samples(X).mean())
 
@@ -150,7 +150,12 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
 
     def _rows(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, ensure_all_finite=self._finite, reset=False)
+        return self._checked(X, reset=False)
+
+    def _checked(self, X: Any, **options: Any) -> np.ndarray:
+        """What scikit-learn asks of every table; its own annotations are narrower than what it takes."""
+        rows: Any = validate_data(self, X, dtype=np.float64, ensure_all_finite=self._finite, **options)
+        return rows
 
 
 _OWN = {"n_components", "random_state"}
