@@ -143,7 +143,7 @@ def test_cluster_tells_what_is_wrong(call, here):
     np.save("rows.npy", np.where(np.arange(180).reshape(90, 2) == 7, np.nan, ROWS))
     assert call("cluster", "rows.npy", "--components", 3)[0::2] == (
         2,
-        "error: row 3, column 1 is NaN; if NaN stands for a missing value, say missing=True\n",
+        "error: row 3, column 1 is NaN; if NaN stands for a missing value, say missing=True (--missing)\n",
     )
     Path("kinds.csv").write_text("1\n2\n")
     status, _, errors = call("cluster", "rows.npy", "--components", 3, "--missing", "--labels", "kinds.csv")

@@ -171,7 +171,8 @@ def _check_values(block: np.ndarray, missing: bool, start: int) -> None:
     if not missing and absent.any():
         row, column = np.argwhere(absent)[0]
         raise DataError(
-            f"row {start + row}, column {column} is NaN; if NaN stands for a missing value, say missing=True"
+            f"row {start + row}, column {column} is NaN; if NaN stands for a missing value, say missing=True "
+            "(--missing)"
         )
     if absent.all(1).any():
         raise DataError(f"row {start + int(absent.all(1).argmax())} has no value at all; leave such rows out")
