@@ -9,8 +9,11 @@ import pytest
 
 import biglearn_sampler as bl
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.data import DataOptions, Parameters
 from biglearn_sampler.data import fit as fit_module
 from biglearn_sampler.data.agenda import visits
+from biglearn_sampler.data.course import Course
+from biglearn_sampler.data.points import points_of
 from biglearn_sampler.data.sums import log_densities
 from biglearn_sampler.errors import CatalogueError, DataError
 
@@ -89,6 +92,7 @@ def test_missing_values_are_marginalised():
     rows[np.arange(0, 600, 4), np.arange(150) % 2] = np.nan
     fitted = fit(rows, missing=True, steps=800, seed=0)
     assert found(fitted) and np.isfinite(fitted.log_densities(rows)).all()
+    assert fitted.log_densities(rows).mean() == pytest.approx(fitted.metrics["log_likelihood"])
 
 
 def test_weights_pull_the_mixture():
@@ -97,8 +101,14 @@ def test_weights_pull_the_mixture():
 
 
 def test_components_without_points_are_revived_and_told():
-    far = fit(clusters(), 3, start=0.01, steps=600, smoothing=0.0, relocate=False, seed=0)
-    assert far.metrics["revived"] >= 0 and len(far.parameters.weights) == 3
+    points = points_of(clusters(), None, standardized=True, missing=False)
+    scheduler = CATALOGUE.build("scheduler", "joint").value
+    means = np.array([[-1.0, -1.0], [50.0, 50.0], [1.0, 1.0]])
+    lost = Parameters(np.log([0.5, 1e-9, 0.5]), means, np.stack([np.eye(2)] * 3))
+    back, count = Course(points, scheduler, DataOptions(), 3, seed=0)._revived(lost)
+    rows = next(points.blocks())[0]
+    assert count == 1 and (np.abs(rows - back.means[1]).sum(1) == 0.0).any()
+    np.testing.assert_allclose(back.weights.sum(), 1.0)
     lonely = fit(np.repeat(CENTRES, 4, 0) + 1e-3 * np.arange(12)[:, None], 6, steps=300, seed=0)
     assert np.isfinite(lonely.metrics["log_likelihood"])
 
@@ -108,6 +118,13 @@ def test_one_component_has_one_optimum():
     assert fitted.metrics["agreed"] and fitted.metrics["stopped"] == "one component has one optimum"
     np.testing.assert_allclose(fitted.parameters.means[0], clusters().mean(0))
     np.testing.assert_allclose(fitted.parameters.covariances[0], np.cov(clusters().T, bias=True), rtol=1e-6)
+
+
+def test_the_best_of_several_starts_is_kept():
+    several = fit(clusters(), seed=1, starts=3, steps=200)
+    assert len(several.metrics["starts"]) == 3
+    assert several.metrics["starts"][0] == pytest.approx(fit(clusters(), seed=1, steps=200).metrics["starts"][0])
+    assert several.log_densities(clusters()).mean() == pytest.approx(max(several.metrics["starts"]), abs=0.05)
 
 
 def test_one_column_and_steps_that_end_early():

@@ -116,7 +116,7 @@ class Course:
         self._relocates = not self._joint_only if options.relocate is None else options.relocate
         self._needed = 1 if self._joint_only else options.agreement
         self._shrinks = not self._joint_only if options.shrink is None else options.shrink
-        self._unit = float(np.log(points.scale).sum())
+        self._unit = _mean_log_volume(points)
         self._sweeps = 0
         size = options.minibatch
         self._jury = points if size is None else points.some(self._generator, JURY * size)
@@ -178,15 +178,17 @@ class Course:
 
     def _verdict(self, place: Place) -> tuple[Place, str | None]:
         """Whether the tasks agree, or have wandered long enough; if so, one more way out is tried."""
-        agreed = place.agreed >= self._needed
+        agreed, done = place.agreed >= self._needed, place.round * ROUND >= self._options.steps
         if agreed or place.idle >= PATIENCE * self._needed:
             moved = self._relocated(place) if self._relocates else None
-            if moved is not None:
+            if moved is not None and not done:
                 return moved, None
-            if agreed:
+            if agreed and moved is None:
                 return place, f"the tasks agree: {place.agreed} rounds in a row led back to the same joint optimum"
-            return place, f"the tasks wander: {place.idle} rounds led to no better joint optimum"
-        if place.round * ROUND >= self._options.steps:
+            if moved is None:
+                return place, f"the tasks wander: {place.idle} rounds led to no better joint optimum"
+            place = moved
+        if done:
             return place, f"all {self._options.steps:,} steps are done, and the tasks do not agree yet"
         return place, None
 
@@ -276,6 +278,17 @@ def _empty(parameters: Parameters, smoothing: float, mass: float) -> np.ndarray:
     """Which components explain less than a point; their weights are smoothed ones."""
     shares = parameters.weights * (1.0 + parameters.components * smoothing) - smoothing
     return np.flatnonzero(shares * mass < EMPTY * (1.0 - 1e-6))
+
+
+def _mean_log_volume(points: Points) -> float:
+    """What the log likelihood of a point loses on the way to the units of the data, over what is observed."""
+    if not points.missing:
+        return float(np.log(points.scale).sum())
+    total = 0.0
+    for rows, weights in points.blocks():
+        volumes = ~np.isnan(rows) @ np.log(points.scale)
+        total += float(volumes.sum() if weights is None else volumes @ weights)
+    return total / points.mass
 
 
 def _mean_variance(points: Points) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,32 +52,31 @@ class DataFit:
 
     def responsibilities(self, points: ArrayLike) -> Float[np.ndarray, "count components"]:
         """The probability that each point came from each component."""
-        return self._looked_at(points)[0]
+        return np.concatenate([shares for shares, _ in self._looked_at(points)])
 
     def log_densities(self, points: ArrayLike) -> Float[np.ndarray, " count"]:
         """`log p(x)` of every point; with missing values that of the observed coordinates."""
-        return self._looked_at(points)[1]
+        return np.concatenate([values for _, values in self._looked_at(points)])
 
     def labels(self, points: ArrayLike) -> Int[np.ndarray, " count"]:
         """The component that most probably gave each point."""
-        return self.responsibilities(points).argmax(1)
+        return np.concatenate([shares.argmax(1) for shares, _ in self._looked_at(points)])
 
-    def _looked_at(self, points: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.asarray(points, float)
+    def _looked_at(self, points: ArrayLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Responsibilities and log densities, block by block: the points may be mapped from a disk."""
+        rows = np.asanyarray(points)
         if rows.ndim != 2 or rows.shape[1] != self.parameters.dim:
             raise DataError(f"expected points of shape (count, {self.parameters.dim}), got {rows.shape}")
-        if not self.missing and np.isnan(rows).any():
-            raise DataError("the points have NaN, and the mixture was fitted without missing=True")
         inner = self.parameters.affine(-self.origin / self.units, 1.0 / self.units)
-        parts = [
-            self._shares((rows[start : start + BLOCK] - self.origin) / self.units, inner)
-            for start in range(0, max(len(rows), 1), BLOCK)
-        ]
-        unit = np.log(self.units)
-        volume = np.where(np.isnan(rows), 0.0, unit).sum(1)
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]) - volume
+        for start in range(0, max(len(rows), 1), BLOCK):
+            yield self._block(np.asarray(rows[start : start + BLOCK], float), inner)
 
-    def _shares(self, rows: np.ndarray, inner: Parameters) -> tuple[np.ndarray, np.ndarray]:
-        if np.isnan(rows).any():
-            return observed_shares(rows, inner)
-        return responsibilities(features(rows), coefficients(inner).T)
+    def _block(self, rows: np.ndarray, inner: Parameters) -> tuple[np.ndarray, np.ndarray]:
+        absent, places = np.isnan(rows), (rows - self.origin) / self.units
+        if not absent.any():
+            shares, values = responsibilities(features(places), coefficients(inner).T)
+        elif self.missing:
+            shares, values = observed_shares(places, inner)
+        else:
+            raise DataError("the points have NaN, and the mixture was fitted without missing=True")
+        return shares, values - ~absent @ np.log(self.units)
