@@ -126,6 +126,13 @@ def test_a_component_without_points_stays_where_it_is():
     np.testing.assert_allclose(after.weights, (np.array([10, 0, 5]) / 15 + 0.2) / 1.6)
 
 
+def test_points_seen_beforehand_widen_small_components_only():
+    sums = Sums(np.array([1.0, 999.0]), np.zeros((2, 2)), np.array([1.0, 999.0])[:, None, None] * 0.1 * np.eye(2), 0.0)
+    after = maximise(sums, law(2, 2), Rules(1e-6, prior=1.0, spread=2.0))
+    np.testing.assert_allclose(after.covariances[0], 1.05 * np.eye(2))
+    np.testing.assert_allclose(after.covariances[1], 0.1019 * np.eye(2))
+
+
 def test_memory_of_the_mixture_itself_changes_nothing():
     assert_same(maximise(Sums.expected(law(), 100.0), law(seed=3), RULES), law())
 

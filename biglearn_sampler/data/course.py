@@ -112,7 +112,12 @@ class Course:
         self._generator, self._key = np.random.default_rng([seed, 1]), jax.random.key(seed)
         self._joint_only = all(task.rows(points.dim) == points.dim for task in scheduler.tasks)
         variance = 1.0 if options.coordinates == "standardized" else _mean_variance(points)
-        self._rules = Rules(options.floor * variance, self._smoothing(components))
+        self._rules = Rules(
+            floor=options.floor * variance,
+            prior=self._prior(components),
+            spread=variance / components ** (2.0 / points.dim),
+            smoothing=self._smoothing(components),
+        )
         self._relocates = not self._joint_only if options.relocate is None else options.relocate
         self._needed = 1 if self._joint_only else options.agreement
         self._shrinks = not self._joint_only if options.shrink is None else options.shrink
@@ -267,6 +272,11 @@ class Course:
             "relocated": place.relocated,
             "loss": {name: float(np.mean(values)) for name, values in by_task.items()},
         }
+
+    def _prior(self, components: int) -> float:
+        if self._options.prior is not None:
+            return self._options.prior
+        return 0.0 if self._joint_only or components == 1 else 1.0
 
     def _smoothing(self, components: int) -> float:
         if self._options.smoothing is not None:

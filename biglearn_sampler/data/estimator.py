@@ -23,7 +23,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
     Arguments:
         n_components: number of components.
         scheduler: draws the tasks: `None` for `biglearn_em`, `"joint"` for plain EM, or any other of the catalogue.
-        steps, floor, smoothing, relocate, shrink, agreement, coordinates, starts, start, missing, minibatch: see
+        steps, floor, prior, smoothing, relocate, shrink, agreement, coordinates, starts, start, missing, minibatch: see
             `biglearn_sampler.data.DataOptions`.
         random_state: a seed or a generator, as everywhere in scikit-learn.
 
@@ -49,6 +49,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
         scheduler: Any = None,
         steps: int = 10_000,
         floor: float = 1e-3,
+        prior: float | None = None,
         smoothing: float | None = None,
         relocate: bool | None = None,
         shrink: bool | None = None,
@@ -64,6 +65,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
         self.scheduler = scheduler
         self.steps = steps
         self.floor = floor
+        self.prior = prior
         self.smoothing = smoothing
         self.relocate = relocate
         self.shrink = shrink

@@ -22,6 +22,8 @@ class DataOptions:
         steps: EM steps at most; what follows the last task, joint steps without smoothing, comes on top.
         floor: the smallest eigenvalue of a covariance, as a share of the mean variance of the columns in the
             coordinates of training. Raise it to 0.1 for columns with few values, which a cluster would share.
+        prior: points that every component has seen beforehand, spread as if `components` equal ones shared the spread
+            of the data among them (after Fraley and Raftery 2007); `None` for one, and for none with joint tasks only.
         smoothing: added to every share of mass before weights are normalised, while tasks are drawn; `None` for
             `1 / sqrt(components)`, and for none with joint tasks only.
         relocate: whether twins are merged and wide components split where all tasks agree; `None` for yes, and for no
@@ -39,6 +41,7 @@ class DataOptions:
     scheduler: Any = None
     steps: int = 10_000
     floor: float = 1e-3
+    prior: float | None = None
     smoothing: float | None = None
     relocate: bool | None = None
     shrink: bool | None = None
@@ -58,8 +61,9 @@ class DataOptions:
         told = [f"{name} must be at least 1, got {value}" for name, value in above.items() if not _is_count(value)]
         if not 0 < self.floor < 1:
             told.append(f"floor must be above 0 and below 1, got {self.floor}")
-        if self.smoothing is not None and not 0 <= self.smoothing < math.inf:
-            told.append(f"smoothing must be finite and not negative, got {self.smoothing}")
+        for name, value in {"prior": self.prior, "smoothing": self.smoothing}.items():
+            if value is not None and not 0 <= value < math.inf:
+                told.append(f"{name} must be finite and not negative, got {value}")
         if not 0 < self.start < math.inf:
             told.append(f"start must be finite and above 0, got {self.start}")
         if self.coordinates not in ("standardized", "raw"):
