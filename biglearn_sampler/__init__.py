@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from biglearn_sampler.catalogue import use as use
     from biglearn_sampler.comparison import Comparison as Comparison
     from biglearn_sampler.comparison import Trial as Trial
+    from biglearn_sampler.data import BigLearnMixture as BigLearnMixture
+    from biglearn_sampler.data import DataFit as DataFit
+    from biglearn_sampler.data import fit_data as fit_data
     from biglearn_sampler.energy import AbstractTarget as AbstractTarget
     from biglearn_sampler.energy import Evaluations as Evaluations
     from biglearn_sampler.energy import Facts as Facts
@@ -59,6 +62,7 @@ _HOMES = {
     "api": ["target"],
     "bridges": ["JumpKernel", "from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
+    "data": ["BigLearnMixture", "DataFit", "fit_data"],
     "energy": [
         "AbstractTarget",
         "Evaluations",

@@ -58,3 +58,7 @@ class MissingPackage(UserError):
 
 class RunFailed(BiglearnError):
     """A run that started in order and could not go on."""
+
+
+class DataError(UserError, ValueError):
+    """Data that cannot be learnt from, or options of learning from data that make no sense."""

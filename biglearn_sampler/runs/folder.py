@@ -85,6 +85,10 @@ class RunFolder:
         """Write a JSON file in one piece; NaN and infinities have no place in it."""
         self.files.write_json(name, content)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file in one piece."""
+        self._replace(name, lambda file: file.write(text.encode()))
+
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Add a row to `history.jsonl`; a crash can cost the last line only."""
         self.files.append_line("history.jsonl", json.dumps(row, allow_nan=False))

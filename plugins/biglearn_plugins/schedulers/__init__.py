@@ -6,6 +6,13 @@ from biglearn_sampler.catalogue import Entry, hookimpl
 @hookimpl
 def biglearn_schedulers() -> list[Entry]:
     """The built-in schedulers."""
-    from biglearn_plugins.schedulers import bandit, bi_level, paper, phases, weighted
+    from biglearn_plugins.schedulers import bandit, bi_level, biglearn_em, paper, phases, weighted
 
-    return [*weighted.ENTRIES, *bi_level.ENTRIES, *phases.ENTRIES, *bandit.ENTRIES, *paper.ENTRIES]
+    return [
+        *weighted.ENTRIES,
+        *bi_level.ENTRIES,
+        *phases.ENTRIES,
+        *bandit.ENTRIES,
+        *paper.ENTRIES,
+        *biglearn_em.ENTRIES,
+    ]

@@ -1,0 +1,115 @@
+"""Whether the agreement of tasks stops a fit where going on would not predict better.
+
+    python benchmarks/data_stopping.py            exact draws of the gallery; some minutes
+    python benchmarks/data_stopping.py FOLDER     glass, vehicle and pendigits too, as `data_clustering.py` wants them
+
+Each fit is made twice with one seed: with its stopping rule, and with the rule away and `LONG` times as many steps,
+while the likelihood of held-out points is watched at every joint optimum. `lost` is the best of these less the held-out
+likelihood of the fit that stopped, as a share of what that best one gains over a single Gaussian. A negative share says
+that the stopped fit is better than all that was passed, by the drawing together of its components.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from data_clustering import COMPONENTS, split
+from report import RESULTS, add_row, commit, latest_rows, write_table
+
+import biglearn_sampler as bl
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.data.sums import log_densities
+
+GALLERY: dict[str, int] = {"grid25": 25, "two_modes": 2, "mog40": 40, "gmm20": 10, "rings": 20, "funnel": 10}
+"""Targets with exact draws, and as many components as they have modes, or some for those that are no mixtures."""
+
+REAL = ("glass", "vehicle", "pendigits")
+TRAIN, TEST, LONG, LEAST = 2_000, 5_000, 3, 3_000
+ROWS = RESULTS / "data_stopping.jsonl"
+
+
+class Case(NamedTuple):
+    """Points to learn from and held-out ones."""
+
+    name: str
+    components: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[*GALLERY, *REAL])
+    asked, catalogue, version = parser.parse_args(), Catalogue(), commit()
+    for seed in range(asked.seeds):
+        for case in cases(asked.only, asked.folder, seed, catalogue):
+            row = measured(case, seed, catalogue)
+            add_row(ROWS, {"data": case.name, "components": case.components, "seed": seed, "commit": version, **row})
+    rows = latest_rows(ROWS, "data", "seed")
+    write_table(
+        "data_stopping",
+        "Stopping by the agreement of tasks",
+        "python benchmarks/data_stopping.py FOLDER",
+        ("data", "K", "seed", "steps", "of", "held-out: stopped", "best on the way", "one Gaussian", "lost", "agreed"),
+        [line(row) for row in sorted(rows, key=lambda row: (row["data"], row["seed"]))],
+        "Held-out figures are mean log densities in nats. Measured at commits "
+        f"{', '.join(sorted({row['commit'] for row in rows}))}.",
+    )
+
+
+def cases(names: list[str], folder: Path | None, seed: int, catalogue: Catalogue) -> Iterator[Case]:
+    """The data sets, for one seed."""
+    for name in names:
+        if name in GALLERY:
+            sample = catalogue.build("target", name).value.facts.sample
+            points = np.asarray(sample(jax.random.key(seed), TRAIN + TEST), float)
+            yield Case(name, GALLERY[name], points[:TRAIN], points[TRAIN:])
+        elif folder is not None:
+            train, test, _ = split(folder, name, seed)
+            yield Case(name, COMPONENTS[name], train, test)
+
+
+def measured(case: Case, seed: int, catalogue: Catalogue) -> dict[str, Any]:
+    """One fit with its rule and one without."""
+    options: dict[str, Any] = {"seed": seed, "catalogue": catalogue}
+    stopped = bl.fit_data(case.train, case.components, **options)
+    steps, origin = max(LEAST, LONG * stopped.metrics["steps"]), case.train.mean(0)
+    watched: list[float] = []
+
+    def watch(_: Any, parameters: Any) -> None:
+        centred = parameters.affine(-origin, np.ones(len(origin)))
+        watched.append(float(log_densities(case.test - origin, centred).mean()))
+
+    bl.fit_data(case.train, case.components, steps=steps, agreement=steps, watcher=watch, **options)
+    return {
+        "steps": stopped.metrics["steps"],
+        "long": steps,
+        "stopped": float(stopped.log_densities(case.test).mean()),
+        "best": max(watched),
+        "single": float(bl.fit_data(case.train, 1, **options).log_densities(case.test).mean()),
+        "agreed": stopped.metrics["agreed"],
+    }
+
+
+def line(row: dict[str, Any]) -> list[str]:
+    """One row of the table."""
+    lost = (row["best"] - row["stopped"]) / (row["best"] - row["single"])
+    return [
+        row["data"],
+        *(str(row[name]) for name in ("components", "seed")),
+        *(f"{row[name]:,}" for name in ("steps", "long")),
+        *(f"{row[name]:.3f}" for name in ("stopped", "best", "single")),
+        f"{100.0 * lost:.1f} %",
+        "yes" if row["agreed"] else "no",
+    ]
+
+
+if __name__ == "__main__":
+    main()

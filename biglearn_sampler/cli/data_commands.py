@@ -1,0 +1,65 @@
+"""The command that learns from data: `cluster`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biglearn_sampler.cli.run_commands import RUNS, Seed
+from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.tables import print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to an app."""
+    app.command("cluster")(cluster)
+
+
+def cluster(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="table of numbers: .csv, .npy, .npz or .mat")],
+    components: Annotated[int, typer.Option(metavar="K", help="number of clusters")],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="first|last|FILE",
+            help="true labels, only to compare with: a column of the table, which is then no data, or a file",
+        ),
+    ] = None,
+    array: Annotated[str | None, typer.Option(metavar="NAME", help="which array of an .npz or .mat file")] = None,
+    floor: Annotated[
+        float,
+        typer.Option(help="smallest variance of a cluster, as a share of that of a column; 0.1 for counts and codes"),
+    ] = 1e-3,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="draws the tasks; joint is plain EM (default: biglearn_em)")
+    ] = None,
+    starts: Annotated[int, typer.Option(min=1, help="independent starts, of which the best is kept")] = 1,
+    missing: Annotated[bool, typer.Option("--missing", help="NaN and empty cells are missing values")] = False,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of the results; default: a new one in runs/")
+    ] = None,
+) -> None:
+    """Cluster a table by a Gaussian mixture that learns from it by big cooperative learning.
+
+    Prints the clusters; writes `labels.csv`, `cluster.json`, `history.jsonl` and the mixture, `sampler.npz`, into a
+    folder. `biglearn sample` draws from it.
+    """
+    from biglearn_sampler.data import fit_data
+    from biglearn_sampler.data.cluster import Clustering
+    from biglearn_sampler.data.files import read_labels, read_table
+    from biglearn_sampler.runs.cluster_folder import write_clustering
+
+    table, truth = read_table(file, array), None
+    if labels is not None:
+        table, truth = read_labels(labels, table)
+    options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
+    fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
+    found = Clustering.of(fit, table, truth)
+    asked = {"file": str(file), "components": components, "seed": seed, **options}
+    folder = write_clustering(found, out or RUNS / f"{file.stem}-clusters", asked, numbered=out is None)
+    print_table(("cluster", "points", "share", "weight"), found.rows())
+    typer.echo("\n" + "\n".join(found.sentences()) + f"\nThe labels and the mixture are in {folder}.")

@@ -1,0 +1,311 @@
+"""The course of a fit: rounds of tasks, each followed by joint steps, until the tasks agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from biglearn_sampler.data.agenda import Visit, visits
+from biglearn_sampler.data.matching import Matcher
+from biglearn_sampler.data.maximise import Rules
+from biglearn_sampler.data.missing import completed
+from biglearn_sampler.data.options import DataOptions
+from biglearn_sampler.data.parameters import Parameters
+from biglearn_sampler.data.points import Points
+from biglearn_sampler.data.relocation import proposals
+from biglearn_sampler.data.shrinkage import shrunk_if_better
+from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler
+
+ROUND = 100
+"""Steps of a round."""
+
+SETTLING = 15
+"""Joint steps after a round: enough to tell optima apart."""
+
+SAME = 1e-3
+"""Nats for each point within which two joint optima are one."""
+
+PATIENCE = 3
+"""Times the rounds of agreement without a better optimum: the tasks wander, and the best one is taken."""
+
+CONVERGED, LAST = 1e-5, 300
+"""Gain of a joint step below which the last stage ends, and its steps at most."""
+
+JURY = 10
+"""Minibatches that the points are worth on which joint optima are compared."""
+
+EMPTY = 1.0
+"""Points; a component that explains less is empty."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a course ended, in the coordinates of training.
+
+    Arguments:
+        parameters: of the mixture.
+        log_likelihood: mean over all points, in nats and in the units of the data.
+        reached: the same before weights and covariances were drawn together: what starts are compared by.
+        history: one row for each round.
+        counts: steps, sweeps, rounds, components revived and relocated, and whether they were drawn together.
+        empty: components that explain less than one point.
+        agreed: whether the tasks agreed in the end.
+        stopped: why they came to an end, in a sentence.
+    """
+
+    parameters: Parameters
+    log_likelihood: float
+    reached: float
+    history: tuple[Mapping[str, Any], ...]
+    counts: Mapping[str, int]
+    empty: list[int]
+    agreed: bool
+    stopped: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a course is.
+
+    Arguments:
+        parameters: where the tasks go on.
+        best, value: the best joint optimum so far, and its log likelihood.
+        agreed: rounds in a row that led back to it.
+        idle: rounds since it was found.
+        round, revived, relocated: counted so far.
+        memory: of a scheduler that learns.
+        history: so far.
+    """
+
+    parameters: Parameters
+    best: Parameters
+    value: float = -np.inf
+    agreed: int = 0
+    idle: int = 0
+    round: int = 0
+    revived: int = 0
+    relocated: int = 0
+    memory: Any = None
+    history: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+class Course:
+    """Learns one mixture from data.
+
+    Arguments:
+        points: the data.
+        scheduler: draws the tasks.
+        options: how.
+        components: number of components.
+        seed: of maps, minibatches and revived components.
+    """
+
+    def __init__(
+        self, points: Points, scheduler: AbstractScheduler, options: DataOptions, components: int, seed: int
+    ) -> None:
+        self._points, self._scheduler, self._options = points, scheduler, options
+        self._generator, self._key = np.random.default_rng([seed, 1]), jax.random.key(seed)
+        self._joint_only = all(task.rows(points.dim) == points.dim for task in scheduler.tasks)
+        variance = 1.0 if options.coordinates == "standardized" else _mean_variance(points)
+        self._rules = Rules(
+            floor=options.floor * variance,
+            prior=self._prior(components),
+            spread=variance / components ** (2.0 / points.dim),
+            smoothing=self._smoothing(components),
+        )
+        self._relocates = not self._joint_only if options.relocate is None else options.relocate
+        self._needed = 1 if self._joint_only else options.agreement
+        self._shrinks = not self._joint_only if options.shrink is None else options.shrink
+        self._unit = _mean_log_volume(points)
+        self._sweeps = 0
+        size = options.minibatch
+        self._jury = points if size is None else points.some(self._generator, JURY * size)
+        self._judge = Matcher(self._jury, self._rules)
+
+    def run(self, start: Parameters, watcher: Callable[[Mapping[str, Any], Parameters], None] | None) -> Outcome:
+        """Rounds until the tasks agree, and joint steps without smoothing from the best optimum."""
+        scheduler = self._scheduler
+        memory = scheduler.begin() if isinstance(scheduler, AbstractLearningScheduler) else None
+        place = Place(start, start, memory=memory)
+        stopped = "one component has one optimum" if start.components == 1 else None
+        while stopped is None:
+            place, reached = self._round(place)
+            if watcher is not None:
+                watcher(place.history[-1], reached.affine(self._points.centre, self._points.scale))
+            place, stopped = self._verdict(place)
+        return self._ended(place, stopped)
+
+    def _round(self, place: Place) -> tuple[Place, Parameters]:
+        """One round of tasks and the joint optimum that it led to."""
+        first = place.round * ROUND
+        count = min(ROUND, self._options.steps - first)
+        agenda = visits(self._scheduler, place.memory, self._key, first, count, self._options.steps, self._points.dim)
+        parameters, losses = place.parameters, []
+        for visit in agenda:
+            parameters, loss = self._visited(visit, parameters)
+            losses.append(loss)
+        parameters, revived = self._revived(parameters)
+        reached, value = self._settled(parameters)
+        same, better = abs(value - place.value) <= SAME, value > place.value
+        place = replace(
+            place,
+            parameters=parameters,
+            best=reached if better else place.best,
+            value=max(value, place.value),
+            agreed=place.agreed + 1 if same else 0,
+            idle=0 if better and not same else place.idle + 1,
+            round=place.round + 1,
+            revived=place.revived + revived,
+            memory=self._learnt(place.memory, agenda, losses),
+        )
+        return replace(place, history=(*place.history, self._row(place, value, agenda, losses))), reached
+
+    def _visited(self, visit: Visit, parameters: Parameters) -> tuple[Parameters, float]:
+        self._sweeps += visit.steps
+        size = self._options.minibatch
+        if size is None:
+            matcher = self._judge
+        else:
+            # What came before counts as much as a minibatch: components keep what the present rows do not show.
+            matcher = Matcher(self._points.some(self._generator, size), self._rules, memory=float(size))
+        if visit.matrix is None:
+            return matcher.joint(parameters, visit.steps)
+        return matcher.marginal(parameters, visit.matrix, visit.steps, self._generator)
+
+    def _settled(self, parameters: Parameters) -> tuple[Parameters, float]:
+        self._sweeps += SETTLING
+        return self._judge.joint(parameters, SETTLING)
+
+    def _verdict(self, place: Place) -> tuple[Place, str | None]:
+        """Whether the tasks agree, or have wandered long enough; if so, one more way out is tried."""
+        agreed, done = place.agreed >= self._needed, place.round * ROUND >= self._options.steps
+        if agreed or place.idle >= PATIENCE * self._needed:
+            moved = self._relocated(place) if self._relocates else None
+            if moved is not None and not done:
+                return moved, None
+            if agreed and moved is None:
+                return place, f"the tasks agree: {place.agreed} rounds in a row led back to the same joint optimum"
+            if moved is None:
+                return place, f"the tasks wander: {place.idle} rounds led to no better joint optimum"
+            place = moved
+        if done:
+            return place, f"all {self._options.steps:,} steps are done, and the tasks do not agree yet"
+        return place, None
+
+    def _relocated(self, place: Place) -> Place | None:
+        """The place after the first relocation that leads to a better joint optimum; `None` if none does."""
+        jury = self._jury
+        points = completed(jury, place.best, self._generator) if jury.missing else jury
+        for proposed in proposals(points, place.best, self._generator):
+            reached, value = self._settled(proposed)
+            if value > place.value + SAME:
+                return replace(
+                    place,
+                    parameters=reached,
+                    best=reached,
+                    value=value,
+                    agreed=0,
+                    idle=0,
+                    relocated=place.relocated + 1,
+                )
+        return None
+
+    def _revived(self, parameters: Parameters) -> tuple[Parameters, int]:
+        """Empty components set down on random points, as wide as the others are on average."""
+        places = _empty(parameters, self._rules.smoothing, self._jury.mass)
+        if len(places) in (0, parameters.components):
+            return parameters, 0
+        rows, _ = next(self._jury.some(self._generator, len(places)).blocks())
+        means, covariances = parameters.means.copy(), parameters.covariances.copy()
+        # Drawn rows may coincide, and then some components wait for the next round; so do rows with missing values.
+        chosen = places[: len(rows)]
+        means[chosen] = np.where(np.isnan(rows), 0.0, rows)[: len(chosen)]
+        covariances[chosen] = np.delete(parameters.covariances, places, 0).mean(0)
+        weights = parameters.weights
+        weights[chosen] = 1.0 / parameters.components
+        return Parameters(np.log(weights / weights.sum()), means, covariances), len(chosen)
+
+    def _ended(self, place: Place, stopped: str) -> Outcome:
+        rules = replace(self._rules, smoothing=0.0)
+        matcher = Matcher(self._points, rules)
+        parameters, reached = matcher.joint(place.best, LAST, CONVERGED)
+        shrunk = False
+        if self._shrinks:
+            parameters, shrunk = shrunk_if_better(parameters, self._points, rules, self._generator)
+        value = matcher.sums(parameters).log_likelihood / self._points.mass
+        counts = {
+            "steps": min(place.round * ROUND, self._options.steps),
+            "sweeps": self._sweeps,
+            "rounds": place.round,
+            "revived": place.revived,
+            "relocated": place.relocated,
+            "shrunk": shrunk,
+        }
+        empty = _empty(parameters, 0.0, self._points.mass).tolist()
+        agreed = place.agreed >= self._needed or parameters.components == 1
+        values = (value - self._unit, reached - self._unit)
+        return Outcome(parameters, *values, place.history, counts, empty, agreed, stopped)
+
+    def _learnt(self, memory: Any, agenda: list[Visit], losses: list[float]) -> Any:
+        if not isinstance(self._scheduler, AbstractLearningScheduler):
+            return None
+        tasks = jnp.array([visit.task for visit in agenda])
+        return self._scheduler.learn(memory, tasks, -jnp.array(losses), jnp.ones(len(agenda), bool))
+
+    def _row(self, place: Place, value: float, agenda: list[Visit], losses: list[float]) -> dict[str, Any]:
+        names = [task.name for task in self._scheduler.tasks]
+        by_task: dict[str, list[float]] = {}
+        for visit, loss in zip(agenda, losses, strict=True):
+            by_task.setdefault(names[visit.task], []).append(-loss)
+        return {
+            "round": place.round,
+            "steps": min(place.round * ROUND, self._options.steps),
+            "log_likelihood": value - self._unit,
+            "best": place.value - self._unit,
+            "agreed": place.agreed,
+            "revived": place.revived,
+            "relocated": place.relocated,
+            "loss": {name: float(np.mean(values)) for name, values in by_task.items()},
+        }
+
+    def _prior(self, components: int) -> float:
+        if self._options.prior is not None:
+            return self._options.prior
+        return 0.0 if self._joint_only or components == 1 else 1.0
+
+    def _smoothing(self, components: int) -> float:
+        if self._options.smoothing is not None:
+            return self._options.smoothing
+        return 0.0 if self._joint_only else components**-0.5
+
+
+def _empty(parameters: Parameters, smoothing: float, mass: float) -> np.ndarray:
+    """Which components explain less than a point; their weights are smoothed ones."""
+    shares = parameters.weights * (1.0 + parameters.components * smoothing) - smoothing
+    return np.flatnonzero(shares * mass < EMPTY * (1.0 - 1e-6))
+
+
+def _mean_log_volume(points: Points) -> float:
+    """What the log likelihood of a point loses on the way to the units of the data, over what is observed."""
+    if not points.missing:
+        return float(np.log(points.scale).sum())
+    total = 0.0
+    for rows, weights in points.blocks():
+        volumes = ~np.isnan(rows) @ np.log(points.scale)
+        total += float(volumes.sum() if weights is None else volumes @ weights)
+    return total / points.mass
+
+
+def _mean_variance(points: Points) -> float:
+    """Of the columns, in raw coordinates."""
+    total, count = np.zeros(points.dim), np.zeros(points.dim)
+    for rows, weights in points.blocks():
+        shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
+        total += (shares * np.nan_to_num(rows) ** 2).sum(0)
+        count += shares.sum(0)
+    return float((total / count).mean())

@@ -1,0 +1,61 @@
+"""A Gaussian mixture as EM moves it: weights, means and covariances in NumPy, in double precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from biglearn_sampler.mixture import GaussianMixture
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The mixture `sum_k w_k N(mu_k, S_k)`, in NumPy.
+
+    EM is two matrix products for each sweep, and its data have any number of rows: NumPy needs no compilation for each
+    shape, and double precision keeps `E[x x^T] - E[x] E[x]^T` sound.
+
+    Arguments:
+        log_weights: `log w_k`, normalised.
+        means: `mu_k`.
+        covariances: `S_k`, symmetric and positive definite.
+    """
+
+    log_weights: Float[np.ndarray, " components"]
+    means: Float[np.ndarray, "components dim"]
+    covariances: Float[np.ndarray, "components dim dim"]
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return self.means.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.means.shape[1]
+
+    @property
+    def weights(self) -> Float[np.ndarray, " components"]:
+        """The weights `w_k`."""
+        return np.exp(self.log_weights)
+
+    def through(self, matrix: Float[np.ndarray, "rows dim"]) -> Parameters:
+        """The law of `y = W x`: means `W mu_k`, covariances `W S_k W^T`."""
+        return Parameters(self.log_weights, self.means @ matrix.T, matrix @ self.covariances @ matrix.T)
+
+    def affine(self, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> Parameters:
+        """The law of `centre + scale * x`, coordinate by coordinate."""
+        covariances = self.covariances * scale[:, None] * scale
+        return Parameters(self.log_weights, centre + scale * self.means, covariances)
+
+    def to_mixture(self) -> GaussianMixture:
+        """The same law as the mixture that the rest of the package samples from and measures."""
+        return GaussianMixture.of(self.means, self.covariances, np.maximum(self.weights, np.finfo(float).tiny))
+
+
+def free_parameters(components: int, dim: int) -> int:
+    """How many numbers such a mixture has to learn: means, covariances, and weights that sum to one."""
+    return components * (dim + dim * (dim + 1) // 2 + 1) - 1

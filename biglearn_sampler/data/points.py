@@ -1,0 +1,185 @@
+"""The data: rows in memory or on disk, read block by block, in the coordinates of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from biglearn_sampler.data.features import feature_count, features
+from biglearn_sampler.data.sums import Block
+from biglearn_sampler.errors import DataError
+
+BLOCK = 8192
+"""Rows that are worked on at a time: features and responsibilities of that many stay near the processor."""
+
+KEPT_BYTES = 2**28
+"""Features up to this size are kept between sweeps over the same points."""
+
+CONSTANT = 1e-12
+"""A standard deviation below this share of the largest value of its column is that of a constant."""
+
+SHOWN = 5
+"""Columns that an error names."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows with weights, read as `(x - centre) / scale`.
+
+    Arguments:
+        rows: shape `(count, dim)`; an array, or a `numpy.memmap` that is never read as a whole.
+        weights: of the rows, scaled to a mean of one over those above zero; `None` if all count once.
+        centre, scale: of the coordinates of training.
+        missing: whether rows may have NaN.
+    """
+
+    rows: np.ndarray
+    weights: Float[np.ndarray, " count"] | None
+    centre: Float[np.ndarray, " dim"]
+    scale: Float[np.ndarray, " dim"]
+    missing: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.rows.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of columns."""
+        return self.rows.shape[1]
+
+    @property
+    def mass(self) -> float:
+        """Sum of the weights."""
+        return float(self.count) if self.weights is None else float(self.weights.sum())
+
+    def blocks(self) -> Iterator[tuple[Float[np.ndarray, "rows dim"], Float[np.ndarray, " rows"] | None]]:
+        """The rows in their order, some at a time, with their weights."""
+        for start in range(0, self.count, BLOCK):
+            part = slice(start, start + BLOCK)
+            yield self.standardized(self.rows[part]), None if self.weights is None else self.weights[part]
+
+    def standardized(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
+        """Some rows in the coordinates of training."""
+        return (np.asarray(rows, float) - self.centre) / self.scale
+
+    def some(self, generator: np.random.Generator, count: int) -> Points:
+        """A random part of the rows, in memory: for steps on minibatches."""
+        if count >= self.count:
+            return self
+        # In ascending order, because the rows may be on a disk.
+        return self.chosen(np.unique(generator.integers(self.count, size=count)))
+
+    def chosen(self, places: Int[np.ndarray, " count"]) -> Points:
+        """The rows with these numbers, in memory."""
+        weights = None if self.weights is None else self.weights[places]
+        return replace(self, rows=np.asarray(self.rows[places], float), weights=weights)
+
+
+class View:
+    """Features of the points as one task sees them, for several sweeps.
+
+    Arguments:
+        points: the data.
+        matrix: `W` of the view `y = W x`; `None` for the points themselves.
+    """
+
+    def __init__(self, points: Points, matrix: Float[np.ndarray, "rows dim"] | None = None) -> None:
+        self._points, self._matrix = points, matrix
+        dim = points.dim if matrix is None else len(matrix)
+        small = points.count * feature_count(dim) * 8 <= KEPT_BYTES
+        self._kept = list(self._made()) if small else None
+
+    def __iter__(self) -> Iterator[Block]:
+        return self._made() if self._kept is None else iter(self._kept)
+
+    def _made(self) -> Iterator[Block]:
+        for points, weights in self._points.blocks():
+            yield features(points if self._matrix is None else points @ self._matrix.T), weights
+
+
+def points_of(
+    rows: np.ndarray, weights: ArrayLike | None, *, standardized: bool, missing: bool, least: int = 1
+) -> Points:
+    """The data at the door: their shape, values and columns are checked in one pass.
+
+    Arguments:
+        rows: shape `(count, dim)`.
+        weights: shape `(count,)`, not negative; or `None`.
+        standardized: whether columns are centred and scaled by their standard deviations; otherwise they are centred
+            only.
+        missing: whether NaN stands for a missing value.
+        least: so many rows of positive weight are needed.
+
+    Raises:
+        DataError: with what is wrong.
+    """
+    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+        raise DataError(f"the data must be a table of numbers of shape (count, dim), got {rows.dtype} {rows.shape}")
+    shares = None if weights is None else _checked_weights(weights, len(rows))
+    counted = len(rows) if shares is None else int((shares > 0).sum())
+    if counted < least:
+        raise DataError(f"{least} components need as many points at least, got {counted} (n_samples = {counted})")
+    raw = Points(rows, shares, np.zeros(rows.shape[1]), np.ones(rows.shape[1]), missing)
+    centre, deviation = _moments(raw)
+    return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
+
+
+def _checked_weights(weights: ArrayLike, count: int) -> np.ndarray:
+    shares = np.asarray(weights, float)
+    if shares.shape != (count,):
+        raise DataError(f"sample weights must be one number for each of {count} points, got shape {shares.shape}")
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
+        raise DataError("sample weights must be finite, not negative and not all zero")
+    return shares / shares[shares > 0].mean()
+
+
+def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every column, over what is observed.
+
+    Raises:
+        DataError: infinite values, NaN that was not asked for, a row without any value, or a constant column.
+    """
+    count, centre, spread, largest = (np.zeros(points.dim) for _ in range(4))
+    for number, (block, weights) in enumerate(points.blocks()):
+        _check_values(block, points.missing, number * BLOCK)
+        seen = ~np.isnan(block) * (1.0 if weights is None else weights[:, None])
+        values = np.nan_to_num(block)
+        # Chan's update: means and squares of two parts, without subtracting large squares.
+        mass = seen.sum(0)
+        mean = (seen * values).sum(0) / np.maximum(mass, np.finfo(float).tiny)
+        total = np.maximum(count + mass, np.finfo(float).tiny)
+        spread += (seen * (values - mean) ** 2).sum(0) + (mean - centre) ** 2 * count * mass / total
+        centre += (mean - centre) * mass / total
+        count += mass
+        largest = np.maximum(largest, (np.abs(values) * (seen > 0)).max(0, initial=0.0))
+    deviation = np.sqrt(spread / np.maximum(count, np.finfo(float).tiny))
+    _check_columns(deviation <= CONSTANT * largest)
+    return centre, deviation
+
+
+def _check_values(block: np.ndarray, missing: bool, start: int) -> None:
+    if np.isinf(block).any():
+        row, column = np.argwhere(np.isinf(block))[0]
+        raise DataError(f"row {start + row}, column {column} is infinity; every value must be a finite number")
+    absent = np.isnan(block)
+    if not missing and absent.any():
+        row, column = np.argwhere(absent)[0]
+        raise DataError(
+            f"row {start + row}, column {column} is NaN; if NaN stands for a missing value, say missing=True "
+            "(--missing)"
+        )
+    if absent.all(1).any():
+        raise DataError(f"row {start + int(absent.all(1).argmax())} has no value at all; leave such rows out")
+
+
+def _check_columns(constant: np.ndarray) -> None:
+    if constant.any():
+        places = np.flatnonzero(constant)
+        named = ", ".join(map(str, places[:SHOWN])) + (", ..." if len(places) > SHOWN else "")
+        raise DataError(f"constant columns say nothing about clusters and make covariances singular; drop: {named}")

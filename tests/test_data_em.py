@@ -1,0 +1,251 @@
+"""EM steps on data: sums, floors, weights, chunks, missing values, tasks, relocation and shrinkage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from biglearn_sampler.data import points as points_module
+from biglearn_sampler.data.features import feature_count, features
+from biglearn_sampler.data.floors import floor_eigenvalues
+from biglearn_sampler.data.matching import Matcher, lifted
+from biglearn_sampler.data.maximise import Rules, maximise
+from biglearn_sampler.data.missing import completed, observed_shares, observed_sums
+from biglearn_sampler.data.parameters import Parameters, free_parameters
+from biglearn_sampler.data.points import Points, View, points_of
+from biglearn_sampler.data.relocation import proposals
+from biglearn_sampler.data.shrinkage import shrunk, shrunk_if_better
+from biglearn_sampler.data.sums import Sums, log_densities, sums_over
+
+RULES = Rules(floor=1e-6)
+
+
+def law(components: int = 3, dim: int = 3, seed: int = 0) -> Parameters:
+    """A mixture without any symmetry."""
+    generator = np.random.default_rng(seed)
+    roots = generator.normal(size=(components, dim, dim))
+    weights = generator.uniform(0.5, 1.5, components)
+    covariances = roots @ roots.mT + 0.3 * np.eye(dim)
+    return Parameters(np.log(weights / weights.sum()), 2.0 * generator.normal(size=(components, dim)), covariances)
+
+
+def draws(parameters: Parameters, count: int, seed: int = 1) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    chosen = generator.choice(parameters.components, count, p=parameters.weights)
+    noise = generator.normal(size=(count, parameters.dim))
+    return parameters.means[chosen] + np.einsum("nij,nj->ni", np.linalg.cholesky(parameters.covariances)[chosen], noise)
+
+
+def raw(rows: np.ndarray, weights: np.ndarray | None = None, *, missing: bool = False) -> Points:
+    """Points in their own coordinates."""
+    return Points(rows, weights, np.zeros(rows.shape[1]), np.ones(rows.shape[1]), missing)
+
+
+def scores_by_hand(rows: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """`log w_k + log N_k(x)` by scipy."""
+    parts = zip(parameters.log_weights, parameters.means, parameters.covariances, strict=True)
+    return np.stack([log + multivariate_normal(mean, spread).logpdf(rows) for log, mean, spread in parts], 1)
+
+
+def assert_same(left: Parameters, right: Parameters, tolerance: float = 1e-9) -> None:
+    np.testing.assert_allclose(left.weights, right.weights, atol=tolerance)
+    np.testing.assert_allclose(left.means, right.means, atol=tolerance)
+    np.testing.assert_allclose(left.covariances, right.covariances, atol=tolerance)
+
+
+# one step
+
+
+def test_log_densities_are_those_of_scipy():
+    rows = draws(law(), 50)
+    np.testing.assert_allclose(log_densities(rows, law()), logsumexp(scores_by_hand(rows, law()), axis=1), atol=1e-10)
+    assert features(rows).shape == (50, feature_count(3))
+
+
+def test_a_joint_step_is_the_textbook_one():
+    rows, before = draws(law(), 200), law(seed=5)
+    scores = scores_by_hand(rows, before)
+    shares = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+    mass = shares.sum(0)
+    means = shares.T @ rows / mass[:, None]
+    spread = [(shares[:, k, None] * (rows - means[k])).T @ (rows - means[k]) / mass[k] for k in range(3)]
+    after, _ = Matcher(raw(rows), RULES).joint(before, 1)
+    assert_same(after, Parameters(np.log(mass / 200), means, np.array(spread)))
+
+
+def test_the_likelihood_never_falls_in_joint_steps():
+    matcher, parameters, values = Matcher(raw(draws(law(), 300)), RULES), law(seed=7), []
+    for _ in range(30):
+        parameters, value = matcher.joint(parameters, 1)
+        values.append(value)
+    assert (np.diff(values) > -1e-12).all() and values[-1] > values[0] + 0.1
+
+
+def test_weights_count_as_repetitions():
+    rows, counts = draws(law(), 80), np.arange(80) % 4
+    weighted = sums_over(View(raw(rows, counts.astype(float))), law())
+    repeated = sums_over(View(raw(np.repeat(rows, counts, 0))), law())
+    for name in ("mass", "first", "second", "log_likelihood"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-10)
+
+
+def test_blocks_on_disk_give_the_same_as_memory(tmp_path, monkeypatch):
+    rows = draws(law(), 100)
+    whole = sums_over(View(raw(rows)), law())
+    np.save(tmp_path / "rows.npy", rows)
+    monkeypatch.setattr(points_module, "BLOCK", 7)
+    monkeypatch.setattr(points_module, "KEPT_BYTES", 0)
+    parts = sums_over(View(raw(np.load(tmp_path / "rows.npy", mmap_mode="r"))), law())
+    np.testing.assert_allclose(parts.second, whole.second, rtol=1e-12)
+    data = points_of(rows, None, standardized=True, missing=False)
+    np.testing.assert_allclose(data.centre, rows.mean(0))
+    np.testing.assert_allclose(data.scale, rows.std(0))
+
+
+def test_far_columns_cost_no_digits():
+    rows = draws(law(), 100)
+    near, far = (points_of(rows + shift, None, standardized=True, missing=False) for shift in (0.0, 1e6))
+    np.testing.assert_allclose(next(near.blocks())[0], next(far.blocks())[0], atol=1e-8)
+
+
+def test_eigenvalues_are_floored_and_others_left_alone():
+    flat = np.array([[[1.0, 1.0], [1.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]]])
+    floored = floor_eigenvalues(flat, 0.1)
+    np.testing.assert_allclose(np.linalg.eigvalsh(floored[0]), [0.1, 2.0])
+    np.testing.assert_allclose(floored[1], flat[1])
+    assert floor_eigenvalues(flat[1:], 0.1) is not None and (floor_eigenvalues(flat[1:], 0.1) == flat[1:]).all()
+
+
+def test_a_component_without_points_stays_where_it_is():
+    before = law()
+    sums = Sums(np.array([10.0, 0.0, 5.0]), np.ones((3, 3)), np.ones((3, 3, 3)) + 9 * np.eye(3), 0.0)
+    after = maximise(sums, before, Rules(1e-3, smoothing=0.2))
+    np.testing.assert_array_equal(after.means[1], before.means[1])
+    np.testing.assert_allclose(after.weights, (np.array([10, 0, 5]) / 15 + 0.2) / 1.6)
+
+
+def test_points_seen_beforehand_widen_small_components_only():
+    sums = Sums(np.array([1.0, 999.0]), np.zeros((2, 2)), np.array([1.0, 999.0])[:, None, None] * 0.1 * np.eye(2), 0.0)
+    after = maximise(sums, law(2, 2), Rules(1e-6, prior=1.0, spread=2.0))
+    np.testing.assert_allclose(after.covariances[0], 1.05 * np.eye(2))
+    np.testing.assert_allclose(after.covariances[1], 0.1019 * np.eye(2))
+
+
+def test_memory_of_the_mixture_itself_changes_nothing():
+    assert_same(maximise(Sums.expected(law(), 100.0), law(seed=3), RULES), law())
+
+
+# marginal tasks
+
+
+def test_a_marginal_step_raises_the_likelihood_of_the_view_and_leaves_the_rest():
+    rows, before = draws(law(), 400), law(seed=5)
+    matrix = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0][:2]
+    matcher, generator = Matcher(raw(rows), RULES), np.random.default_rng(0)
+    after, _ = matcher.marginal(before, matrix, 5, generator)
+    seen = rows @ matrix.T
+    gain = log_densities(seen, after.through(matrix)).mean() - log_densities(seen, before.through(matrix)).mean()
+    assert gain > 0.05
+    across = np.linalg.svd(matrix)[2][2:]
+    np.testing.assert_allclose(after.means @ across.T, before.means @ across.T, atol=1e-9)
+
+
+def test_a_lifted_law_has_the_new_marginal():
+    before, matrix = law(), np.eye(3)[[2, 0]]
+    wider = before.through(matrix)
+    wider = Parameters(wider.log_weights, wider.means + 1.0, 2.0 * wider.covariances)
+    assert_same(lifted(before, before.through(matrix), wider, matrix, 1e-9).through(matrix), wider)
+
+
+# missing values
+
+
+def with_holes(rows: np.ndarray, share: float, seed: int = 3) -> np.ndarray:
+    holes = np.random.default_rng(seed).random(rows.shape) < share
+    holes[np.arange(len(rows)), np.arange(len(rows)) % rows.shape[1]] = False
+    return np.where(holes, np.nan, rows)
+
+
+def test_without_holes_nothing_changes():
+    rows = draws(law(), 60)
+    complete, general = sums_over(View(raw(rows)), law()), observed_sums(raw(rows, missing=True), law())
+    np.testing.assert_allclose(general.second, complete.second, rtol=1e-9)
+    np.testing.assert_allclose(general.log_likelihood, complete.log_likelihood)
+
+
+def test_holes_are_marginalised():
+    rows = np.array([[0.3, np.nan, -1.0], [np.nan, np.nan, 0.5]])
+    _, values = observed_shares(rows, law())
+    for row, value, places in ((rows[0], values[0], [0, 2]), (rows[1], values[1], [2])):
+        seen = law().through(np.eye(3)[places])
+        np.testing.assert_allclose(value, log_densities(row[None, places], seen)[0])
+
+
+def test_expected_sums_are_means_over_completions():
+    rows = np.tile([[0.3, np.nan, -1.0]], (40_000, 1))
+    filled = completed(raw(rows, missing=True), law(), np.random.default_rng(0)).rows
+    assert (filled[:, [0, 2]] == rows[:, [0, 2]]).all()
+    exact = observed_sums(raw(rows[:1], missing=True), law())
+    drawn = filled[:, :, None] * filled[:, None, :]
+    error = drawn.std(0) / 200.0
+    assert (np.abs(exact.second.sum(0) - drawn.mean(0)) <= 5.0 * error + 1e-9).all()
+
+
+def test_em_with_holes_recovers_the_law():
+    truth = Parameters(np.log([0.4, 0.6]), np.array([[-3.0, 0.0, 1.0], [3.0, 1.0, -1.0]]), law(2).covariances)
+    rows = with_holes(draws(truth, 3000), 0.3)
+    matcher = Matcher(raw(rows, missing=True), RULES)
+    start = Parameters(np.log([0.5, 0.5]), truth.means + 0.5, np.stack([np.eye(3)] * 2))
+    values = [matcher.joint(start, steps)[1] for steps in (1, 5, 20)]
+    assert values[0] < values[1] < values[2]
+    found, _ = matcher.joint(start, 60)
+    np.testing.assert_allclose(found.means, truth.means, atol=0.35)
+    np.testing.assert_allclose(found.weights, truth.weights, atol=0.05)
+
+
+# out of agreement
+
+
+def test_twins_and_a_wide_component_change_places():
+    centres = np.array([[-4.0, 0.0], [0.0, 0.0], [4.0, 0.0], [8.0, 0.0]])
+    rows = draws(Parameters(np.log(np.full(4, 0.25)), centres, np.stack([0.1 * np.eye(2)] * 4)), 800)
+    means = np.array([[-4.0, 0.1], [-4.0, -0.1], [2.0, 0.0], [8.0, 0.0]])
+    covariances = np.stack([0.1 * np.eye(2)] * 2 + [np.diag([4.0, 0.1]), 0.1 * np.eye(2)])
+    trapped, value = Matcher(raw(rows), RULES).joint(
+        Parameters(np.log([0.125, 0.125, 0.5, 0.25]), means, covariances), 30
+    )
+    first = next(proposals(raw(rows), trapped, np.random.default_rng(0)))
+    freed, better = Matcher(raw(rows), RULES).joint(first, 30)
+    assert better > value + 0.2
+    np.testing.assert_allclose(np.sort(freed.means[:, 0]), centres[:, 0], atol=0.15)
+
+
+def test_two_components_have_nowhere_to_go():
+    assert list(proposals(raw(draws(law(2), 50)), law(2), np.random.default_rng(0))) == []
+
+
+def test_components_that_are_alike_are_made_alike_and_others_are_not():
+    centres = 4.0 * np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    alike = Parameters(np.log(np.full(4, 0.25)), centres, np.stack([0.1 * np.eye(2)] * 4))
+    rows, fresh = draws(alike, 200), draws(alike, 5000, seed=2)
+    fitted, _ = Matcher(raw(rows), RULES).joint(alike, 30)
+    better, changed = shrunk_if_better(fitted, raw(rows), RULES, np.random.default_rng(0))
+    assert changed and log_densities(fresh, better).mean() > log_densities(fresh, fitted).mean()
+    unlike = Parameters(
+        np.log([0.1, 0.2, 0.3, 0.4]), centres, np.array([0.01, 0.1, 1.0, 4.0])[:, None, None] * np.eye(2)
+    )
+    assert_same(shrunk(unlike, 1e6), unlike, 1e-3)
+
+
+def test_numbers_to_learn_are_counted():
+    assert free_parameters(25, 2) == 149
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_law_in_other_units_and_back(count):
+    centre, scale = np.array([1.0, -2.0, 3.0]), np.array([0.5, 2.0, 10.0])
+    there = law(count).affine(centre, scale)
+    assert_same(there.affine(-centre / scale, 1.0 / scale), law(count))
+    np.testing.assert_allclose(there.to_mixture().covariances, there.covariances, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,152 @@
+"""Tables from files, agreement of labels, and `biglearn cluster`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from biglearn_sampler.cli import main
+from biglearn_sampler.data.files import read_labels, read_table
+from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
+from biglearn_sampler.errors import DataError
+
+ROWS = np.array([[-4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])[np.arange(90) % 3]
+ROWS = ROWS + 0.4 * np.random.default_rng(0).normal(size=ROWS.shape)
+KINDS = np.arange(90) % 3
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BIGLEARN_PLUGINS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*arguments) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+# files
+
+
+def test_every_format_gives_the_same_table(here):
+    np.savetxt("rows.csv", ROWS, delimiter=",", header="x,y", comments="")
+    np.save("rows.npy", ROWS)
+    np.savez("rows.npz", rows=ROWS, names=np.array(["x", "y"]))
+    savemat("rows.mat", {"DataSet": ROWS})
+    for ending in ("csv", "npy", "npz", "mat"):
+        np.testing.assert_allclose(read_table(Path(f"rows.{ending}")), ROWS)
+
+
+def test_empty_cells_are_nan(here):
+    Path("rows.csv").write_text("1,2\n,3\nNA,?\n")
+    np.testing.assert_array_equal(read_table(Path("rows.csv")), [[1, 2], [np.nan, 3], [np.nan, np.nan]])
+
+
+def test_labels_are_a_column_or_a_file(here):
+    table = np.column_stack([KINDS, ROWS])
+    rest, labels = read_labels("first", table)
+    assert rest.shape == (90, 2) and (labels == KINDS).all()
+    assert (read_labels("last", table[:, ::-1])[1] == KINDS).all()
+    Path("kinds.csv").write_text("\n".join(f"kind {kind}" for kind in KINDS))
+    assert read_labels("kinds.csv", ROWS)[1][4] == "kind 1"
+    np.save("kinds.npy", KINDS[:7])
+    with pytest.raises(DataError, match="kinds.npy: expected one label for each of 90 points, got 7"):
+        read_labels("kinds.npy", ROWS)
+    with pytest.raises(DataError, match="none.csv cannot be read: No such file"):
+        read_labels("none.csv", ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.txt", b"1,2", "expected a file that ends in .csv, .npy, .npz, .mat"),
+        ("a.csv", None, "a.csv cannot be read: No such file"),
+        ("a.csv", b"", "it is empty"),
+        ("a.csv", b"x,y\n", "different lengths, or there are none"),
+        ("a.csv", b"1,2\n1\n", "different lengths"),
+        ("a.csv", b"1,2\n3,cat\n", "row 1, column 1: expected a number, got 'cat'"),
+        ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
+        ("a.npy", b"nonsense", "a.npy cannot be read"),
+        ("a.npz", b"nonsense", "a.npz cannot be read"),
+        ("a.mat", b"nonsense that is long enough " * 9, "a.mat cannot be read"),
+    ],
+)
+def test_unreadable_files_are_told(here, name, content, text):
+    if content is not None:
+        Path(name).write_bytes(content)
+    with pytest.raises(DataError, match=text):
+        read_table(Path(name))
+
+
+def test_one_of_several_tables_has_to_be_named(here):
+    np.savez("two.npz", one=ROWS, other=KINDS)
+    with pytest.raises(DataError, match="has several tables; say which one with --array. .* one, other"):
+        read_table(Path("two.npz"))
+    with pytest.raises(DataError, match="has no table 'third'"):
+        read_table(Path("two.npz"), "third")
+    assert read_table(Path("two.npz"), "other").shape == (90, 1)
+    np.save("rows.npy", ROWS)
+    with pytest.raises(DataError, match="has one table, without a name; leave 'one' out"):
+        read_table(Path("rows.npy"), "one")
+
+
+# agreement of labels
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agreement_is_that_of_scikit_learn(seed):
+    metrics = pytest.importorskip("sklearn.metrics")
+    truth, labels = np.random.default_rng(seed).integers((3, 5), size=(40, 2)).T
+    assert normalized_mutual_information(truth, labels) == pytest.approx(
+        metrics.normalized_mutual_info_score(truth, labels)
+    )
+    assert adjusted_rand_index(truth, labels) == pytest.approx(metrics.adjusted_rand_score(truth, labels))
+
+
+def test_equal_partitions_agree_wholly():
+    assert normalized_mutual_information(KINDS, 7 - KINDS) == pytest.approx(1.0)
+    assert adjusted_rand_index(KINDS, 7 - KINDS) == adjusted_rand_index([0, 0], [1, 1]) == 1.0
+    assert normalized_mutual_information([0, 0], [1, 1]) == 1.0
+    with pytest.raises(DataError, match="expected one label for each of 3 points, got 2 labels"):
+        adjusted_rand_index([0, 1], [0, 1, 2])
+
+
+# the command
+
+
+def test_cluster_prints_and_writes_what_it_found(call, here):
+    np.savez("rows.npz", rows=np.column_stack([KINDS, ROWS]))
+    status, output, errors = call("cluster", "rows.npz", "--components", 3, "--labels", "first", "--out", "found")
+    assert (status, errors) == (0, "")
+    assert "NMI 1.0000, ARI 1.0000" in output and output.count("0.333") >= 3
+    assert output.endswith("The labels and the mixture are in found.\n")
+    labels = np.loadtxt("found/labels.csv", skiprows=1)
+    assert adjusted_rand_index(labels, KINDS) == 1.0
+    record = json.loads(Path("found/cluster.json").read_text())
+    assert record["scores"]["nmi"] == pytest.approx(1.0) and record["metrics"]["agreed"] is True
+    assert json.loads(Path("found/run.json").read_text())["cluster"]["components"] == 3
+    assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
+    assert np.load("draws.npy").shape == (5, 2)
+
+
+def test_cluster_tells_what_is_wrong(call, here):
+    np.save("rows.npy", np.where(np.arange(180).reshape(90, 2) == 7, np.nan, ROWS))
+    assert call("cluster", "rows.npy", "--components", 3)[0::2] == (
+        2,
+        "error: row 3, column 1 is NaN; if NaN stands for a missing value, say missing=True (--missing)\n",
+    )
+    Path("kinds.csv").write_text("1\n2\n")
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--missing", "--labels", "kinds.csv")
+    assert status == 2 and "expected one label for each of 90 points, got 2" in errors
+    assert call("cluster", "none.csv", "--components", 3)[0] == 2
+    assert not Path("runs").exists()

@@ -1,0 +1,229 @@
+"""`fit_data`: clusters found, seeds, stopping, schedulers, minibatches, and what is told at the door."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import biglearn_sampler as bl
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.data import DataOptions, Parameters
+from biglearn_sampler.data import fit as fit_module
+from biglearn_sampler.data.agenda import visits
+from biglearn_sampler.data.course import Course
+from biglearn_sampler.data.points import points_of
+from biglearn_sampler.data.sums import log_densities
+from biglearn_sampler.errors import CatalogueError, DataError
+
+CATALOGUE = Catalogue()
+CENTRES = np.array([[-4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])
+
+
+def clusters(count: int = 300, seed: int = 0, centres: np.ndarray = CENTRES) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return centres[np.arange(count) % len(centres)] + 0.4 * generator.normal(size=(count, centres.shape[1]))
+
+
+def fit(points, components: int = 3, **options):
+    return bl.fit_data(points, components, catalogue=CATALOGUE, **options)
+
+
+def found(fitted, centres: np.ndarray = CENTRES) -> bool:
+    """Whether every centre has one component."""
+    distances = np.linalg.norm(fitted.parameters.means[:, None] - centres, axis=2)
+    return sorted(distances.argmin(1)) == list(range(len(centres))) and bool((distances.min(1) < 0.25).all())
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return fit(clusters(), seed=1)
+
+
+def test_clusters_are_found_and_the_tasks_agree(usual):
+    assert found(usual) and usual.metrics["agreed"] and "rounds in a row" in usual.metrics["stopped"]
+    assert usual.mixture.components == 3 and usual.metrics["empty"] == []
+    assert sorted(np.bincount(usual.labels(clusters()))) == [100, 100, 100]
+    mean = log_densities(clusters(), usual.parameters).mean()
+    np.testing.assert_allclose([usual.log_densities(clusters()).mean(), usual.metrics["log_likelihood"]], mean)
+
+
+def test_bic_counts_numbers_to_learn(usual):
+    total = -2.0 * 300 * usual.metrics["log_likelihood"]
+    np.testing.assert_allclose(usual.metrics["bic"], total + 17 * np.log(300))
+    np.testing.assert_allclose(usual.metrics["aic"], total + 34)
+
+
+def test_the_history_is_json_and_the_watcher_sees_it(usual):
+    seen = []
+    again = fit(clusters(), seed=1, watcher=lambda row, parameters: seen.append((row, parameters.dim)))
+    json.dumps(again.history, allow_nan=False)
+    assert [row for row, _ in seen] == list(again.history) and seen[0][1] == 2
+    assert list(again.history) == list(usual.history)
+    np.testing.assert_array_equal(again.parameters.means, usual.parameters.means)
+    assert set(again.history[0]["loss"]) == {"joint", "marginal", "transformed_marginal"}
+
+
+def test_units_do_not_matter(usual):
+    scale, shift = np.array([1e-3, 1e4]), np.array([7.0, -1e5])
+    other = fit(clusters() * scale + shift, seed=1)
+    np.testing.assert_allclose((other.parameters.means - shift) / scale, usual.parameters.means, atol=1e-5)
+
+
+def test_joint_em_is_plain():
+    plain = fit(clusters(), scheduler="joint", seed=0)
+    assert plain.metrics["relocated"] == 0 and plain.metrics["shrunk"] is False
+    assert set(plain.history[0]["loss"]) == {"joint"}
+
+
+def test_a_scheduler_that_learns_can_draw_the_tasks():
+    tasks = ["joint", "transformed_marginal"]
+    assert found(fit(clusters(), scheduler={"name": "bandit", "tasks": tasks}, seed=0))
+
+
+def test_minibatches_from_a_file(tmp_path):
+    np.save(tmp_path / "rows.npy", clusters(6000))
+    assert found(fit(tmp_path / "rows.npy", minibatch=200, steps=1500, seed=0))
+
+
+def test_missing_values_are_marginalised():
+    rows = clusters(600)
+    rows[np.arange(0, 600, 4), np.arange(150) % 2] = np.nan
+    fitted = fit(rows, missing=True, steps=800, seed=0)
+    assert found(fitted) and np.isfinite(fitted.log_densities(rows)).all()
+    assert fitted.log_densities(rows).mean() == pytest.approx(fitted.metrics["log_likelihood"])
+
+
+def test_weights_pull_the_mixture():
+    weights = np.where(np.arange(300) % 3 == 0, 4.0, 1.0)
+    assert max(fit(clusters(), sample_weight=weights, seed=1).parameters.weights) == pytest.approx(4 / 6, abs=0.01)
+
+
+def test_components_without_points_are_revived_and_told():
+    points = points_of(clusters(), None, standardized=True, missing=False)
+    scheduler = CATALOGUE.build("scheduler", "joint").value
+    means = np.array([[-1.0, -1.0], [50.0, 50.0], [1.0, 1.0]])
+    lost = Parameters(np.log([0.5, 1e-9, 0.5]), means, np.stack([np.eye(2)] * 3))
+    back, count = Course(points, scheduler, DataOptions(), 3, seed=0)._revived(lost)
+    rows = next(points.blocks())[0]
+    assert count == 1 and (np.abs(rows - back.means[1]).sum(1) == 0.0).any()
+    np.testing.assert_allclose(back.weights.sum(), 1.0)
+    lonely = fit(np.repeat(CENTRES, 4, 0) + 1e-3 * np.arange(12)[:, None], 6, steps=300, seed=0)
+    assert np.isfinite(lonely.metrics["log_likelihood"])
+
+
+def test_one_component_has_one_optimum():
+    fitted = fit(clusters(), 1)
+    assert fitted.metrics["agreed"] and fitted.metrics["stopped"] == "one component has one optimum"
+    np.testing.assert_allclose(fitted.parameters.means[0], clusters().mean(0))
+    np.testing.assert_allclose(fitted.parameters.covariances[0], np.cov(clusters().T, bias=True), rtol=1e-6)
+
+
+def test_the_best_of_several_starts_is_kept():
+    several = fit(clusters(), seed=1, starts=3, steps=200)
+    assert len(several.metrics["starts"]) == 3
+    assert several.metrics["starts"][0] == pytest.approx(fit(clusters(), seed=1, steps=200).metrics["starts"][0])
+    assert several.log_densities(clusters()).mean() == pytest.approx(max(several.metrics["starts"]), abs=0.05)
+
+
+def test_one_column_and_steps_that_end_early():
+    fitted = fit(clusters()[:, :1], 2, steps=30, seed=0)
+    assert fitted.metrics["steps"] == 30 and fitted.parameters.dim == 1
+
+
+# the schedule
+
+
+def test_steps_in_a_row_on_one_map_are_one_visit():
+    import jax
+
+    scheduler = CATALOGUE.build("scheduler", {"name": "biglearn_em", "dim": 6}).value
+    made = visits(scheduler, None, jax.random.key(0), 0, 100, 1000, 6)
+    assert sum(visit.steps for visit in made) == 100
+    assert all(visit.steps % 5 == 0 for visit in made) and any(visit.matrix is None for visit in made)
+    for visit in made:
+        if visit.matrix is not None:
+            np.testing.assert_allclose(visit.matrix @ visit.matrix.T, np.eye(len(visit.matrix)), atol=1e-5)
+
+
+def test_sizes_of_marginals_follow_the_beta_law():
+    scheduler = CATALOGUE.build("scheduler", {"name": "biglearn_em", "dim": 8}).value
+    weighted = scheduler.scheduler
+    sizes = {task.size: share for task, share in zip(weighted.choices, weighted.probabilities, strict=True)}
+    assert [task.name for task in weighted.choices[:2]] == ["joint", "marginal"] and len(weighted.choices) == 15
+    np.testing.assert_allclose(sum(weighted.probabilities), 1.0)
+    np.testing.assert_allclose(sizes[7], 0.5 * (1.0 - (7 / 8) ** 5))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [({"dim": 0}, "must be at least 1, got 0 and 5"), ({"shares": (0.0, 0.0, 0.0)}, "not all zero")],
+)
+def test_a_wrong_schedule_is_told(wrong, text):
+    with pytest.raises(CatalogueError, match=text):
+        CATALOGUE.build("scheduler", {"name": "biglearn_em", **wrong})
+
+
+# at the door
+
+NAN = np.where(np.arange(600).reshape(300, 2) == 7, np.nan, clusters())
+INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
+
+
+@pytest.mark.parametrize(
+    ("points", "options", "text"),
+    [
+        (NAN, {}, "row 3, column 1 is NaN; if NaN stands for a missing value, say missing=True"),
+        (INFINITE, {"missing": True}, "row 3, column 1 is infinity"),
+        (np.full((9, 2), np.nan), {"missing": True}, "row 0 has no value at all"),
+        (np.column_stack([clusters(), np.full(300, 7.1)]), {}, "constant columns .* drop: 2"),
+        (clusters()[:2], {}, "3 components need as many points at least, got 2"),
+        (clusters()[:, 0], {}, r"must be a table of numbers of shape \(count, dim\), got float64 \(300,\)"),
+        (np.array([["a", "b"]] * 5), {}, "must be a table of numbers"),
+        (clusters(), {"sample_weight": np.ones(7)}, r"one number for each of 300 points, got shape \(7,\)"),
+        (clusters(), {"sample_weight": -np.ones(300)}, "finite, not negative and not all zero"),
+        (clusters(), {"components": 0}, "components must be at least 1, got 0"),
+        (clusters(), {"floor": 0.0}, "floor must be above 0 and below 1, got 0.0"),
+        (clusters(), {"steps": 0}, "steps must be at least 1, got 0"),
+        (clusters(), {"smoothing": -1.0}, "smoothing must be finite and not negative"),
+        (clusters(), {"start": 0.0}, "start must be finite and above 0"),
+        (clusters(), {"flor": 0.1}, "there is no option 'flor'"),
+        (clusters(), {"scheduler": "uniform"}, "'transformed_conditional' has no EM step in closed form"),
+        ("nowhere.npy", {}, "nowhere.npy cannot be read as a file of numpy's format"),
+    ],
+)
+def test_what_makes_no_sense_is_told(points, options, text):
+    with pytest.raises(DataError, match=text):
+        fit(points, **{"components": 3, **options})
+
+
+def test_points_to_look_at_are_checked(usual):
+    with pytest.raises(DataError, match=r"expected points of shape \(count, 2\), got \(4, 3\)"):
+        usual.labels(np.zeros((4, 3)))
+    with pytest.raises(DataError, match="fitted without missing=True"):
+        usual.labels(np.full((4, 2), np.nan))
+
+
+@pytest.mark.usefixtures("unchecked_types")
+def test_unknown_coordinates_are_told():
+    with pytest.raises(DataError, match="coordinates must be 'standardized' or 'raw', got 'polar'"):
+        fit(clusters(), coordinates="polar")
+
+
+def test_the_example_of_the_docstring_runs():
+    import doctest
+
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(fit_module.fit_data, "fit_data", globs={})
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_all_25_modes_are_found_from_data(seed):
+    axis = np.arange(-4.0, 5.0, 2.0)
+    grid = np.array([[first, second] for first in axis for second in axis])
+    generator = np.random.default_rng(seed)
+    rows = grid[generator.integers(25, size=2000)] + 0.1**0.5 * generator.normal(size=(2000, 2))
+    assert found(fit(rows, 25, coordinates="raw", seed=seed), grid)
