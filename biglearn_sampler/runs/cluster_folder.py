@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.data.cluster import Clustering
-from biglearn_sampler.runs.folder import FORMAT, RunFolder
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.whole_files import FORMAT
 
 
 def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any], *, numbered: bool) -> Path:

@@ -87,7 +87,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file in one piece."""
-        self._replace(name, lambda file: file.write(text.encode()))
+        self.files.write_text(name, text)
 
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Add a row to `history.jsonl`; a crash can cost the last line only."""
