@@ -15,6 +15,9 @@ from biglearn_plugins.reports.page.numbers_as_text import number, short_count
 from biglearn_sampler.comparison import Comparison, CoveragePoint
 
 WIDTH, HEIGHT = 460, 300
+ROOM = 1.3
+"""Factor between the ends of the lines and those of the axis."""
+
 LEAST_TV = 1e-3
 """Shown for anything below it on the logarithmic axis."""
 
@@ -103,6 +106,9 @@ def _axes(figure: Figure, comparison: Comparison) -> Axes:
 
 
 def _draw_paths(axes: Axes, paths: dict[str, CoveragePath], looks: dict[str, Look]) -> None:
+    # Before the first line: an error bar of a single point has no scale of its own.
+    spent = [float(each) for path in paths.values() for each in path.spent]
+    axes.set_xlim(min(spent) / ROOM, max(spent) * ROOM)
     # Ours last, so that it lies above the others.
     for method, path in reversed(paths.items()):
         look = looks[method]

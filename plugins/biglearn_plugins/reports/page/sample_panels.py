@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -26,6 +28,9 @@ SHOWN = 1500
 
 BINS = 90
 
+GRID = {1: 800, 2: 150}
+"""Points along each side of the density; the outlines of its regions are most of the size of a page."""
+
 
 def sample_panels(comparison: Comparison, looks: dict[str, Look]) -> list[Picture]:
     """One picture for each method, of its first finished seed; none beyond two dimensions."""
@@ -33,7 +38,7 @@ def sample_panels(comparison: Comparison, looks: dict[str, Look]) -> list[Pictur
     trials = first_trials(comparison)
     if target.dim > 2 or not trials:
         return []
-    view = target_view(target)
+    view = replace(target_view(target), points_per_side=GRID[target.dim])
     density = view.target_log_density(target)
     draw, height = (_draw_curve, CURVE_HEIGHT) if target.dim == 1 else (_draw_plane, SIDE)
 
