@@ -29,7 +29,8 @@ def _of_method(comparison: Comparison, method: str) -> list[str]:
     if not trials:
         return []
     spent = comparison.figure(method, "evaluations")
-    parts = [*_modes(comparison, method), *_log_z(comparison, method), f"{_range(spent)} evaluations"]
+    parts = [*_modes(comparison, method), *_log_z(comparison, method), *_agreement(comparison, method)]
+    parts.append(f"{_range(spent)} evaluations")
     told = [f"{method}: {', '.join(parts)}{_on_seeds(len(trials))}."]
     if method == OURS:
         told += [_verdicts(comparison)] if verdicts_of(comparison) else []
@@ -51,6 +52,17 @@ def _modes(comparison: Comparison, method: str) -> list[str]:
 def _log_z(comparison: Comparison, method: str) -> list[str]:
     error = comparison.figure(method, "log_z_error")
     return [] if error is None else [f"log Z off by {max(abs(error.least), abs(error.most)):.3f} at most"]
+
+
+def _agreement(comparison: Comparison, method: str) -> list[str]:
+    """R-hat of chains; where modes are not known, also how even the weights of independent draws are."""
+    rhat, ess = comparison.figure(method, "rhat_max"), comparison.figure(method, "ess")
+    if rhat is not None:
+        ends = dict.fromkeys(f"{end:.2f}" for end in (rhat.least, rhat.most))
+        return [f"R-hat {' to '.join(ends)}"]
+    if ess is not None and comparison.figure(method, "modes_covered") is None:
+        return [f"ESS {ess.mean:.1%} of its draws"]
+    return []
 
 
 def _verdicts(comparison: Comparison) -> str:
