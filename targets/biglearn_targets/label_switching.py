@@ -41,7 +41,7 @@ def label_switching() -> NumpyroTarget:
     """
     # In the order of the names: deviations, means, weights.
     scale = np.array([0.5] * COMPONENTS + [MEAN_DEVIATION] * COMPONENTS + [1.0] * (COMPONENTS - 1))
-    return replace(from_numpyro(_model, _values(), centre=0.0, scale=scale), known=_facts())
+    return replace(from_numpyro(_model, _values(), centre=0.0, scale=scale), known=_facts(jnp.zeros(()).dtype.name))
 
 
 def _model(values: Float[Array, " values"]) -> None:
@@ -56,9 +56,9 @@ def _values() -> Float[np.ndarray, " values"]:
     return np.concatenate([mean + sd * norm.ppf((np.arange(count) + 0.5) / count) for mean, sd, count in GROUPS])
 
 
-@lru_cache(maxsize=1)
-def _facts() -> Facts:
-    """One object for all, since compiled code is kept for equal facts only."""
+@lru_cache(maxsize=2)
+def _facts(precision: str) -> Facts:
+    """One object for all of a precision, since compiled code is kept for equal facts only."""
     means, deviations, counts = (np.array(column) for column in zip(*GROUPS, strict=True))
     weights = counts / counts.sum()
     to_weights: Any = biject_to(constraints.simplex)
@@ -68,8 +68,8 @@ def _facts() -> Facts:
     ]
     count = math.factorial(COMPONENTS)
     return Facts(
-        modes=jnp.asarray(np.array(modes), float),
-        mode_weights=jnp.full(count, 1.0 / count),
+        modes=jnp.asarray(np.array(modes), precision),
+        mode_weights=jnp.full(count, 1.0 / count, precision),
         responsibilities=_order_of_means,
     )
 
