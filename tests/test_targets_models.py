@@ -17,7 +17,6 @@ from scipy.stats import norm
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_targets.double_well import double_well
-from biglearn_targets.label_switching import label_switching
 from biglearn_targets.logistic_regression import logistic_regression
 from biglearn_targets.many_well import many_well
 from biglearn_targets.phi4 import phi4
@@ -302,12 +301,3 @@ def test_another_file_is_told(german_file: Path) -> None:
 def test_a_file_for_breast_cancer_is_told(german_file: Path) -> None:
     with pytest.raises(ValueError, match="`path` belongs to `data` = 'german_credit', got it with 'breast_cancer'"):
         logistic_regression(path=str(german_file))
-
-
-def test_facts_follow_the_precision_of_jax() -> None:
-    """They are kept, and once came back in the precision of an earlier time."""
-    with jax.enable_x64(True):
-        assert jnp.asarray(label_switching().facts.mode_weights).dtype == jnp.float64
-    weights = label_switching().facts.mode_weights
-    assert weights is not None and weights.dtype == jnp.float32
-    assert label_switching().facts is label_switching().facts
