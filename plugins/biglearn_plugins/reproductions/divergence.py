@@ -26,13 +26,13 @@ class Estimate(NamedTuple):
     standard_error: Float[Array, ""]
 
 
-def divergence(parameters: Float[Array, "2"], problem: Problem) -> Estimate:
+def divergence(parameters: Float[Array, " pair"], problem: Problem) -> Estimate:
     """`KL[p(y_T | y_S) || q(y_T | y_S)]` at `(mu1, mu2)`, averaged over the conditions if there are any."""
     image, truth = model(parameters).through(problem.channel), target().mixture.through(problem.channel)
     if problem.conditions is None:
         return _between(image, truth, problem.nodes)
 
-    def given(condition: Float[Array, "1"], points: Float[Array, "nodes 1"]) -> Estimate:
+    def given(condition: Float[Array, " given"], points: Float[Array, "nodes 1"]) -> Estimate:
         nodes = Nodes(points, problem.nodes.weights)
         return _between(image.given_leading(condition), truth.given_leading(condition), nodes)
 
@@ -42,7 +42,7 @@ def divergence(parameters: Float[Array, "2"], problem: Problem) -> Estimate:
     return Estimate(loss, jnp.sqrt(weights**2 @ (each - loss) ** 2))
 
 
-def mean_loss(parameters: Float[Array, "2"], problems: Problem) -> Float[Array, ""]:
+def mean_loss(parameters: Float[Array, " pair"], problems: Problem) -> Float[Array, ""]:
     """The mean of the losses of stacked tasks: what one step on each in turn descends."""
     return jax.vmap(divergence, in_axes=(None, 0))(parameters, problems).loss.mean()
 

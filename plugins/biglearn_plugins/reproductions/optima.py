@@ -14,11 +14,11 @@ from biglearn_plugins.reproductions.problem import Problem
 from biglearn_plugins.reproductions.tailored import GLOBAL_OPTIMA, SCALE
 
 NEWTON_STEPS, LONGEST_STEP = 30, 0.1
-CANDIDATES = 16
-"""Followed at most, and always as many, so that the code is compiled once."""
+CANDIDATES = 24
+"""Starts that are followed, always as many, so that the code is compiled once."""
 
 ASIDE = (1e-3, -1e-3)
-"""From a grid point on the diagonal, where no slope leads away from a saddle."""
+"""To both sides of a grid point: on the diagonal, no slope leads away from a saddle."""
 
 FLATTEST, SLOPE, NEAR = 1e-5, 1e-7, 1e-2
 """Least curvature and largest slope of a minimum; points nearer than the last are one."""
@@ -55,10 +55,12 @@ def optima_of(
         values: the mean loss; rows are `mu2`, columns `mu1`.
     """
     rows, columns = np.nonzero(_lowest_of_neighbours(values))
-    starts = np.stack([axis[columns], axis[rows]], -1)[np.argsort(values[rows, columns])][:CANDIDATES]
-    if not len(starts):
+    if not len(rows):
         return ()
-    padded = jnp.asarray(ASIDE + starts[np.arange(CANDIDATES) % len(starts)])
+    lowest = np.argsort(values[rows, columns])[: CANDIDATES // 2]
+    places = np.stack([axis[columns], axis[rows]], -1)[lowest]
+    starts = np.concatenate([places + ASIDE, places - ASIDE])
+    padded = jnp.asarray(starts[np.arange(CANDIDATES) % len(starts)])
     return _distinct(*map(np.asarray, _followed(padded, problems)))
 
 
@@ -72,11 +74,11 @@ def _lowest_of_neighbours(values: Float[np.ndarray, "side side"]) -> Bool[np.nda
 def _followed(starts: Float[Array, "starts 2"], problems: Problem) -> tuple[Array, Array, Array, Array]:
     """Where Newton's method leads, with loss, slope and curvature there."""
 
-    def loss(place: Float[Array, "2"]) -> Float[Array, ""]:
+    def loss(place: Float[Array, " pair"]) -> Float[Array, ""]:
         return mean_loss(place, problems)
 
-    def follow(place: Float[Array, "2"]) -> tuple[Array, Array, Array, Array]:
-        def step(_: int, at: Float[Array, "2"]) -> Float[Array, "2"]:
+    def follow(place: Float[Array, " pair"]) -> tuple[Array, Array, Array, Array]:
+        def step(_: int, at: Float[Array, " pair"]) -> Float[Array, " pair"]:
             return at + _downhill(jax.grad(loss)(at), jax.hessian(loss)(at))
 
         end = jax.lax.fori_loop(0, NEWTON_STEPS, step, place)
@@ -86,7 +88,7 @@ def _followed(starts: Float[Array, "starts 2"], problems: Problem) -> tuple[Arra
     return jax.lax.map(follow, starts)
 
 
-def _downhill(slope: Float[Array, "2"], hessian: Float[Array, "2 2"]) -> Float[Array, "2"]:
+def _downhill(slope: Float[Array, " pair"], hessian: Float[Array, "2 2"]) -> Float[Array, " pair"]:
     """Newton's step with the sizes of the curvatures, so that it leaves saddles and tops (Dauphin et al. 2014)."""
     curvatures, directions = jnp.linalg.eigh(hessian)
     sizes = jnp.maximum(abs(curvatures), FLATTEST)

@@ -18,7 +18,7 @@ GLOBAL_OPTIMA = ((-1.0, 1.0), (1.0, -1.0))
 """`(mu1, mu2)` where model and target are one: the components may change their places."""
 
 
-def model(parameters: Float[Array, "2"]) -> GaussianMixture:
+def model(parameters: Float[Array, " pair"]) -> GaussianMixture:
     """`p(x) = 1/2 N(x; (mu1, 0), sigma^2 I) + 1/2 N(x; (mu2, 0), sigma^2 I)` (section 3.3 of the paper).
 
     Arguments:
