@@ -1,4 +1,4 @@
-"""The simulations of the papers: losses agree with the project's own, optima are optima, the page says what is found."""
+"""Simulations of the papers: losses are the project's own, optima are optima, the page says what is found."""
 
 from __future__ import annotations
 
