@@ -13,9 +13,9 @@ from biglearn_plugins.reports.page.drawing import picture
 from biglearn_plugins.reproductions import registry
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
-from biglearn_plugins.reproductions.divergence import divergence
+from biglearn_plugins.reproductions.divergence import Estimate, divergence
 from biglearn_plugins.reproductions.inner_steps import successes
-from biglearn_plugins.reproductions.monte_carlo_check import LARGEST, largest_difference
+from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
@@ -38,6 +38,16 @@ PLACE = (0.7, -0.4)
 VIEWS = (View("joint"), View("marginal", 30.0), View("conditional", 30.0))
 
 
+# Compiled as a whole: an operation at a time takes longer.
+def exact(view: View) -> Estimate:
+    return jax.jit(lambda place: divergence(place, by_quadrature(view)))(jnp.array(PLACE))
+
+
+def noisy(view: View) -> Estimate:
+    draw = jax.jit(lambda place, key: divergence(place, by_monte_carlo(view, key, 2000)))
+    return draw(jnp.array(PLACE), jax.random.key(1))
+
+
 @pytest.fixture(scope="module")
 def surface() -> Surface:
     return surface_of(View("marginal", 30.0))
@@ -45,14 +55,13 @@ def surface() -> Surface:
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_monte_carlo_agrees_with_quadrature(view):
-    noisy = divergence(jnp.array(PLACE), by_monte_carlo(view, jax.random.key(1), 2000))
-    exact = divergence(jnp.array(PLACE), by_quadrature(view))
-    assert abs(noisy.loss - exact.loss) < 4.0 * noisy.standard_error
-    assert 0.0 < noisy.standard_error < 0.1 * exact.loss
+    drawn, loss = noisy(view), exact(view).loss
+    assert abs(drawn.loss - loss) < 4.0 * drawn.standard_error
+    assert 0.0 < drawn.standard_error < 0.1 * loss
 
 
 def test_a_whole_surface_agrees_with_monte_carlo_within_its_error(surface):
-    assert largest_difference(View("marginal", 30.0), surface) < LARGEST
+    assert agreeing_share(View("marginal", 30.0), surface) >= LEAST_SHARE
 
 
 @pytest.mark.parametrize("view", VIEWS[:2], ids=lambda view: view.name)
@@ -60,16 +69,15 @@ def test_the_loss_is_that_of_the_projects_own_matching(view):
     truth = target()
     estimator = EnergyEstimator(truth) if view.shape == "joint" else MarginalQuadrature(truth, 1, 100, 3.0)
     matching = Matching(Task(view.shape, view.shape, Orthogonal()), estimator, truth.centre, truth.scale, 1000)
-    told = matching.gradient(unconstrain(model(jnp.array(PLACE))), view.channel, jax.random.key(0), jnp.zeros(()))
-    problem = by_quadrature(view)
-    error = divergence(jnp.array(PLACE), by_monte_carlo(view, jax.random.key(0), 2000)).standard_error
-    assert abs(told.loss - divergence(jnp.array(PLACE), problem).loss) < 4.0 * error
+    parameters = unconstrain(model(jnp.array(PLACE)))
+    told = jax.jit(matching.gradient)(parameters, view.channel, jax.random.key(0), jnp.zeros(()))
+    assert abs(told.loss - exact(view).loss) < 4.0 * noisy(view).standard_error
 
 
-def test_the_joint_loss_is_the_marginal_one_plus_the_conditional_one_along_the_modes():
+def test_along_the_modes_joint_marginal_and_conditional_losses_are_one():
     # With y_1 along the modes nothing is left for y_2, so all three losses are one.
-    losses = [float(divergence(jnp.array(PLACE), by_quadrature(View(shape))).loss) for shape in ("joint", "marginal")]
-    given = float(divergence(jnp.array(PLACE), by_quadrature(View("conditional", condition=0.3))).loss)
+    losses = [float(exact(View(shape)).loss) for shape in ("joint", "marginal")]
+    given = float(exact(View("conditional", condition=0.3)).loss)
     assert losses == pytest.approx([given, given], rel=1e-4)
 
 
@@ -122,7 +130,7 @@ def test_the_command_comes_by_the_public_hook_and_writes_a_folder(tmp_path, monk
     monkeypatch.setattr(registry, "REPRODUCTIONS", (quick(agrees=True),))
     app = typer.Typer()
     Catalogue(modules=["biglearn_plugins.reproductions"], entry_points=False).add_commands(app)
-    called = CliRunner().invoke(app, ["all", "--out", str(tmp_path / "pages")])
+    called = CliRunner().invoke(app, ["reproduce", "all", "--out", str(tmp_path / "pages")])
     assert called.exit_code == 0 and "quick: agrees" in called.output and "It is 3 < 4." in called.output
     assert {path.name for path in (tmp_path / "pages").iterdir()} == {"report.html", "quick-1.svg", "quick.gif"}
 

@@ -10,15 +10,19 @@ from biglearn_plugins.reproductions.view import View
 POINTS, SEED = 2000, 0
 """As many points as the paper has."""
 
-LARGEST = 5.0
-"""Standard errors between the two, at the worst of thousands of places that share their draws."""
+WITHIN = 3.0
+"""Standard errors. Where model and target are nearly one, the error hangs on a few draws and is itself uncertain, so
+that single places may lie further out."""
+
+LEAST_SHARE = 0.97
+"""Of the square where the two must agree; one law would have 0.997, but all places share their draws."""
 
 ROUNDING = 1e-6
 """A loss smaller than this is zero by both."""
 
 
-def largest_difference(view: View, surface: Surface) -> float:
-    """The largest distance between the two anywhere on the square, in standard errors."""
+def agreeing_share(view: View, surface: Surface) -> float:
+    """The share of the square where the two are within three standard errors of each other."""
     noisy = noisy_surface_of(view, SEED, POINTS)
     difference = abs(np.asarray(noisy.loss) - surface.values)
-    return float((difference / (np.asarray(noisy.standard_error) + ROUNDING)).max())
+    return float((difference <= WITHIN * np.asarray(noisy.standard_error) + ROUNDING).mean())

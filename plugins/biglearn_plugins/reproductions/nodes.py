@@ -22,8 +22,8 @@ class Nodes(NamedTuple):
         weights: of the points.
     """
 
-    points: Float[Array, "*sets nodes dim"]
-    weights: Float[Array, " nodes"]
+    points: Float[Array, "... nodes dim"]
+    weights: Float[Array, "... nodes"]
 
 
 def quadrature(nodes: int, dim: int) -> Nodes:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from biglearn_plugins.reproductions.divergence import mean_loss
 from biglearn_plugins.reproductions.problem import Problem
 from biglearn_plugins.reproductions.tailored import GLOBAL_OPTIMA, SCALE
 
-NEWTON_STEPS, LONGEST_STEP = 30, 0.1
-CANDIDATES = 24
+NEWTON_STEPS, LONGEST_STEP = 20, 0.1
+CANDIDATES = 16
 """Starts that are followed, always as many, so that the code is compiled once."""
 
 ASIDE = (1e-3, -1e-3)
@@ -78,7 +78,7 @@ def _followed(starts: Float[Array, "starts 2"], problems: Problem) -> tuple[Arra
         return mean_loss(place, problems)
 
     def follow(place: Float[Array, " pair"]) -> tuple[Array, Array, Array, Array]:
-        def step(_: int, at: Float[Array, " pair"]) -> Float[Array, " pair"]:
+        def step(_: Int[Array, ""], at: Float[Array, " pair"]) -> Float[Array, " pair"]:
             return at + _downhill(jax.grad(loss)(at), jax.hessian(loss)(at))
 
         end = jax.lax.fori_loop(0, NEWTON_STEPS, step, place)

@@ -13,31 +13,37 @@ from biglearn_plugins.reproductions.tailored import target
 from biglearn_plugins.reproductions.view import View
 from biglearn_sampler.mixture import Channel
 
-NODES, CONDITIONS = 48, 24
+NODES, CONDITIONS = 40, 12
 """Of the quadratures, a side. The loss of the tailored simulation is then exact to five digits."""
 
 
 class Problem(NamedTuple):
-    """One task, so that tasks of one shape share compiled code.
+    """One task, or stacked ones of one shape, which share compiled code.
 
     Arguments:
-        channel: what is looked at; of a conditional task the leading row is given.
+        matrix, noise: of the channel that is looked at; of a conditional task the leading row is given.
         nodes: for the draws of each component; of a conditional task one set for each condition.
         conditions: given values with their weights; `None` unless the task is conditional.
     """
 
-    channel: Channel
+    matrix: Float[Array, "*tasks rows dim"]
+    noise: Float[Array, "*tasks"]
     nodes: Nodes
     conditions: Nodes | None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel of one task."""
+        return Channel.of(self.matrix, self.noise)
 
 
 def by_quadrature(view: View) -> Problem:
     """The task with nodes of a quadrature, in the precision that is set."""
     if view.shape != "conditional":
-        return Problem(view.channel, quadrature(NODES, view.channel.rows), None)
+        return Problem(view.channel.matrix, view.channel.noise, quadrature(NODES, view.channel.rows), None)
     conditions, nodes = _conditions(view, quadrature(CONDITIONS, 1)), quadrature(NODES, 1)
     points = jnp.broadcast_to(nodes.points, (len(conditions.points), NODES, 1))
-    return Problem(view.channel, Nodes(points, nodes.weights), conditions)
+    return Problem(view.channel.matrix, view.channel.noise, Nodes(points, nodes.weights), conditions)
 
 
 def by_monte_carlo(view: View, key: Key[Array, ""], points: int) -> Problem:
@@ -49,10 +55,14 @@ def by_monte_carlo(view: View, key: Key[Array, ""], points: int) -> Problem:
         points: draws over both components together; of a conditional task conditions, each with a draw of both.
     """
     if view.shape != "conditional":
-        return Problem(view.channel, monte_carlo(key, (points // 2, view.channel.rows)), None)
+        return Problem(
+            view.channel.matrix, view.channel.noise, monte_carlo(key, (points // 2, view.channel.rows)), None
+        )
     key_conditions, key_points = jax.random.split(key)
     conditions = _conditions(view, monte_carlo(key_conditions, (points // 2, 1)))
-    return Problem(view.channel, monte_carlo(key_points, (len(conditions.points), 1, 1)), conditions)
+    return Problem(
+        view.channel.matrix, view.channel.noise, monte_carlo(key_points, (len(conditions.points), 1, 1)), conditions
+    )
 
 
 def _conditions(view: View, nodes: Nodes) -> Nodes:
