@@ -13,8 +13,9 @@ from biglearn_plugins.reproductions.tailored import target
 from biglearn_plugins.reproductions.view import View
 from biglearn_sampler.mixture import Channel
 
-NODES, CONDITIONS = 40, 12
-"""Of the quadratures, a side. The loss of the tailored simulation is then exact to five digits."""
+NODES, CONDITIONS = 40, 24
+"""Of the quadratures, a side. Losses of the tailored simulation then err by less than 1e-5, and averages over conditions
+by less than 1e-3: measured against twice and four times as many."""
 
 
 class Problem(NamedTuple):
