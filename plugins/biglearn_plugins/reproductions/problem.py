@@ -14,8 +14,8 @@ from biglearn_plugins.reproductions.view import View
 from biglearn_sampler.mixture import Channel
 
 NODES, CONDITIONS = 40, 24
-"""Of the quadratures, a side. Losses of the tailored simulation then err by less than 1e-5, and averages over conditions
-by less than 1e-3: measured against twice and four times as many."""
+"""Of the quadratures, a side. Losses of the tailored simulation then err by less than 1e-5, and averages over
+conditions by less than 1e-3: measured against twice and four times as many."""
 
 
 class Problem(NamedTuple):
