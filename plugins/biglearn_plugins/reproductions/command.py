@@ -1,0 +1,32 @@
+"""The command `biglearn reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+REPRODUCED = Path("reproduced")
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="such as fig1, or all; an unknown name lists them")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the page")] = REPRODUCED,
+) -> None:
+    """Make simulations of the papers again, and say where they differ.
+
+    Prints what the paper says and what was found; writes one page, `report.html`, and every picture by itself.
+    """
+    from biglearn_plugins.reproductions.folder import write
+    from biglearn_plugins.reproductions.registry import reproductions_named
+
+    chosen, found = reproductions_named(name), []
+    for number, reproduction in enumerate(chosen, 1):
+        typer.echo(f"[{number}/{len(chosen)}] {reproduction.title}", err=True)
+        finding = reproduction.find()
+        found.append((reproduction, finding))
+        typer.echo(
+            f"{reproduction.name}: {finding.verdict}\n  paper: {reproduction.claim}\n  found: {finding.sentence}"
+        )
+    typer.echo(f"\nThe page is {write(out, found)}.")

@@ -1,0 +1,50 @@
+"""A reproduction: what a paper says, and how today's code finds out; and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from biglearn_plugins.reports.page.drawing import Picture
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a reproduction found.
+
+    Arguments:
+        agrees: whether it is what the paper says.
+        sentence: the finding, with its numbers.
+        pictures: with alternative texts.
+        headings, rows: a table.
+        animations: GIFs by the name of their file.
+    """
+
+    agrees: bool
+    sentence: str
+    pictures: tuple[Picture, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    animations: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """`agrees` or `differs`."""
+        return "agrees" if self.agrees else "differs"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One simulation of a paper.
+
+    Arguments:
+        name: what users type.
+        title: a heading.
+        claim: what the paper says, in short.
+        find: makes the simulation again; the same numbers every time.
+    """
+
+    name: str
+    title: str
+    claim: str
+    find: Callable[[], Finding]

@@ -1,0 +1,142 @@
+"""Simulations of the papers: losses are the project's own, optima are optima, the page says what is found."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from biglearn_plugins.reports.page.drawing import picture
+from biglearn_plugins.reproductions import registry
+from biglearn_plugins.reproductions.animation import animation_of
+from biglearn_plugins.reproductions.descent import descended, is_free
+from biglearn_plugins.reproductions.divergence import Estimate, divergence
+from biglearn_plugins.reproductions.inner_steps import successes
+from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
+from biglearn_plugins.reproductions.page import page_of
+from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
+from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
+from biglearn_plugins.reproductions.surface import Surface, surface_of
+from biglearn_plugins.reproductions.surface_picture import surface_picture
+from biglearn_plugins.reproductions.tailored import model, target
+from biglearn_plugins.reproductions.view import View
+from biglearn_plugins.tasks.families import transformed_marginal
+from biglearn_plugins.transformations.orthogonal import Orthogonal
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.errors import UserError
+from biglearn_sampler.estimators.energy import EnergyEstimator
+from biglearn_sampler.estimators.exact_channel import ExactChannelEstimator
+from biglearn_sampler.estimators.marginal_quadrature import MarginalQuadrature
+from biglearn_sampler.learning.matching import Matching
+from biglearn_sampler.mixture.unconstrained import unconstrain
+from biglearn_sampler.tasks import Task
+
+PLACE = (0.7, -0.4)
+VIEWS = (View("joint"), View("marginal", 30.0), View("conditional", 30.0))
+
+
+# Compiled as a whole: an operation at a time takes longer.
+def exact(view: View) -> Estimate:
+    # The nodes are an argument, or the compiler would work the loss out by itself.
+    return jax.jit(divergence)(jnp.array(PLACE), by_quadrature(view))
+
+
+def noisy(view: View) -> Estimate:
+    draw = jax.jit(lambda place, key: divergence(place, by_monte_carlo(view, key, 2000)))
+    return draw(jnp.array(PLACE), jax.random.key(1))
+
+
+@pytest.fixture(scope="module")
+def surface() -> Surface:
+    return surface_of(View("marginal", 30.0))
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_monte_carlo_agrees_with_quadrature(view):
+    drawn, loss = noisy(view), exact(view).loss
+    assert abs(drawn.loss - loss) < 4.0 * drawn.standard_error
+    assert 0.0 < drawn.standard_error < 0.1 * loss
+
+
+def test_a_whole_surface_agrees_with_monte_carlo_within_its_error(surface):
+    assert agreeing_share(View("marginal", 30.0), surface) >= LEAST_SHARE
+
+
+@pytest.mark.parametrize("view", VIEWS[:2], ids=lambda view: view.name)
+def test_the_loss_is_that_of_the_projects_own_matching(view):
+    truth = target()
+    estimator = EnergyEstimator(truth) if view.shape == "joint" else MarginalQuadrature(truth, 1, 100, 3.0)
+    matching = Matching(Task(view.shape, view.shape, Orthogonal()), estimator, truth.centre, truth.scale, 1000)
+    parameters = unconstrain(model(jnp.array(PLACE)))
+    told = jax.jit(matching.gradient)(parameters, view.channel, jax.random.key(0), jnp.zeros(()))
+    assert abs(told.loss - exact(view).loss) < 4.0 * noisy(view).standard_error
+
+
+def test_along_the_modes_joint_marginal_and_conditional_losses_are_one():
+    # With y_1 along the modes nothing is left for y_2, so all three losses are one.
+    losses = [float(exact(View(shape)).loss) for shape in ("joint", "marginal")]
+    given = float(exact(View("conditional", condition=0.3)).loss)
+    assert losses == pytest.approx([given, given], rel=1e-4)
+
+
+def test_optima_are_found_in_pairs_and_have_no_slope(surface):
+    assert len(surface.global_optima) == 2 and len(surface.local_optima) == 4
+    for first, second in [each.place for each in surface.local_optima]:
+        mirrored = [np.hypot(second - a, first - b) for a, b in (each.place for each in surface.local_optima)]
+        assert min(mirrored) < 1e-5
+    assert all(each.curvature > 0.1 for each in surface.optima)
+    assert all(0.6 < each.loss < np.log(2.0) for each in surface.local_optima)
+
+
+def test_a_view_without_information_has_no_optima():
+    assert surface_of(View("marginal", 90.0)).optima == ()
+
+
+def test_one_rotation_frees_and_another_does_not(surface):
+    trap = surface.local_optima[0]
+    assert is_free(descended(View("marginal", 60.0), trap))
+    assert not is_free(descended(View("marginal", 30.0), trap))
+
+
+def test_a_training_that_never_leaves_has_no_success_and_one_at_the_optimum_stays(monkeypatch):
+    monkeypatch.setattr("biglearn_plugins.reproductions.inner_steps.STEPS", 5)
+    task, estimator = transformed_marginal(1, Orthogonal()), ExactChannelEstimator(target())
+    assert successes(task, estimator, (1.05, 0.95), (1, 5), 3).tolist() == [0.0, 0.0]
+    assert successes(task, estimator, (1.0, -1.0), (2, 5), 3).tolist() == [1.0, 1.0]
+
+
+def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
+    drawn = surface_picture([surface], 1, "One.")
+    assert "marginal, 30°: 4 local optima" in drawn.alt and drawn.svg.startswith("<?xml")
+    assert animation_of([surface, surface]).startswith(b"GIF89a")
+
+
+def quick(agrees: bool) -> Reproduction:
+    drawn = picture(50, 50, lambda figure: None, alt="nothing", caption="Empty.")
+    finding = Finding(agrees, "It is 3 < 4.", (drawn,), ("a", "b"), (("1", "<2>"),), {"quick.gif": b"GIF89a"})
+    return Reproduction("quick", "A quick one", "The paper says so.", lambda: finding)
+
+
+def test_the_page_has_claim_and_verdict_side_by_side_and_escapes():
+    page = page_of([(each, each.find()) for each in (quick(agrees=True), quick(agrees=False))])
+    assert "1 of 2 agree" in page and "The paper says so." in page and "It is 3 &lt; 4." in page
+    assert "&lt;2&gt;" in page and 'class="verdict not-covered"' in page and 'alt="nothing"' in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_the_command_comes_by_the_public_hook_and_writes_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "REPRODUCTIONS", (quick(agrees=True),))
+    app = typer.Typer()
+    Catalogue(modules=["biglearn_plugins.reproductions"], entry_points=False).add_commands(app)
+    called = CliRunner().invoke(app, ["reproduce", "all", "--out", str(tmp_path / "pages")])
+    assert called.exit_code == 0 and "quick: agrees" in called.output and "It is 3 < 4." in called.output
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"report.html", "quick-1.svg", "quick.gif"}
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(UserError, match=r"no reproduction 'fig2'.* There are: fig1, fig4, fig5, fig6, bi_level, fig7"):
+        registry.reproductions_named("fig2")
+    assert registry.reproductions_named("fig7")[0].name == "fig7"
