@@ -38,15 +38,14 @@ PLACE = (0.7, -0.4)
 VIEWS = (View("joint"), View("marginal", 30.0), View("conditional", 30.0))
 
 
-# Compiled as a whole: an operation at a time takes longer.
+# The loss is compiled as a whole, since an operation at a time takes longer; the nodes are arguments, or the compiler
+# would try to work out the loss by itself.
 def exact(view: View) -> Estimate:
-    # The nodes are an argument, or the compiler would work the loss out by itself.
     return jax.jit(divergence)(jnp.array(PLACE), by_quadrature(view))
 
 
 def noisy(view: View) -> Estimate:
-    draw = jax.jit(lambda place, key: divergence(place, by_monte_carlo(view, key, 2000)))
-    return draw(jnp.array(PLACE), jax.random.key(1))
+    return jax.jit(divergence)(jnp.array(PLACE), by_monte_carlo(view, jax.random.key(1), 2000))
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,8 @@ def _drawn(shares: dict[str, Float[ndarray, " numbers"]]) -> Picture:
 
     told = "; ".join(f"{name}: {', '.join(f'{share:.0%}' for share in each)}" for name, each in shares.items())
     alt = f"Share of seeds that reach a global optimum, for {', '.join(map(str, INNER))} steps on each task. {told}."
-    return picture(460, 260, draw, alt=alt, caption=f"Success over {SEEDS} seeds, {STEPS:,} steps each.")
+    caption = f"Success over {SEEDS} seeds, {STEPS:,} steps each. Conditions come from twice the declared region."
+    return picture(460, 260, draw, alt=alt, caption=caption)
 
 
 BI_LEVEL = Reproduction(

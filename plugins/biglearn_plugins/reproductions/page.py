@@ -40,7 +40,7 @@ def _head() -> Markup:
         element("title", TITLE),
         element("link", rel="icon", href="data:,"),
         element("style", Markup(style)),
-        element("style", Markup("figure img { max-width: 60rem; }")),
+        element("style", Markup("figure img { width: auto; max-width: 100%; }")),
     )
 
 
