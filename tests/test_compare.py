@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import math
 import shutil
@@ -16,6 +17,7 @@ import pytest
 
 import biglearn_sampler as bl
 from biglearn_sampler.cli import main
+from biglearn_sampler.cli.compare_commands import compare as compare_command
 from biglearn_sampler.cli.method_names import methods_named
 from biglearn_sampler.comparison import CoveragePoint, Trial
 from biglearn_sampler.comparison.aggregate import aggregate
@@ -68,7 +70,10 @@ class Exact(AbstractBaseline):
 
 
 class Plugin:
-    """Baselines and a report for these tests."""
+    """Baselines and a report for these tests; one of them needs a package."""
+
+    def __init__(self, installed: bool = False) -> None:
+        self.installed = installed
 
     @bl.hookimpl
     def biglearn_baselines(self):
@@ -82,6 +87,8 @@ class Plugin:
             return Exact(fails_on=0)
 
         def absent():
+            if self.installed:
+                return Exact()
             raise MissingPackage("absent needs Nothing, which is not installed; run `pip install 'nothing'`")
 
         return [
@@ -162,8 +169,12 @@ def test_a_method_with_one_mode_is_told_from_a_right_one(compared):
     # The modes weigh a half each: 400 exact draws are off by 0.02 on average.
     assert right.most < 0.1 and wrong.least == pytest.approx(0.5, abs=1e-6)
     assert compared.figure("one_sided", "modes_covered").most == 1
-    assert any("one_sided: R-hat is at most 1.01 on" in sentence for sentence in sentences_of(compared))
-    assert not any("fair: R-hat is at most 1.01 on" in sentence for sentence in sentences_of(compared))
+    assert any(
+        "one_sided: R-hat is at most 1.01 where modes are missing on" in sentence for sentence in sentences_of(compared)
+    )
+    assert not any(
+        "fair: R-hat is at most 1.01 where modes are missing on" in sentence for sentence in sentences_of(compared)
+    )
 
 
 def test_a_trial_is_the_same_whatever_stands_beside_it(compared, catalogue, monkeypatch):
@@ -259,6 +270,25 @@ def test_a_comparison_goes_on_where_it_was_interrupted(tmp_path, catalogue, comp
         bl.compare("two_modes", **ask, out=folder)
 
 
+def test_a_method_whose_package_came_later_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    ask = {"baselines": ["absent", "fair"], "budget": BUDGET, "seeds": 1, "settings": TINY, "out": tmp_path / "later"}
+    first = bl.compare("two_modes", **ask, catalogue=bl.Catalogue(plugins={"tests": Plugin()}))
+    assert [trial.method for trial in first.trials if trial.failed] == ["absent"]
+    installed = bl.Catalogue(plugins={"tests": Plugin(installed=True)})
+    second = bl.compare("two_modes", **ask, resume=True, catalogue=installed)
+    assert sorted(second.methods) == ["absent", "biglearn", "fair"] and not second.failures("absent")
+    with pytest.raises(RunFolderError, match="begun with another list of methods"):
+        bl.compare("two_modes", **{**ask, "baselines": ["fair"]}, resume=True, catalogue=installed)
+
+
+def test_a_record_that_names_files_elsewhere_is_refused(compared, catalogue, tmp_path):
+    record = {**compared.record, "methods": {"../../elsewhere": None}}
+    (tmp_path / "comparison.json").write_text(json.dumps(record))
+    with pytest.raises(RunFolderError, match="expected plain names of methods"):
+        bl.load_comparison(tmp_path, catalogue=catalogue)
+
+
 def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(compared.folder, copy)
@@ -281,7 +311,7 @@ def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
         ({"baselines": ["nutts"]}, "there is no baseline 'nutts'; did you mean 'nuts'"),
         ({"baselines": [{"name": "nuts", "chain": 2}]}, "chain"),
         ({"budget": 90, "baselines": ["fair"]}, r"too small for fair \(at least 100\); give a larger one, or leave"),
-        ({"seeds": 0}, "seeds must be a number of at least 1, or a list of seeds, got range"),
+        ({"seeds": 0}, "seeds must be a number of at least 1, or a list of seeds, got 0"),
         ({"seeds": [1, 1]}, "seeds must be different"),
         ({"seeds": [-1]}, "seed must be a whole number from 0"),
         ({"resume": True}, "say which: give its folder as --out"),
@@ -463,6 +493,18 @@ def test_compare_prints_the_table_and_what_it_says(call, monkeypatch, compared):
     assert (str(given["out"]), given["numbered"], given["resume"]) == ("runs/two_modes-compared", True, False)
     assert call("compare", "two_modes", "--out", "mine", "--resume", "--quiet") == (0, f"{compared.folder}\n", "")
     assert (str(given["out"]), given["numbered"], given["resume"], given["baselines"]) == ("mine", False, True, None)
+
+
+def test_the_command_line_says_the_defaults_of_the_function():
+    of_command, of_function = (inspect.signature(each).parameters for each in (compare_command, bl.compare))
+    assert [of_command[name].default for name in ("budget", "seeds")] == [
+        of_function[name].default for name in ("budget", "seeds")
+    ]
+
+
+def test_resuming_needs_a_folder(call):
+    status, _, errors = call("compare", "two_modes", "--resume")
+    assert status == 2 and "say which: give its folder as --out" in errors
 
 
 def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):

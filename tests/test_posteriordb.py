@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -177,11 +178,9 @@ def test_it_conforms(database: Path) -> None:
     subject = Subject(catalogue, catalogue.find("target", "posteriordb"), given)
     made = set()
     for name, check in checks_of("target").items():
-        try:
+        with suppress(NotChecked):  # which of them must be made is asserted below
             run_check(check, subject)
             made.add(name)
-        except NotChecked:
-            pass
     assert {"differentiable", "precision", "quantities", "reference"} <= made
     with pytest.raises(NotChecked, match="not shipped.*Give `parameters` to the suite"):
         run_check(checks_of("target")["builds"], Subject(catalogue, subject.offer, {}))

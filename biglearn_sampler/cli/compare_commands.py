@@ -68,6 +68,8 @@ def compare(
     from biglearn_sampler.comparison.table import table_of
     from biglearn_sampler.runs import compare as compare_methods
 
+    if resume and out is None:
+        raise UserError("to resume a comparison, say which: give its folder as --out")
     catalogue = catalogue_of(ctx)
     with comparison_progress(quiet) as watcher:
         comparison = compare_methods(

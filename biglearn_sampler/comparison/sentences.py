@@ -75,7 +75,9 @@ def _blind_rhat(comparison: Comparison, method: str) -> list[str]:
     blind = sum(_is_blind(trial) for trial in comparison.finished(method))
     if not blind:
         return []
-    return [f"{method}: R-hat is at most {AGREEING_RHAT} on {blind} seeds with missing modes; it cannot see them."]
+    return [
+        f"{method}: R-hat is at most {AGREEING_RHAT} where modes are missing{_on_seeds(blind)}; it cannot see them."
+    ]
 
 
 def _is_blind(trial: Trial) -> bool:

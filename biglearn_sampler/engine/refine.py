@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
-from scipy.special import logsumexp
 
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.balance import balanced
@@ -19,7 +18,7 @@ from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.settle import Told
 from biglearn_sampler.engine.spare import restored, spared
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper, log_density_of
 from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.mixture import LOG_TWO_PI
 
@@ -147,7 +146,7 @@ class Refiner:
         points = np.concatenate([own, proposed.points])
         parents = np.concatenate([parents, proposed.parents])
         log_target = self.stepper.log_density(points, "proposals")
-        known = _log_density(kept, points)
+        known = log_density_of(kept, points)
         is_own = np.arange(len(points)) < len(own)
         means, widths, log_weights = population.means.copy(), population.factors.copy(), population.log_weights.copy()
         floor = known.max() - DEPTH
@@ -170,10 +169,6 @@ def _as_archive(population: Population) -> Archive:
     nothing = (population.means[:0], np.zeros(0))
     parts = zip(population.means, population.factors, population.log_weights.tolist(), strict=True)
     return Archive(population.dim, tuple(Mode(mean, factor, weight, *nothing) for mean, factor, weight in parts))
-
-
-def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.asarray(logsumexp(component_log_densities(points, population) + population.log_weights, axis=1))
 
 
 def _log_density_of_one(

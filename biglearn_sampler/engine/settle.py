@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper, log_density_of
 from biglearn_sampler.engine.steps import Pace, Trace
 from biglearn_sampler.engine.zero_density import bounded
 
@@ -181,7 +181,7 @@ class Settler:
         """More components: those that fit worst are cut along their longest axis, worse ones farther apart."""
         points = population.draws(self.generator, SPLIT_POINTS)
         log_target = self.stepper.log_density(points, "settle")
-        log_ratio = bounded((log_target - _log_density(population, points)).reshape(population.count, -1))
+        log_ratio = bounded((log_target - log_density_of(population, points)).reshape(population.count, -1))
         log_ratio = np.maximum(log_ratio, LEAST_LOG_RATIO)
         burden = np.exp(population.log_weights) * np.minimum(log_ratio.var(1), 1e4)
         pieces = np.ones(population.count, int)
@@ -222,7 +222,3 @@ def _divergence(population: Population, first: int, second: int) -> float:
     shift = np.linalg.solve(factor, population.means[first] - population.means[second])
     squares = (relative**2).sum() + shift @ shift - population.dim
     return float(0.5 * squares - np.log(np.abs(np.diag(relative))).sum())
-
-
-def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.logaddexp.reduce(component_log_densities(points, population) + population.log_weights, axis=1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population, equal_log_weights
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities, log_density_of
 
 SURPRISING = 1.0
 """Nats by which the target must exceed the other components at the mean of one that may be needed."""
@@ -85,7 +84,7 @@ def _needed(
     if not stepper.account.allows((1 + POINTS) * components.count):
         return needed
     log_target = stepper.log_density(components.means, "proposals") - log_mass
-    alone = np.flatnonzero(log_target - _log_density(others, components.means) > SURPRISING)
+    alone = np.flatnonzero(log_target - log_density_of(others, components.means) > SURPRISING)
     if len(alone):
         masses = _unexplained_masses(components.take(alone), others, log_mass, stepper, generator)
         needed[alone] = masses > NEGLIGIBLE
@@ -100,10 +99,6 @@ def _unexplained_masses(
     log_target = stepper.log_density(points, "proposals") - log_mass
     own = np.repeat(np.arange(components.count), POINTS)
     log_own = component_log_densities(points, components)[np.arange(len(points)), own]
-    unexplained = -np.expm1(np.minimum(_log_density(others, points) - log_target, 0.0))
+    unexplained = -np.expm1(np.minimum(log_density_of(others, points) - log_target, 0.0))
     share = unexplained * np.exp(np.minimum(log_target - log_own, LARGEST))
     return share.reshape(components.count, -1).mean(1)
-
-
-def _log_density(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.asarray(logsumexp(component_log_densities(points, population) + population.log_weights, axis=1))

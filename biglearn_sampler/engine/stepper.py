@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
+from scipy.special import logsumexp
 
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.account import Account
@@ -213,6 +214,11 @@ def _component_log_densities(
     factors: Float[Array, "components dim dim"],
 ) -> Float[Array, "count components"]:
     return log_densities(points, means, inverse_factors(factors))
+
+
+def log_density_of(population: Population, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    """`log p(x_i)` of all components together."""
+    return np.asarray(logsumexp(component_log_densities(points, population) + population.log_weights, axis=1))
 
 
 def component_log_densities(

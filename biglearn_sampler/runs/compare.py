@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from numbers import Integral
@@ -38,8 +38,8 @@ BUDGET = 1_000_000
 SEEDS = 3
 """Seeds, where the user says nothing."""
 
-FIXED = ("target", "budget", "settings", "methods")
-"""What a comparison that goes on must share with what is on disk; seeds may be added."""
+FIXED = ("target", "budget", "settings")
+"""What a comparison that goes on must share with what is on disk, beside the methods; seeds may be added."""
 
 
 @runtime_checkable
@@ -127,13 +127,12 @@ def compare(
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    if isinstance(seeds, Integral) and not isinstance(seeds, bool):
-        seeds = range(int(seeds))
-    if isinstance(seeds, bool) or not isinstance(seeds, Sequence) or not len(seeds):
+    listed = range(int(seeds)) if isinstance(seeds, Integral) and not isinstance(seeds, bool) else seeds
+    if isinstance(listed, bool) or not isinstance(listed, Sequence) or not len(listed):
         raise UserError(f"seeds must be a number of at least 1, or a list of seeds, got {seeds!r}")
-    chosen = [checked_seed(seed) for seed in seeds]
+    chosen = [checked_seed(seed) for seed in listed]
     if len(set(chosen)) < len(chosen):
-        raise UserError(f"seeds must be different, got {list(seeds)}")
+        raise UserError(f"seeds must be different, got {chosen}")
     return chosen
 
 
@@ -149,7 +148,8 @@ def _built(specs: Sequence[Any], catalogue: Catalogue) -> dict[str, Built[Abstra
         try:
             built.append(catalogue.build("baseline", spec))
         except MissingPackage as error:
-            missing[str(spec["name"] if isinstance(spec, Mapping) else spec)] = str(error)
+            name = str(spec["name"] if isinstance(spec, Mapping) else spec)
+            missing[name.split(":")[-1]] = str(error)
     named = by_bare_name(built)
     if OURS in named:
         raise UserError(f"a baseline cannot be called '{OURS}', the name of our own sampler")
@@ -197,6 +197,11 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
         RunFolderError: with what differs.
     """
     differing = [name for name in FIXED if before.get(name) != now[name]]
+    earlier, methods = before["methods"], now["methods"]
+    # One without its package has no record; it gets one when the package is there, and goes on then.
+    known = [name for name in methods if earlier.get(name) is not None and methods[name] is not None]
+    if set(earlier) != set(methods) or any(earlier[name] != methods[name] for name in known):
+        differing.append("list of methods")
     if differing:
         raise RunFolderError(
             f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "
@@ -275,23 +280,18 @@ def _concluded(
     comparison = Comparison(scene.plan.target.value, scene.plan.target.record.name, trials, finished, path)
     if folder is not None:
         folder.write_results(comparison)
-        for report in _reports(scene):
-            write_report(report, comparison, folder.path)
+        for spec in scene.plan.settings.compare.reports:
+            _report(scene.catalogue, spec, comparison, folder.path)
         folder.write_record(finished)
     return comparison
 
 
-def _reports(scene: _Scene) -> Iterator[Built[Any]]:
-    return (scene.catalogue.build("report", spec) for spec in scene.plan.settings.compare.reports)
-
-
-def write_report(report: Built[Any], comparison: Comparison, folder: Path) -> list[Path]:
-    """Let a report draw a comparison; one that fails costs a line and not the comparison."""
+def _report(catalogue: Catalogue, spec: Any, comparison: Comparison, folder: Path) -> None:
+    """Let a report write about a comparison; one that fails costs a line and not the comparison."""
     try:
-        return report.value.write_comparison(comparison, folder)
+        catalogue.build("report", spec).value.write_comparison(comparison, folder)
     except Exception as error:
-        logger.warning("report %s failed: %s", report.record.name, told(error))
-        return []
+        logger.warning("report %s failed: %s", spec, told(error))
 
 
 def _now() -> str:

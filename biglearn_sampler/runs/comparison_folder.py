@@ -79,6 +79,11 @@ class ComparisonFolder:
         if not all(isinstance(record.get(part), kind) for part, kind in parts.items()):
             raise self.files.damaged(RECORD, f"expected the record of a comparison, with {', '.join(parts)}")
         self.files.check_format(RECORD, record.get("format"))
+        # They name files: nothing outside the folder may be meant.
+        if any(set(name) & {"/", "\\", "\0"} for name in record["methods"]) or not all(
+            type(seed) is int for seed in record["seeds"]
+        ):
+            raise self.files.damaged(RECORD, "expected plain names of methods, and whole numbers as seeds")
         return record
 
     def write_trial(self, trial: Trial) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from biglearn_sampler.comparison.sentences import AGREEING_RHAT
+
 GOOD_ESS = 0.5
-AGREEING_RHAT = 1.01
-"""Above it, chains disagree (Vehtari et al. 2021)."""
 RELIABLE_KHAT = 0.7
 """Above it, importance-weighted figures should not be trusted (Vehtari et al. 2024)."""
 

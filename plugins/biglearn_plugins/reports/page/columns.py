@@ -58,7 +58,11 @@ class Column:
 
 
 EVALUATIONS = Column(
-    "evaluations", "Evaluations", "of the energy and of its gradient together, warm-up and adaptation included", 0
+    "evaluations",
+    "Evaluations",
+    "of the energy and of its gradient together, warm-up and adaptation included; of our sampler those of its "
+    "training, without the draws that are judged and the verdict",
+    0,
 )
 MODES = Column(
     "modes_covered",
