@@ -17,8 +17,16 @@ from biglearn_sampler.mixture import LOG_TWO_PI
 NEWS = 1.0
 """Nats by which a mode must exceed what the others explain."""
 
-SLACK = 0.05
-"""Share of the depth below the highest peak by which an explanation may fall short: Gaussians fail far out."""
+SLACK, LEAST_SLACK = 0.05, 0.002
+"""Share of the depth below the highest peak by which an explanation may fall short: Gaussians fail far out. Where broad
+points show that these do not, as in a mixture of Gaussians, it is smaller, down to what fitted shapes are worth."""
+
+DEEP, LEAST_DEEP = 10.0, 256
+"""Nats below the highest peak from which points tell how far explanations fall short, and how many it takes."""
+
+TYPICAL, TIMES = 0.75, 3.0
+"""Of the deviations of such points, the quantile that stands for what is explained, and its multiple that is allowed:
+a mode that is still unknown has the rest of the points, or far more than most of them."""
 
 WIDER, WIDER_GAIN = np.log(2.0), 3.0
 """From so much growth in the mean of the log widths on, a twin must be better by so many nats."""
@@ -53,10 +61,12 @@ class Archive:
     Arguments:
         dim: number of coordinates.
         modes: in the order of their discovery.
+        slack: share of the depth below the highest peak by which the modes may fail to explain the target.
     """
 
     dim: int
     modes: tuple[Mode, ...] = ()
+    slack: float = SLACK
 
     @property
     def count(self) -> int:
@@ -113,9 +123,22 @@ class Archive:
     def surprise(
         self, log_target: Float[np.ndarray, " points"], log_density: Float[np.ndarray, " points"]
     ) -> Float[np.ndarray, " points"]:
-        """Above 1 where the modes do not explain the target: `(log q - log h) / (NEWS + SLACK (peak - log q)^+)`."""
+        """Above 1 where the modes do not explain the target: `(log q - log h) / (NEWS + slack (peak - log q)^+)`."""
         log_target = np.maximum(log_target, ZERO_DENSITY)
-        return (log_target - log_density) / (NEWS + SLACK * np.maximum(self.peak - log_target, 0.0))
+        return (log_target - log_density) / (NEWS + self.slack * np.maximum(self.peak - log_target, 0.0))
+
+    def calibrated(self, points: Float[np.ndarray, "points dim"], log_target: Float[np.ndarray, " points"]) -> Archive:
+        """The archive with the slack that broad points call for: three times what is typical of `|log q - log h|`.
+
+        Where Gaussians explain the target far out, a mode that dominates few points of many stands out among them,
+        although what it adds is small beside their depth.
+        """
+        depth = self.peak - log_target
+        deep = np.isfinite(log_target) & (log_target > ZERO_DENSITY) & (depth > DEEP)
+        if deep.sum() < LEAST_DEEP:
+            return self
+        deviation = np.abs(log_target[deep] - self.log_density(points[deep])) / depth[deep]
+        return replace(self, slack=float(np.clip(TIMES * np.quantile(deviation, TYPICAL), LEAST_SLACK, SLACK)))
 
     def excess(self, mode: Mode) -> float:
         """`E_k[log q - log h]`: what the modes of this archive leave unexplained under a mode."""

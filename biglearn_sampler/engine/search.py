@@ -175,7 +175,9 @@ class Search:
             return
         self._swept = True
         points = self.proposer.sweep(Region.found(archive.population()), self.rules.sweep_points, self.generator)
-        unexplained = self._unexplained(points, self.stepper.log_density(points, "proposals"), on_their_way)
+        log_target = self.stepper.log_density(points, "proposals")
+        self.archive = archive.calibrated(points, log_target)
+        unexplained = self._unexplained(points, log_target, on_their_way)
         if len(unexplained.points):
             strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
             self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)

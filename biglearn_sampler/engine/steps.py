@@ -12,7 +12,7 @@ import optax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from biglearn_sampler.engine.archive import NEWS, SLACK, Archive
+from biglearn_sampler.engine.archive import NEWS, Archive
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.component_sums import log_densities
@@ -99,12 +99,14 @@ class Held(NamedTuple):
         means, inverse: of the modes.
         evidence: of the modes; very low for the padding.
         peak: log density at the highest one.
+        slack: share of the depth below it by which they may fail to explain the target.
     """
 
     means: Float[Array, "most dim"]
     inverse: Float[Array, "most dim dim"]
     evidence: Float[Array, " most"]
     peak: Float[Array, ""]
+    slack: Float[Array, ""]
 
     @classmethod
     def of(cls, archive: Archive, most: int) -> Held:
@@ -115,12 +117,12 @@ class Held(NamedTuple):
         if count:
             means[:count], inverse[:count] = archive.means, np.linalg.inv(archive.factors)
             evidence[:count] = archive.evidence
-        return cls(*(jnp.asarray(array, float) for array in (means, inverse, evidence, archive.peak)))
+        return cls(*(jnp.asarray(array, float) for array in (means, inverse, evidence, archive.peak, archive.slack)))
 
     def surprise(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
         """Above 1 where the known modes do not explain the target; see `Archive.surprise`."""
         log_known = logsumexp(log_densities(points, self.means, self.inverse) + self.evidence, -1)
-        return (log_target - log_known) / (NEWS + SLACK * jnp.maximum(self.peak - log_target, 0.0))
+        return (log_target - log_known) / (NEWS + self.slack * jnp.maximum(self.peak - log_target, 0.0))
 
 
 def joint_steps(

@@ -75,6 +75,20 @@ def mixture_score(
     return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
 
 
+def centres_of_points(
+    share: Float[Array, "count components"], points: Float[Array, "count dim"], means: Float[Array, "components dim"]
+) -> Float[Array, "components dim"]:
+    """`sum_i omega_ik x_i` for weights that sum to one; the mean of a component that has no points.
+
+    Stein's form of a curvature is taken around it: `E_k[x - mu_k] = 0`, but not for a few weighed points, and far from
+    a mode, where a pull is long and nearly the same everywhere, it would be drowned by the pull times that error.
+    """
+    middle = means.mean(0)
+    columns = jnp.concatenate([points - middle, jnp.ones((len(points), 1), points.dtype)], 1)
+    centred, total = jnp.split(share.T @ columns, [points.shape[-1]], axis=1)
+    return means + centred - total * (means - middle)
+
+
 class Sums(NamedTuple):
     """Sums over points for every component; see `sums`."""
 
@@ -87,19 +101,19 @@ def sums(
     share: Float[Array, "count components"],
     points: Float[Array, "count dim"],
     pulls: Float[Array, "count dim"],
-    means: Float[Array, "components dim"],
+    centres: Float[Array, "components dim"],
     *figures: Float[Array, " count"] | Bool[Array, " count"],
 ) -> Sums:
-    """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - mu_k) G_i^T` and the sums of further figures of every point.
+    """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - c_k) G_i^T` and the sums of further figures of every point.
 
     All by one large matrix product: many small ones would each turn the table of weights around.
     """
     dim = points.shape[-1]
-    middle = means.mean(0)
+    middle = centres.mean(0)
     products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
     columns = jnp.concatenate([products, pulls, *(figure[:, None] for figure in figures)], 1)
     outer, pulled, further = jnp.split(share.T @ columns, [dim * dim, dim * dim + dim], axis=1)
-    outer = outer.reshape(-1, dim, dim) - (means - middle)[:, :, None] * pulled[:, None, :]
+    outer = outer.reshape(-1, dim, dim) - (centres - middle)[:, :, None] * pulled[:, None, :]
     return Sums(pulled, outer, further)
 
 

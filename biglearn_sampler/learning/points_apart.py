@@ -50,15 +50,16 @@ def estimate_apart(
     ratios = jnp.where(density > TINY, ratios, LARGEST_LOG_RATIO) + ZERO_DENSITY_NATS * (1.0 - density)
     force = jnp.where(dense, force, 1.0)
     free = (share * force).sum(-1)
+    centred = standard - (share[..., None] * standard).sum(1, keepdims=True)
     share = share * jnp.maximum(force, unmoved[:, None])
     zero = share * ~dense
     lost = zero - share * zero.sum(-1, keepdims=True) / (share.sum(-1, keepdims=True) + TINY)
     # Of `N_k` itself the score is `-L^-T z`; what lies beyond a cliff pushes by its score.
-    pulled = (share * dense)[..., None] * (-standard - scores @ mixture.factors) + ZERO_DENSITY_NATS * (
-        lost[..., None] * standard
-    )
-    by_mean = jnp.einsum("kij,ki->kj", inverse, pulled.sum(1))
-    gradient = plain_gradient(mixture, inverse, by_mean, standard.mT @ pulled, jnp.zeros_like(ratios))
+    pulled = (share * dense)[..., None] * (-standard - scores @ mixture.factors)
+    pushed = ZERO_DENSITY_NATS * lost[..., None] * standard
+    by_mean = jnp.einsum("kij,ki->kj", inverse, (pulled + pushed).sum(1))
+    curvature = centred.mT @ pulled + standard.mT @ pushed
+    gradient = plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window._replace(
         log_drawn=log_drawn
     )
