@@ -32,7 +32,10 @@ WIDER, WIDER_GAIN = np.log(2.0), 3.0
 """From so much growth in the mean of the log widths on, a twin must be better by so many nats."""
 
 NEGLIGIBLE = 1e-3
-"""A mode with a smaller share of the mass found is not kept."""
+"""A mode that may not hold a larger share of the mass found is not kept."""
+
+LARGEST_SPREAD = 20.0
+"""Nats by which what a mode may hold can exceed its evidence."""
 
 
 class Mode(NamedTuple):
@@ -52,6 +55,16 @@ class Mode(NamedTuple):
     points: Float[np.ndarray, "points dim"]
     log_target: Float[np.ndarray, " points"]
     settled: bool = False
+
+    @property
+    def potential(self) -> float:
+        """Log of the mass that the mode may hold, `e_k + Var_k[log q - log N_k] / 2`: evidence is a bound from below,
+        loose where no single Gaussian fits, by about as much (second cumulant of `log E_k[q / N_k]`)."""
+        if len(self.points) < 2:
+            return self.evidence
+        standard = np.linalg.solve(self.factor, (self.points - self.mean).T)
+        variance = float((self.log_target + 0.5 * (standard**2).sum(0)).var())
+        return self.evidence + min(0.5 * variance, LARGEST_SPREAD)
 
 
 @dataclass(frozen=True)
@@ -159,7 +172,7 @@ class Archive:
 
     def is_negligible(self, mode: Mode) -> bool:
         """Whether a mode is too light to be kept."""
-        return not mode.evidence > self.total + np.log(NEGLIGIBLE)
+        return not mode.potential > self.total + np.log(NEGLIGIBLE)
 
     def is_news(self, mode: Mode) -> bool:
         """Whether a mode is somewhere else than the known ones and exceeds what they explain."""
@@ -191,6 +204,6 @@ class Archive:
             kept[number] = False
             total = logsumexp(self.evidence[kept])
             explained = logsumexp(self._log_parts(mode.points)[:, kept], axis=1)
-            light = not mode.evidence > total + np.log(NEGLIGIBLE)
+            light = not mode.potential > total + np.log(NEGLIGIBLE)
             kept[number] = not light and float((mode.log_target - explained).mean()) >= NEWS
         return replace(self, modes=tuple(mode for mode, stays in zip(self.modes, kept, strict=True) if stays))

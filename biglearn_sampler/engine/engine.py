@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -144,27 +144,31 @@ class Engine:
                 or not self.account.allows(self.stepper.least_evaluations)
             ):
                 return fit
-            search.again(self._settled(fit, settler))
+            search.again(self._known(fit, search.archive, settler))
 
-    def _settled(self, fit: Fit, settler: Settler) -> Archive:
-        """The components of a fit as known modes."""
+    def _known(self, fit: Fit, archive: Archive, settler: Settler) -> Archive:
+        """The components of a fit as known modes, and behind them the modes that the fit lost."""
         merged = fit.merged
         points = merged.draws(settler.generator, JUDGED_POINTS)
         log_target = self.stepper.log_density(points, "settle").reshape(merged.count, -1)
         points = points.reshape(merged.count, JUDGED_POINTS, -1)
         evidence = merged.log_weights + fit.elbo
-        modes = [
-            Mode(merged.means[k], merged.factors[k], float(evidence[k]), points[k], log_target[k], settled=True)
-            for k in range(merged.count)
-        ]
-        return Archive(merged.dim, tuple(modes))
+        settled = Archive(
+            merged.dim,
+            tuple(
+                Mode(merged.means[k], merged.factors[k], float(evidence[k]), points[k], log_target[k], settled=True)
+                for k in range(merged.count)
+            ),
+        )
+        lost = tuple(mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode))
+        return replace(settled, modes=(*settled.modes, *lost))
 
     def _with_lost(self, fit: Fit, archive: Archive, settler: Settler) -> Population:
         """The components of a fit, and the modes that it lost: what is fitted worse than the rest loses its weight."""
         if not fit.settled:
             return fit.merged
-        known = self._settled(fit, settler)
-        lost = Archive(archive.dim, tuple(mode for mode in archive.modes if known.is_news(mode)))
+        modes = self._known(fit, archive, settler).modes[fit.merged.count :]
+        lost = Archive(archive.dim, modes)
         return lost.population().joined(fit.merged).equal() if lost.count else fit.merged
 
     def _told_search(self, search: Search) -> None:

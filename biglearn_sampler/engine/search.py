@@ -118,7 +118,8 @@ class Search:
 
     @property
     def _price(self) -> int:
-        return self.stepper.least_evaluations + len(self.proposer.kinds) * self.rules.proposals
+        starts = self.stepper.price(self.rules.searchers, 1) // self.rules.round_steps
+        return self.stepper.least_evaluations + len(self.proposer.kinds) * self.rules.proposals + starts
 
     def found(self) -> Population:
         """The modes as components; while there are none, the searchers as they are.
@@ -300,7 +301,24 @@ class Search:
                 known = np.logaddexp(known, Archive(archive.dim, (started,)).log_density(proposals.points))
                 surprise = np.where(np.isneginf(surprise), surprise, archive.surprise(log_target, known))
             surprise[chosen] = -np.inf
-        self.searchers = Population(means, factors, self.searchers.log_weights)
+        self.searchers = self._narrowed(Population(means, factors, self.searchers.log_weights), concluded, region)
+
+    def _narrowed(self, searchers: Population, started: Sequence[int], region: Region) -> Population:
+        """Those that begin where one was seen are no wider than the density there lets them be: `1 / |grad log q|`.
+
+        A wide one would see nothing of a mode that is far narrower than the region, but what lies around it.
+        """
+        seen = [number for number in started if self._origins[number] == SEEN]
+        if not seen or not self.stepper.account.allows(self._price):
+            return searchers
+        # Of all searchers, so that compiled code meets one size.
+        scores = self.stepper.scores(searchers.means, "proposals")[seen] * region.width
+        longest = 1.0 / np.maximum(np.linalg.norm(scores, axis=1), 1e-30)
+        factors = searchers.factors.copy()
+        widths = np.diagonal(factors[seen], axis1=1, axis2=2) / region.width
+        shrink = np.minimum(1.0, longest[:, None] / widths)
+        factors[seen] *= shrink[:, :, None]
+        return Population(searchers.means, factors, searchers.log_weights)
 
     def _possible(self, proposals: Proposals) -> list[str]:
         """The kinds of which there are proposals now."""

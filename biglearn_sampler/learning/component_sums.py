@@ -13,6 +13,9 @@ from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedM
 NEGLIGIBLE = -30.0
 """Logarithm of a weight that has no effect in 32 bits."""
 
+LONG = 1e6
+"""From here on the length of a pull makes no difference; the square of a longer one could overflow."""
+
 TINY = 1e-30
 """Keeps quotients of vanishing sums finite."""
 
@@ -75,18 +78,35 @@ def mixture_score(
     return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
 
 
-def centres_of_points(
+def offsets(
     share: Float[Array, "count components"], points: Float[Array, "count dim"], means: Float[Array, "components dim"]
 ) -> Float[Array, "components dim"]:
-    """`sum_i omega_ik x_i` for weights that sum to one; the mean of a component that has no points.
-
-    Stein's form of a curvature is taken around it: `E_k[x - mu_k] = 0`, but not for a few weighed points, and far from
-    a mode, where a pull is long and nearly the same everywhere, it would be drowned by the pull times that error.
-    """
+    """`sum_i omega_ik (x_i - mu_k)`: how far the mean of the weighed points is from that of their component."""
     middle = means.mean(0)
     columns = jnp.concatenate([points - middle, jnp.ones((len(points), 1), points.dtype)], 1)
-    centred, total = jnp.split(share.T @ columns, [points.shape[-1]], axis=1)
-    return means + centred - total * (means - middle)
+    summed, total = jnp.split(share.T @ columns, [points.shape[-1]], axis=1)
+    return summed - total * (means - middle)
+
+
+def curvature_at_rest(
+    curvature: Float[Array, "components dim dim"],
+    offset: Float[Array, "components dim"],
+    pull: Float[Array, "components dim"],
+) -> Float[Array, "components dim dim"]:
+    """Stein's form of a curvature, `sum_i omega_ik z_ik g_ik^T`, less what a pull on all points alike adds to it.
+
+    `E_k[z] = 0`, but the weighed mean `c` of a few points is not zero, and far from a mode, where the pull `g` is long
+    and nearly the same everywhere, `c g^T` drowns the rest: components that had taken the shape of the mode hardly
+    moved. It is taken off by the share `|g|^2 / (1 + |g|^2)`: wholly far away, and not at rest, where it would only
+    cost points.
+
+    Arguments:
+        curvature: with `z_ik = L_k^-1 (x_i - mu_k)` and `g_ik = L_k^T G_i`.
+        offset: `c_k = sum_i omega_ik z_ik`.
+        pull: `sum_i omega_ik g_ik`.
+    """
+    length = jnp.minimum(jnp.linalg.norm(pull, axis=-1, keepdims=True), LONG)
+    return curvature - offset[:, :, None] * (pull * length**2 / (1.0 + length**2))[:, None, :]
 
 
 class Sums(NamedTuple):
@@ -101,19 +121,19 @@ def sums(
     share: Float[Array, "count components"],
     points: Float[Array, "count dim"],
     pulls: Float[Array, "count dim"],
-    centres: Float[Array, "components dim"],
+    means: Float[Array, "components dim"],
     *figures: Float[Array, " count"] | Bool[Array, " count"],
 ) -> Sums:
-    """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - c_k) G_i^T` and the sums of further figures of every point.
+    """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - mu_k) G_i^T` and the sums of further figures of every point.
 
     All by one large matrix product: many small ones would each turn the table of weights around.
     """
     dim = points.shape[-1]
-    middle = centres.mean(0)
+    middle = means.mean(0)
     products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
     columns = jnp.concatenate([products, pulls, *(figure[:, None] for figure in figures)], 1)
     outer, pulled, further = jnp.split(share.T @ columns, [dim * dim, dim * dim + dim], axis=1)
-    outer = outer.reshape(-1, dim, dim) - (centres - middle)[:, :, None] * pulled[:, None, :]
+    outer = outer.reshape(-1, dim, dim) - (means - middle)[:, :, None] * pulled[:, None, :]
     return Sums(pulled, outer, further)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Int
 
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
-from biglearn_sampler.learning.component_sums import TINY, plain_gradient, small_exp
+from biglearn_sampler.learning.component_sums import TINY, curvature_at_rest, plain_gradient, small_exp
 from biglearn_sampler.learning.shared_points import LARGEST_LOG_RATIO
 from biglearn_sampler.learning.window import SharedEstimate, Window, by_component
 from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, inverse_factors
@@ -50,7 +50,7 @@ def estimate_apart(
     ratios = jnp.where(density > TINY, ratios, LARGEST_LOG_RATIO) + ZERO_DENSITY_NATS * (1.0 - density)
     force = jnp.where(dense, force, 1.0)
     free = (share * force).sum(-1)
-    centred = standard - (share[..., None] * standard).sum(1, keepdims=True)
+    offset = (share[..., None] * standard).sum(1)
     share = share * jnp.maximum(force, unmoved[:, None])
     zero = share * ~dense
     lost = zero - share * zero.sum(-1, keepdims=True) / (share.sum(-1, keepdims=True) + TINY)
@@ -58,7 +58,7 @@ def estimate_apart(
     pulled = (share * dense)[..., None] * (-standard - scores @ mixture.factors)
     pushed = ZERO_DENSITY_NATS * lost[..., None] * standard
     by_mean = jnp.einsum("kij,ki->kj", inverse, (pulled + pushed).sum(1))
-    curvature = centred.mT @ pulled + standard.mT @ pushed
+    curvature = curvature_at_rest(standard.mT @ pulled, offset, pulled.sum(1)) + standard.mT @ pushed
     gradient = plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window._replace(
         log_drawn=log_drawn

@@ -14,9 +14,10 @@ from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS, with_cliffs
 from biglearn_sampler.learning.component_sums import (
     TINY,
-    centres_of_points,
+    curvature_at_rest,
     log_densities,
     mixture_score,
+    offsets,
     plain_gradient,
     small_exp,
     standardised,
@@ -40,8 +41,8 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     `G_i = grad log p(x_i) - grad log q(x_i)` (path derivative) and `z_ik = L_k^-1 (x_i - mu_k)`,
 
         mean:    L_k^T sum_i omega_ik G_i
-        factor:  A_k = sym(L_k^T sum_i omega_ik G_i (z_ik - c_k)^T), c_k = sum_i omega_ik z_ik,
-                 Stein's form of E_k[L^T Hess(log p - log q) L]
+        factor:  A_k = sym(L_k^T sum_i omega_ik G_i z_ik^T), Stein's form of E_k[L^T Hess(log p - log q) L], with what
+                 a common pull adds to it taken off: see `curvature_at_rest`
         weight:  r_k = sum_i omega_ik (log p - log q)(x_i)
 
     No Hessian is asked for, and no gradient passes through the density of the mixture. A point of density zero
@@ -68,9 +69,10 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     responsibility = small_exp(joint - log_sampler[:, None])
     pull = jnp.where(dense[:, None], mixture_score(responsibility, points, mixture.means, inverse) - scores, 0.0)
     ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
-    centres = centres_of_points(share, points, mixture.means)
-    by_mean, outer, figures = sums(share, points, pull, centres, dense, jnp.where(dense, ratio, 0.0))
-    curvature = inverse @ outer @ mixture.factors
+    by_mean, outer, figures = sums(share, points, pull, mixture.means, dense, jnp.where(dense, ratio, 0.0))
+    offset = jnp.einsum("kij,kj->ki", inverse, offsets(share, points, mixture.means))
+    along = jnp.einsum("kji,kj->ki", mixture.factors, by_mean)
+    curvature = curvature_at_rest(inverse @ outer @ mixture.factors, offset, along)
     by_mean, curvature = with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
 
     density, ratios = figures.T
@@ -114,14 +116,14 @@ def estimate_alone(
     ratios = (share * jnp.where(dense[:, None], ratio, 0.0)).sum(0) / (density + TINY)
     ratios = jnp.where(density > TINY, ratios, LARGEST_LOG_RATIO) + ZERO_DENSITY_NATS * (1.0 - density)
 
-    centres = centres_of_points(share, points, mixture.means)
+    offset = jnp.einsum("kij,kj->ki", inverse, offsets(share, points, mixture.means))
     share = share * jnp.maximum(force[:, None], unmoved)
     with_density = share * dense[:, None]
     weighed = with_density.T[..., None] * standard
-    by_score, outer, _ = sums(with_density, points, scores, centres)
+    by_score, outer, _ = sums(with_density, points, scores, mixture.means)
     by_mean = -jnp.einsum("kij,ki->kj", inverse, weighed.sum(1)) - by_score
-    centred = standard - jnp.einsum("kij,kj->ki", inverse, centres - mixture.means)[:, None]
-    curvature = -inverse @ outer @ mixture.factors - centred.mT @ weighed
+    along = jnp.einsum("kji,kj->ki", mixture.factors, by_mean)
+    curvature = curvature_at_rest(-inverse @ outer @ mixture.factors - weighed.mT @ standard, offset, along)
     by_mean, curvature = with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
     gradient = plain_gradient(mixture, inverse, by_mean, curvature, jnp.zeros_like(ratios))
     return SharedEstimate(gradient, effective_size, -ratios.min(), jnp.zeros(()), ratios, free), window
