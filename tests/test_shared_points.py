@@ -141,10 +141,7 @@ def test_points_of_a_sampler_that_moved_are_weighed_as_the_docstring_says() -> N
     for k in range(2):
         mean, factor = np.asarray(SAMPLER.means[k], float), np.asarray(SAMPLER.factors[k], float)
         standard = np.linalg.solve(factor, (points - mean).T).T
-        common = factor.T @ (omega[:, k] @ pull)
-        common *= common @ common / (1.0 + common @ common)
         relative = factor.T @ np.einsum("n,ni,nj->ij", omega[:, k], pull, standard)
-        relative -= np.outer(common, omega[:, k] @ standard)
         by_factor = weights[k] * np.linalg.solve(factor.T, 0.5 * (relative + relative.T))
         ratios[k] = omega[:, k] @ log_ratio
         spread[k] = omega[:, k] @ log_ratio**2

@@ -41,8 +41,7 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     `G_i = grad log p(x_i) - grad log q(x_i)` (path derivative) and `z_ik = L_k^-1 (x_i - mu_k)`,
 
         mean:    L_k^T sum_i omega_ik G_i
-        factor:  A_k = sym(L_k^T sum_i omega_ik G_i z_ik^T), Stein's form of E_k[L^T Hess(log p - log q) L], with what
-                 a common pull adds to it taken off: see `curvature_at_rest`
+        factor:  A_k = sym(L_k^T sum_i omega_ik G_i z_ik^T), Stein's form of E_k[L^T Hess(log p - log q) L]
         weight:  r_k = sum_i omega_ik (log p - log q)(x_i)
 
     No Hessian is asked for, and no gradient passes through the density of the mixture. A point of density zero
@@ -70,9 +69,7 @@ def estimate(mixture: GaussianMixture, window: Window, newest: Int[Array, ""]) -
     pull = jnp.where(dense[:, None], mixture_score(responsibility, points, mixture.means, inverse) - scores, 0.0)
     ratio = jnp.clip(log_sampler - log_target, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
     by_mean, outer, figures = sums(share, points, pull, mixture.means, dense, jnp.where(dense, ratio, 0.0))
-    offset = jnp.einsum("kij,kj->ki", inverse, offsets(share, points, mixture.means))
-    along = jnp.einsum("kji,kj->ki", mixture.factors, by_mean)
-    curvature = curvature_at_rest(inverse @ outer @ mixture.factors, offset, along)
+    curvature = inverse @ outer @ mixture.factors
     by_mean, curvature = with_cliffs(by_mean, curvature, share, points, dense, mixture.means, inverse)
 
     density, ratios = figures.T
@@ -95,7 +92,7 @@ def estimate_alone(
     Many searchers then fall into the modes of the target independently of one another, and `-ratios` is the log mass
     that each accounts for by itself. A point with force zero pulls nobody but those that take no notice of it: so
     modes that are known already let searchers pass. They share points as above, since a point is as good for one as
-    for another.
+    for another. What a pull on all points alike adds to a curvature is taken off, see `curvature_at_rest`.
 
     Arguments:
         mixture: the searchers; weights do not matter.
