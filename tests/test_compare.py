@@ -25,7 +25,7 @@ from biglearn_sampler.comparison.aggregate import aggregate
 from biglearn_sampler.comparison.citations import citations_of
 from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
 from biglearn_sampler.comparison.sentences import sentences_of
-from biglearn_sampler.comparison.standing import standing_of
+from biglearn_sampler.comparison.standing import agreement_with_ours, standing_of
 from biglearn_sampler.comparison.table import table_of
 from biglearn_sampler.comparison.trial import thinned
 from biglearn_sampler.energy import Evaluations
@@ -384,13 +384,13 @@ def test_an_aggregate_has_the_error_of_its_mean():
     assert aggregate("khat", trials) is None
 
 
-def standing(**figures: list[dict[str, Any]]) -> list[str]:
-    """How our sampler stands beside methods with these figures, one dict for each seed."""
+def comparing(**figures: list[dict[str, Any]]) -> Comparison:
+    """Methods with these figures, one dict for each seed."""
     costs = {"energy_evaluations": 0, "gradient_evaluations": 1_000}
     trials = [
         Trial(name, seed, {**costs, **each}) for name, found in figures.items() for seed, each in enumerate(found)
     ]
-    return standing_of(Comparison(bl.Catalogue().build("target", "two_modes").value, "it", trials, {}))
+    return Comparison(bl.Catalogue().build("target", "two_modes").value, "it", trials, {})
 
 
 def test_our_sampler_is_told_beside_the_best_of_the_others():
@@ -401,25 +401,28 @@ def test_our_sampler_is_told_beside_the_best_of_the_others():
         return [{"log_z_error": each} for each in off]
 
     ours, good, poor = masses(0.010, 0.012), masses(0.012, 0.014), masses(0.5, 0.502)
-    assert standing(biglearn=ours, poor=poor) == [
+    assert standing_of(comparing(biglearn=ours, poor=poor)) == [
         "Masses of the modes: biglearn is off by 0.011 after 1,000 evaluations, the best of the others, poor, by "
         "0.501 after 1,000."
     ]
-    (told,) = standing(biglearn=ours, poor=poor, good=good)
+    (told,) = standing_of(comparing(biglearn=ours, poor=poor, good=good))
     assert "the others, good, by 0.013 after 1,000; no difference that these seeds could show." in told
-    (told,) = standing(biglearn=log_z(-0.2, 0.1), good=log_z(0.1, 0.05), poor=log_z(0.01, 0.3))
+    (told,) = standing_of(comparing(biglearn=log_z(-0.2, 0.1), good=log_z(0.1, 0.05), poor=log_z(0.01, 0.3)))
     assert "log Z: biglearn is off by 0.200 after" in told and "good, by 0.100 after" in told
-    assert standing(biglearn=ours) == standing(good=ours, poor=poor) == []
+    assert standing_of(comparing(biglearn=ours)) == standing_of(comparing(good=ours, poor=poor)) == []
 
 
 def test_without_known_modes_the_means_are_compared():
     def moments(mean: float | None) -> list[dict[str, Any]]:
         return [{"moments": {"x": {"mean": mean, "mcse": 0.1}, "y": {"mean": 0.0, "mcse": 0.0}}}] * 2
 
-    near, far = standing(biglearn=moments(1.0), near=moments(1.2), far=moments(3.0), lost=moments(None))
+    compared = comparing(biglearn=moments(1.0), near=moments(1.2), far=moments(3.0), lost=moments(None))
     # The error of a difference of two means over two seeds is 0.1.
-    assert near == "near and biglearn agree on all means, within 2.0 of their Monte Carlo errors."
-    assert far.startswith("far and biglearn differ: the means of x lie 20 Monte Carlo errors apart. One of them misses")
+    assert agreement_with_ours(compared, "near") == ["all means within 2.0 Monte Carlo errors of biglearn's"]
+    assert agreement_with_ours(compared, "far") == ["its mean of x 20 Monte Carlo errors from biglearn's"]
+    assert agreement_with_ours(compared, "lost") == agreement_with_ours(compared, "biglearn") == []
+    (told,) = standing_of(compared)
+    assert told.startswith("Means of far lie more than 4 Monte Carlo errors from those of biglearn: one side misses")
 
 
 def test_the_text_table_shows_ranges_errors_and_gaps(compared):

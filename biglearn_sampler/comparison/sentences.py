@@ -6,7 +6,7 @@ from collections import Counter
 
 from biglearn_sampler.comparison.aggregate import Aggregate
 from biglearn_sampler.comparison.comparison import OURS, Comparison
-from biglearn_sampler.comparison.standing import standing_of
+from biglearn_sampler.comparison.standing import agreement_with_ours, standing_of
 from biglearn_sampler.comparison.trial import Trial
 
 AGREEING_RHAT = 1.01
@@ -31,6 +31,7 @@ def _of_method(comparison: Comparison, method: str) -> list[str]:
         return []
     spent = comparison.figure(method, "evaluations")
     parts = [*_modes(comparison, method), *_log_z(comparison, method), *_agreement(comparison, method)]
+    parts += agreement_with_ours(comparison, method)
     parts.append(f"{_range(spent)} evaluations")
     told = [f"{method}: {', '.join(parts)}{_on_seeds(len(trials))}."]
     if method == OURS:

@@ -17,14 +17,29 @@ FAR = 4.0
 
 
 def standing_of(comparison: Comparison) -> list[str]:
-    """The errors of our sampler and of the best of the others; without known modes, who agrees with it on all means.
+    """The errors of our sampler and of the best of the others, and who disagrees with it.
 
     Empty where nothing of it can be told, as of a single method.
     """
-    if comparison.figure(OURS, "mode_mass_tv") is not None:
+    if _modes_are_known(comparison):
         return _against(comparison, "mode_mass_tv", "Masses of the modes", lambda each: each.mean)
     log_z = _against(comparison, "log_z_error", "log Z", lambda each: max(abs(each.least), abs(each.most)))
-    return [*log_z, *(told for method in _others(comparison) if (told := _agreement(comparison, method)))]
+    return [*log_z, *_disagreement(comparison)]
+
+
+def agreement_with_ours(comparison: Comparison, method: str) -> list[str]:
+    """How far the means of another method lie from those of our sampler; nothing where modes are known."""
+    furthest = None if _modes_are_known(comparison) else _furthest(comparison, method)
+    if furthest is None:
+        return []
+    name, errors = furthest
+    if errors > FAR:
+        return [f"its mean of {name} {errors:,.0f} Monte Carlo errors from {OURS}'s"]
+    return [f"all means within {errors:.1f} Monte Carlo errors of {OURS}'s"]
+
+
+def _modes_are_known(comparison: Comparison) -> bool:
+    return comparison.figure(OURS, "mode_mass_tv") is not None
 
 
 def _others(comparison: Comparison) -> list[str]:
@@ -55,23 +70,28 @@ def _spent(comparison: Comparison, method: str) -> str:
     return "unknown" if spent is None else f"{spent.mean:,.0f}"
 
 
-def _agreement(comparison: Comparison, method: str) -> str | None:
-    """The quantity whose means over the seeds are furthest apart, in errors of their difference."""
+def _disagreement(comparison: Comparison) -> list[str]:
+    furthest = {method: _furthest(comparison, method) for method in _others(comparison)}
+    far = [method for method, found in furthest.items() if found is not None and found[1] > FAR]
+    if not far:
+        return []
+    return [
+        f"Means of {', '.join(far)} lie more than {FAR:.0f} Monte Carlo errors from those of {OURS}: one side misses "
+        "mass, or its errors are larger than it knows."
+    ]
+
+
+def _furthest(comparison: Comparison, method: str) -> tuple[str, float] | None:
+    """The quantity whose means over the seeds are furthest from ours, in errors of the difference."""
+    if method == OURS:
+        return None
     ours, theirs = _means(comparison, OURS), _means(comparison, method)
     apart = {
         name: abs(ours[name][0] - mean) / math.hypot(ours[name][1], error)
         for name, (mean, error) in theirs.items()
         if name in ours and (ours[name][1] or error)
     }
-    if not apart:
-        return None
-    name = max(apart, key=lambda name: apart[name])
-    if apart[name] <= FAR:
-        return f"{method} and {OURS} agree on all means, within {apart[name]:.1f} of their Monte Carlo errors."
-    return (
-        f"{method} and {OURS} differ: the means of {name} lie {apart[name]:,.0f} Monte Carlo errors apart. One of them "
-        "misses mass, or its error is larger than it knows."
-    )
+    return max(apart.items(), key=lambda each: each[1]) if apart else None
 
 
 def _means(comparison: Comparison, method: str) -> dict[str, tuple[float, float]]:
