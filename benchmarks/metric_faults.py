@@ -11,7 +11,7 @@ quantile.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import hypot, inf
 from pathlib import Path
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from biglearn_sampler.catalogue import Built, Catalogue
-from biglearn_sampler.energy import MixtureTarget
+from biglearn_sampler.energy import AbstractTarget, MixtureTarget, ReferenceMoments, function_target
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
 from biglearn_sampler.mixture import GaussianMixture
 
@@ -86,6 +86,11 @@ def modes_missed(found: Mapping[str, Measured]) -> float | None:
     return None if high is None or total is None else inf if high < total else 0.0
 
 
+def errors_told(figure: str) -> Signal:
+    """A figure that counts errors by itself."""
+    return lambda found: found[figure].value
+
+
 def disagreement(found: Mapping[str, Measured]) -> float | None:
     """R-hat has no standard error; the usual limit of 1.01 stands for it."""
     rhat = found["rhat_max"].value
@@ -120,6 +125,10 @@ SIGNALS: Mapping[str, tuple[tuple[str, Signal], ...]] = {
     ),
     "ksd": (("ksd", beyond("ksd", "ksd_null_quantile")),),
     "chain_diagnostics": (("rhat_max", disagreement),),
+    "reference_moments": (
+        ("reference_mean_error", errors_told("reference_mean_error")),
+        ("reference_sd_error", errors_told("reference_sd_error")),
+    ),
 }
 """The figures of every metric that tell."""
 
@@ -129,7 +138,7 @@ class Case:
     """Draws with the target that they should come from."""
 
     draws: Draws
-    target: MixtureTarget
+    target: AbstractTarget
 
 
 @cache
@@ -153,9 +162,22 @@ def case_of(fault: str, masses: tuple[float, ...], seed: int) -> Case:
 
 
 @cache
-def target_of(masses: tuple[float, ...]) -> MixtureTarget:
-    """One object for all cases, so that it is compiled once."""
-    return MixtureTarget.of(fault_samplers(masses)["exact"], scale=8.0)
+def target_of(masses: tuple[float, ...]) -> AbstractTarget:
+    """One object for all cases, so that it is compiled once; its moments stand for those of reference draws."""
+    exact = fault_samplers(masses)["exact"]
+    facts = replace(MixtureTarget.of(exact, scale=8.0).facts, reference=exact_moments(masses))
+    return function_target(exact.log_density, dim=2, scale=8.0, facts=facts)
+
+
+def exact_moments(masses: tuple[float, ...]) -> dict[str, ReferenceMoments]:
+    """Means and deviations of both coordinates, without an error."""
+    weights = np.array(masses)
+    means = weights @ MEANS
+    deviations = np.sqrt(weights @ (MEANS - means) ** 2 + VARIANCE)
+    return {
+        f"x[{place}]": ReferenceMoments(mean=float(mean), sd=float(deviation), mean_error=0.0, sd_error=0.0)
+        for place, (mean, deviation) in enumerate(zip(means, deviations, strict=True))
+    }
 
 
 def _apart(key: jax.Array) -> np.ndarray:

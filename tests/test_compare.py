@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,11 +20,12 @@ import biglearn_sampler as bl
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.compare_commands import compare as compare_command
 from biglearn_sampler.cli.method_names import methods_named
-from biglearn_sampler.comparison import CoveragePoint, Trial
+from biglearn_sampler.comparison import Comparison, CoveragePoint, Trial
 from biglearn_sampler.comparison.aggregate import aggregate
 from biglearn_sampler.comparison.citations import citations_of
 from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
 from biglearn_sampler.comparison.sentences import sentences_of
+from biglearn_sampler.comparison.standing import agreement_with_ours, standing_of
 from biglearn_sampler.comparison.table import table_of
 from biglearn_sampler.comparison.trial import thinned
 from biglearn_sampler.energy import Evaluations
@@ -346,13 +348,16 @@ def test_the_curve_of_chains_is_what_their_draws_until_then_cover():
     assert curve_of_baseline(result, bl.Facts()) == []
 
 
-def test_the_curve_of_a_training_skips_rows_without_modes():
+def test_the_curve_of_a_training_skips_rows_without_modes_and_ends_at_its_figures():
     rows = [
         {"energy_evaluations": 10 * i, "gradient_evaluations": i, "modes_covered": i, "mode_mass_tv": 0.1}
         for i in range(3)
     ]
-    assert curve_of_training(rows)[-1] == CoveragePoint(22, 2, 0.1)
-    assert curve_of_training([{**rows[0], "modes_covered": None}]) == []
+    unknown = {**rows[0], "modes_covered": None}
+    assert curve_of_training(rows, unknown) == [CoveragePoint(11 * i, i, 0.1) for i in range(3)]
+    assert curve_of_training([unknown], {}) == []
+    figures = {**rows[2], "mode_mass_tv": 0.01}
+    assert curve_of_training(rows, figures) == [(0, 0, 0.1), (11, 1, 0.1), (22, 2, 0.01)]
 
 
 @pytest.mark.parametrize("chains", [None, 3])
@@ -377,6 +382,47 @@ def test_an_aggregate_has_the_error_of_its_mean():
     assert three.standard_error == pytest.approx(math.sqrt(7.0 / 3.0))
     assert one.standard_error == 0.5
     assert aggregate("khat", trials) is None
+
+
+def comparing(**figures: list[dict[str, Any]]) -> Comparison:
+    """Methods with these figures, one dict for each seed."""
+    costs = {"energy_evaluations": 0, "gradient_evaluations": 1_000}
+    trials = [
+        Trial(name, seed, {**costs, **each}) for name, found in figures.items() for seed, each in enumerate(found)
+    ]
+    return Comparison(bl.Catalogue().build("target", "two_modes").value, "it", trials, {})
+
+
+def test_our_sampler_is_told_beside_the_best_of_the_others():
+    def masses(*off: float) -> list[dict[str, Any]]:
+        return [{"mode_mass_tv": each} for each in off]
+
+    def log_z(*off: float) -> list[dict[str, Any]]:
+        return [{"log_z_error": each} for each in off]
+
+    ours, good, poor = masses(0.010, 0.012), masses(0.012, 0.014), masses(0.5, 0.502)
+    assert standing_of(comparing(biglearn=ours, poor=poor)) == [
+        "Masses of the modes: biglearn is off by 0.011 after 1,000 evaluations, the best of the others, poor, by "
+        "0.501 after 1,000."
+    ]
+    (told,) = standing_of(comparing(biglearn=ours, poor=poor, good=good))
+    assert "the others, good, by 0.013 after 1,000; no difference that these seeds could show." in told
+    (told,) = standing_of(comparing(biglearn=log_z(-0.2, 0.1), good=log_z(0.1, 0.05), poor=log_z(0.01, 0.3)))
+    assert "log Z: biglearn is off by 0.200 after" in told and "good, by 0.100 after" in told
+    assert standing_of(comparing(biglearn=ours)) == standing_of(comparing(good=ours, poor=poor)) == []
+
+
+def test_without_known_modes_the_means_are_compared():
+    def moments(mean: float | None) -> list[dict[str, Any]]:
+        return [{"moments": {"x": {"mean": mean, "mcse": 0.1}, "y": {"mean": 0.0, "mcse": 0.0}}}] * 2
+
+    compared = comparing(biglearn=moments(1.0), near=moments(1.2), far=moments(3.0), lost=moments(None))
+    # The error of a difference of two means over two seeds is 0.1.
+    assert agreement_with_ours(compared, "near") == ["all means within 2.0 Monte Carlo errors of biglearn's"]
+    assert agreement_with_ours(compared, "far") == ["its mean of x 20 Monte Carlo errors from biglearn's"]
+    assert agreement_with_ours(compared, "lost") == agreement_with_ours(compared, "biglearn") == []
+    (told,) = standing_of(compared)
+    assert told.startswith("Means of far lie more than 4 Monte Carlo errors from those of biglearn: one side misses")
 
 
 def test_the_text_table_shows_ranges_errors_and_gaps(compared):

@@ -30,8 +30,6 @@ def _script() -> ModuleType:
 SCRIPT = _script()
 CATALOGUE = Catalogue(only=["biglearn-sampler"])
 METRICS = SCRIPT.built_in(CATALOGUE)
-WITHOUT_FAULTS = ["reference_moments"]
-"""It looks at targets that come with reference draws; the target of the planted samplers has none."""
 
 
 def told() -> dict[str, dict[str, str]]:
@@ -54,7 +52,7 @@ def strongest(figure: str) -> str | None:
 
 
 def test_every_built_in_metric_is_in_the_tables():
-    assert {f"biglearn_metrics:{name}" for name in [*METRICS, *WITHOUT_FAULTS]} == {
+    assert {f"biglearn_metrics:{name}" for name in METRICS} == {
         offer.qualified_name for offer in CATALOGUE.offers("metric")
     }
     assert set(TOLD) == {figure for figures in SCRIPT.SIGNALS.values() for figure, _ in figures}
@@ -65,7 +63,7 @@ def test_every_built_in_metric_is_in_the_tables():
 
 def test_the_preset_has_every_built_in_metric():
     (preset,) = (offer.entry for offer in CATALOGUE.offers("settings") if offer.entry.name == "all_metrics")
-    assert sorted(preset.build()["metrics"]) == sorted([*METRICS, *WITHOUT_FAULTS])
+    assert sorted(preset.build()["metrics"]) == sorted(METRICS)
 
 
 @pytest.mark.parametrize("name", SCRIPT.SIGNALS)

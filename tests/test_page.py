@@ -78,7 +78,7 @@ def rich(dim: int = 2) -> Comparison:
         "budget": 300_000,
         "seeds": [0, 1],
         "entries": [entry],
-        "command": ["biglearn", EVIL],
+        "command": ["/some/bin/biglearn", "compare", "--with", "nuts(chains=8)", EVIL],
         "settings": {"a": 1},
     }
     return Comparison(target, "biglearn_targets:three", trials, record)
@@ -119,6 +119,7 @@ def test_the_page_says_target_verdict_and_figures(page):
     assert f'<abbr title="{NO_DENSITY}">' in page and 'title="it broke &amp; burnt"' in page
     assert "1 of 2" in text and "0 of 1" in text
     assert f"<strong>nuts</strong>, ESS of weights: {NO_DENSITY}." in page
+    assert "biglearn compare --with 'nuts(chains=8)'" in text and "/some/bin" not in text
 
 
 def test_the_order_of_the_sections(page):

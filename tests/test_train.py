@@ -231,6 +231,7 @@ def test_the_record_tells_how_the_run_was_made(seen):
     assert {entry["name"] for entry in record["entries"]} >= {
         "biglearn_targets:two_modes",
         "biglearn_schedulers:joint",
+        "biglearn_tasks:noised",
         "biglearn_metrics:elbo",
     }
     assert all(entry["version"] for entry in record["entries"])

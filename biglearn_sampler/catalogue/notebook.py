@@ -1,10 +1,14 @@
-"""How things show themselves in a notebook: small tables, and pictures that a report draws."""
+"""How things show themselves in a notebook: small tables, and pictures that a report draws.
+
+Every kind of thing has a module `notebook` beside it that registers its own HTML, so that a thing need not import it.
+"""
 
 from __future__ import annotations
 
 import base64
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import singledispatch
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,16 @@ from biglearn_sampler.catalogue.problems import told
 
 WIDTH = 420
 """Of a picture, in pixels of the page."""
+
+
+@singledispatch
+def html_of(thing: Any) -> str:
+    """The HTML of a thing, from what is registered for its class or for a base of it.
+
+    Raises:
+        NotImplementedError: nothing is; a notebook then shows its `repr`.
+    """
+    raise NotImplementedError(f"a notebook has no HTML for {type(thing).__name__}")
 
 
 def heading(text: str) -> str:

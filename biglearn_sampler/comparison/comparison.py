@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.comparison.aggregate import Aggregate, aggregate
 from biglearn_sampler.comparison.trial import Trial
 from biglearn_sampler.energy import AbstractTarget
@@ -37,9 +38,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from biglearn_sampler.comparison.notebook import html_of_comparison
-
-        return html_of_comparison(self)
+        return html_of(self)
 
     @property
     def methods(self) -> list[str]:

@@ -29,10 +29,17 @@ class CoveragePoint(NamedTuple):
     mode_mass_tv: float
 
 
-def curve_of_training(history: Iterable[Mapping[str, Any]]) -> list[CoveragePoint]:
-    """The curve of a training, from the rows of its history; empty where modes are not known."""
-    rows = [row for row in history if row.get("modes_covered") is not None and row.get("mode_mass_tv") is not None]
-    points = [CoveragePoint(_spent(row), int(row["modes_covered"]), float(row["mode_mass_tv"])) for row in rows]
+def curve_of_training(history: Iterable[Mapping[str, Any]], figures: Mapping[str, Any]) -> list[CoveragePoint]:
+    """The curve of a training; empty where modes are not known.
+
+    Arguments:
+        history: its rows tell of a few draws each.
+        figures: of the run. They are of more draws, and the end of the curve, so that it is what a table says.
+    """
+    *before, end = [_told(row) for row in (*history, figures)]
+    points = [point for point in before if point is not None]
+    if end is not None:
+        points = [*(point for point in points if point.evaluations < end.evaluations), end]
     return [points[place] for place in _spread(len(points))]
 
 
@@ -69,5 +76,9 @@ def _spread(count: int) -> list[int]:
     return np.unique(np.geomspace(1, count, POINTS).round().astype(int) - 1).tolist()
 
 
-def _spent(row: Mapping[str, Any]) -> int:
-    return int(row["energy_evaluations"] + row["gradient_evaluations"])
+def _told(row: Mapping[str, Any]) -> CoveragePoint | None:
+    modes, variation = row.get("modes_covered"), row.get("mode_mass_tv")
+    if modes is None or variation is None:
+        return None
+    spent = int(row["energy_evaluations"] + row["gradient_evaluations"])
+    return CoveragePoint(spent, int(modes), float(variation))

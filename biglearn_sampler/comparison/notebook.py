@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from biglearn_sampler.catalogue.notebook import heading, paragraph, picture, table
+from biglearn_sampler.catalogue.notebook import heading, html_of, paragraph, picture, table
+from biglearn_sampler.comparison.comparison import Comparison
 from biglearn_sampler.comparison.sentences import sentences_of
 from biglearn_sampler.comparison.table import table_of
 
-if TYPE_CHECKING:
-    from biglearn_sampler.comparison.comparison import Comparison
 
-
+@html_of.register(Comparison)
 def html_of_comparison(comparison: Comparison) -> str:
     """The HTML of a comparison."""
     told = "".join(paragraph(sentence) for sentence in sentences_of(comparison))

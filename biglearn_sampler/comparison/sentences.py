@@ -6,6 +6,7 @@ from collections import Counter
 
 from biglearn_sampler.comparison.aggregate import Aggregate
 from biglearn_sampler.comparison.comparison import OURS, Comparison
+from biglearn_sampler.comparison.standing import agreement_with_ours, standing_of
 from biglearn_sampler.comparison.trial import Trial
 
 AGREEING_RHAT = 1.01
@@ -13,7 +14,7 @@ AGREEING_RHAT = 1.01
 
 
 def sentences_of(comparison: Comparison) -> list[str]:
-    """One sentence for every method, ours first, and what to beware of."""
+    """One sentence for every method, ours first with how it stands beside the others, and what to beware of."""
     told = [sentence for method in comparison.methods for sentence in _of_method(comparison, method)]
     return [*told, *_failures(comparison)]
 
@@ -30,10 +31,12 @@ def _of_method(comparison: Comparison, method: str) -> list[str]:
         return []
     spent = comparison.figure(method, "evaluations")
     parts = [*_modes(comparison, method), *_log_z(comparison, method), *_agreement(comparison, method)]
+    parts += agreement_with_ours(comparison, method)
     parts.append(f"{_range(spent)} evaluations")
     told = [f"{method}: {', '.join(parts)}{_on_seeds(len(trials))}."]
     if method == OURS:
         told += [_verdicts(comparison)] if verdicts_of(comparison) else []
+        told += standing_of(comparison)
     return [*told, *_blind_rhat(comparison, method)]
 
 

@@ -1,5 +1,6 @@
 """Targets: unnormalised log densities, what is declared about them, and what is known for metrics only."""
 
+from biglearn_sampler.energy import notebook as notebook  # registers what a notebook shows
 from biglearn_sampler.energy.combined import affine as affine
 from biglearn_sampler.energy.combined import mixture_of as mixture_of
 from biglearn_sampler.energy.combined import product as product

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from biglearn_sampler.catalogue.notebook import heading, picture, table
-
-if TYPE_CHECKING:
-    from biglearn_sampler.energy.target import AbstractTarget
+from biglearn_sampler.catalogue.notebook import heading, html_of, picture, table
+from biglearn_sampler.energy.target import AbstractTarget
 
 
+@html_of.register(AbstractTarget)
 def html_of_target(target: AbstractTarget) -> str:
     """The HTML of a target."""
     facts, name = target.facts, type(target).__name__

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
-from biglearn_sampler.energy.notebook import html_of_target
 from biglearn_sampler.mixture import Channel, Mixture
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AbstractTarget(ABC):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html_of_target(self)
+        return html_of(self)
 
     @property
     def centre(self) -> Float[Array, " dim"]:

@@ -1,5 +1,6 @@
 """Gaussian mixtures and the linear-Gaussian channels through which tasks look at them."""
 
+from biglearn_sampler.mixture import notebook as notebook  # registers what a notebook shows
 from biglearn_sampler.mixture.channel import Channel as Channel
 from biglearn_sampler.mixture.factored import FactoredMixture as FactoredMixture
 from biglearn_sampler.mixture.gaussian_mixture import LOG_TWO_PI as LOG_TWO_PI

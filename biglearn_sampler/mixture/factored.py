@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
 from biglearn_sampler.mixture.mixture_law import MixtureLaw
-from biglearn_sampler.mixture.notebook import html_of_product
 from biglearn_sampler.mixture.triangular import cholesky_factors
 
 
@@ -98,7 +98,7 @@ class FactoredMixture:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html_of_product(self)
+        return html_of(self)
 
     def expanded(self) -> GaussianMixture:
         """The same law as a plain mixture, with `product_components` components."""

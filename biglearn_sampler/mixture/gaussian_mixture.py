@@ -16,8 +16,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
+from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.channel import Channel
-from biglearn_sampler.mixture.notebook import html_of_mixture
 from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factors
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
@@ -193,7 +193,7 @@ class GaussianMixture:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html_of_mixture(self)
+        return html_of(self)
 
     def to_numpyro(self) -> dist.MixtureSameFamily:
         """The same law as a NumPyro distribution, to use in a model."""

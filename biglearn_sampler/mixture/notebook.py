@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from biglearn_sampler.catalogue.notebook import heading, picture, table
-
-if TYPE_CHECKING:
-    from biglearn_sampler.mixture.factored import FactoredMixture
-    from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
-    from biglearn_sampler.mixture.mixture import Mixture
+from biglearn_sampler.catalogue.notebook import heading, html_of, picture, table
+from biglearn_sampler.mixture.factored import FactoredMixture
+from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
+from biglearn_sampler.mixture.mixture import Mixture
 
 MOST_ROWS = 5
 MOST_COORDINATES = 4
 
 
+@html_of.register(GaussianMixture)
 def html_of_mixture(sampler: GaussianMixture) -> str:
     """The HTML of a mixture."""
     weights, means = np.asarray(sampler.weights, float), np.asarray(sampler.means, float)
@@ -27,6 +24,7 @@ def html_of_mixture(sampler: GaussianMixture) -> str:
     return heading(title) + table(("weight", "mean", "standard deviations"), rows) + _picture(sampler)
 
 
+@html_of.register(FactoredMixture)
 def html_of_product(sampler: FactoredMixture) -> str:
     """The HTML of a product of mixtures."""
     pairs = list(zip(sampler.blocks, sampler.factors_of, strict=True))[:MOST_ROWS]

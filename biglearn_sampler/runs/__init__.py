@@ -1,5 +1,6 @@
 """Runs: settings, plans, training with a record, folders, reports."""
 
+from biglearn_sampler.runs import notebook as notebook  # registers what a notebook shows
 from biglearn_sampler.runs.compare import compare as compare
 from biglearn_sampler.runs.load import load as load
 from biglearn_sampler.runs.load import load_comparison as load_comparison

@@ -255,7 +255,7 @@ def _of_ours(scene: _Scene, seed: int) -> Trial:
     run = train_as_planned(plan, scene.read, scene.catalogue, Nobody())
     kept = draws_of(run.sampler, run.target, KEPT, jax.random.fold_in(plan.keys.evaluation, KEPT))
     figures = {name: value for name, value in run.metrics.items() if name != "baselines"}
-    return Trial(OURS, seed, figures, curve_of_training(run.history), thinned(kept))
+    return Trial(OURS, seed, figures, curve_of_training(run.history, figures), thinned(kept))
 
 
 def _of_baseline(scene: _Scene, method: str, seed: int) -> Trial:

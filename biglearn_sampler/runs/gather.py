@@ -88,7 +88,7 @@ def _trials(name: str, run: Run) -> list[Trial]:
     seed = int(run.record["seed"])
     draws = draws_of(run.sampler, run.target, KEPT, jax.random.key(seed))
     figures = {key: value for key, value in run.metrics.items() if key != "baselines"}
-    own = Trial(name, seed, figures, curve_of_training(run.history), draws)
+    own = Trial(name, seed, figures, curve_of_training(run.history, figures), draws)
     beside = run.metrics.get("baselines", {})
     return [own, *(_baseline(name, other, seed, figures) for other, figures in beside.items())]
 

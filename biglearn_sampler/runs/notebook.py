@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from biglearn_sampler.catalogue.notebook import heading, paragraph, picture, table
+from biglearn_sampler.catalogue.notebook import heading, html_of, paragraph, picture, table
+from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.summary import sentences
-
-if TYPE_CHECKING:
-    from biglearn_sampler.runs.run import Run
 
 SHOWN = ("elbo", "log_z", "ess", "khat", "modes_covered", "modes_total", "mode_mass_tv")
 COSTS = ("energy_evaluations", "gradient_evaluations", "seconds_compile", "seconds_run")
@@ -18,6 +16,7 @@ PICTURES = ("marginal_pairs", "training_strip")
 """Reports that draw a run; the first one that applies is shown."""
 
 
+@html_of.register(Run)
 def html_of_run(run: Run) -> str:
     """The HTML of a run."""
     metrics = run.metrics

@@ -70,7 +70,7 @@ class Plan:
         settings: complete.
         start: the region in the target's own units.
         scheduler: of a scheduled training.
-        exploration_tasks: of an adaptive training; they propose where to look.
+        exploration: tasks that propose where to look, in an adaptive training and for the verdict on any.
         metrics, reports, baselines: built from the catalogue.
         seed: of the whole run.
     """
@@ -79,7 +79,7 @@ class Plan:
     settings: Settings
     start: StartRegion
     scheduler: Built[AbstractScheduler]
-    exploration_tasks: tuple[Task, ...]
+    exploration: Sequence[Built[Task]]
     metrics: Sequence[Built[AbstractMetric]]
     reports: Sequence[Built[AbstractReport]]
     baselines: Mapping[str, Built[AbstractBaseline]]
@@ -89,6 +89,11 @@ class Plan:
     def keys(self) -> RunKeys:
         """The keys of the seed."""
         return RunKeys.of(self.seed)
+
+    @property
+    def exploration_tasks(self) -> tuple[Task, ...]:
+        """The tasks of the exploration themselves."""
+        return tuple(built.value for built in self.exploration)
 
     @property
     def chunk(self) -> int:
@@ -197,7 +202,7 @@ def make_plan(
         settings=settings,
         start=start_region(settings.start, built_target.value),
         scheduler=catalogue.build("scheduler", settings.scheduler),
-        exploration_tasks=tuple(catalogue.build("task", spec).value for spec in settings.exploration.tasks),
+        exploration=[catalogue.build("task", spec) for spec in settings.exploration.tasks],
         metrics=[catalogue.build("metric", spec) for spec in settings.metrics],
         reports=[catalogue.build("report", spec) for spec in settings.reports],
         baselines=by_bare_name([catalogue.build("baseline", spec) for spec in baselines]),

@@ -71,7 +71,7 @@ def _entries(plan: Plan, read: ReadSettings, baselines: Sequence[EntryRecord]) -
     entries = [
         plan.target.record,
         plan.scheduler.record,
-        *(built.record for built in (*plan.metrics, *plan.reports)),
+        *(built.record for built in (*plan.exploration, *plan.metrics, *plan.reports)),
         *baselines,
         *([read.record] if read.record else []),
     ]

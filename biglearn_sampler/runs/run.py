@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpyro.distributions import Distribution
 
+from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.arviz import arviz_of, arviz_of_draws
 from biglearn_sampler.mixture import GaussianMixture, Mixture
-from biglearn_sampler.runs.notebook import html_of_run
 from biglearn_sampler.runs.posterior import posterior_of
 
 
@@ -56,7 +56,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html_of_run(self)
+        return html_of(self)
 
     def posterior(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> dict[str, np.ndarray]:
         """Independent draws by the names of the target, each array of shape `(count, ...)`.

@@ -72,7 +72,8 @@ PICTURE_SECTIONS = (
         "coverage",
         "Coverage against evaluations",
         "Lines are means over the seeds, bands reach from the least to the most. A marker is the end of a method; "
-        "methods without a path have the marker alone.",
+        "methods without a path have the marker alone. Our sampler is judged by fewer draws on its way than at its "
+        "end.",
         coverage_pictures,
         NO_CURVES,
         shared_legend=True,

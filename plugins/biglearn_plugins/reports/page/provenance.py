@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from biglearn_plugins.reports.page.citations import citations
 from biglearn_plugins.reports.page.markup import Markup, element, joined
 from biglearn_sampler.comparison import Comparison
+
+PROGRAM = "biglearn"
+"""Wherever it was installed."""
 
 
 def provenance(comparison: Comparison) -> Markup:
@@ -32,7 +36,7 @@ def _run_rows(comparison: Comparison) -> list[tuple[str, Any]]:
         "methods": ", ".join(comparison.methods),
         "seeds": ", ".join(map(str, record.get("seeds") or seeds)),
         "budget": None if comparison.budget is None else f"{comparison.budget:,} evaluations for each trial",
-        "command": " ".join(map(str, record.get("command") or [])),
+        "command": _command(record.get("command") or []),
         "settings from": record.get("settings_source"),
         "status": record.get("status"),
         "started": record.get("started"),
@@ -40,6 +44,13 @@ def _run_rows(comparison: Comparison) -> list[tuple[str, Any]]:
         "folder": comparison.folder,
     }
     return [(name, value) for name, value in rows.items() if value not in (None, "")]
+
+
+def _command(words: Sequence[Any]) -> str:
+    """As one would type it."""
+    first, *others = [str(word) for word in words] or [""]
+    name = PROGRAM if Path(first).name == PROGRAM else first
+    return shlex.join([name, *others]) if name else ""
 
 
 def _entries(record: Mapping[str, Any]) -> Markup:
