@@ -62,3 +62,9 @@ class RunFailed(BiglearnError):
 
 class DataError(UserError, ValueError):
     """Data that cannot be learnt from, or options of learning from data that make no sense."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); whoever handles Ctrl-C handles it as well."""
+
+    exit_status = 143

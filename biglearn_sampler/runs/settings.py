@@ -130,6 +130,18 @@ class BudgetSettings(_Section):
     minutes: Positive | None = Field(default=None, description="of wall time, compilation included; default: no limit")
 
 
+class CheckpointSettings(_Section):
+    """How often a training writes down where it stands, so that it can go on from there; whichever comes first.
+
+    They are written between two units of work, such as a round of the search, and not in the middle of one.
+    """
+
+    minutes: Positive = Field(default=2.0, description="minutes between two checkpoints")
+    steps: Whole | None = Field(
+        default=None, ge=1, le=MOST_STEPS, description="training steps between two checkpoints; default: no such limit"
+    )
+
+
 class CompareSettings(_Section):
     """Of `biglearn compare`."""
 
@@ -163,6 +175,7 @@ class Settings(_Section):
         "default a function of the dimension",
     )
     budget: BudgetSettings = BudgetSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     exploration: ExplorationSettings = ExplorationSettings()
     channels: Literal["energy", "exact"] = Field(
         default="energy", description="'exact' lets tasks use the target's closed form, more than an energy gives"
