@@ -60,6 +60,10 @@ class RunFailed(BiglearnError):
     """A run that started in order and could not go on."""
 
 
+class Diverged(RunFailed):
+    """A training that cannot go on, from its last checkpoint neither."""
+
+
 class DataError(UserError, ValueError):
     """Data that cannot be learnt from, or options of learning from data that make no sense."""
 

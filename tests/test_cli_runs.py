@@ -57,7 +57,7 @@ def no_training(monkeypatch):
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(TRAINERS, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "Fitter", fail)
         monkeypatch.setattr(TRAINERS, "Engine", fail)
 
     return set_error

@@ -18,7 +18,7 @@ from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.zero_density import bounded
-from biglearn_sampler.errors import RunFailed
+from biglearn_sampler.errors import Diverged
 
 RESIDUAL = "residual"
 """A restart where the target exceeds most what is known, among the joint proposals."""
@@ -181,7 +181,7 @@ class Search:
         """The modes as components; while there are none, the searchers as they are.
 
         Raises:
-            RunFailed: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
+            Diverged: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
         """
         if self.archive.count:
             population = self.archive.population()
@@ -189,7 +189,7 @@ class Search:
             return population.take(np.sort(heaviest[: self.rules.most_modes(population.dim)]))
         width = float(np.abs(self.searchers.factors).max())
         if not width < UNBOUNDED:
-            raise RunFailed(
+            raise Diverged(
                 f"the components grew to {width:.0e} declared scales without settling: the density seems to have no "
                 "finite mass (is it flat somewhere, or does it grow?). Bound it, for example by a prior"
             )

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import probe_evaluations
-from biglearn_sampler.errors import BiglearnError, RunFailed, raised_on_host
+from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
@@ -189,22 +189,32 @@ def _trained(plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning
     if folder is None:
         return trainer.train(recorder)
     checkpointer = Checkpointer(folder, plan.settings.checkpoint, Origin.of(plan, trainer.energies), recorder)
-    history = folder.keep_history(0 if checkpoint is None else checkpoint.recorded.rows)
+    saved = None
     if checkpoint is not None:
-        recorder.go_on(checkpoint.recorded, history)
+        recorder.go_on(checkpoint.recorded, folder.keep_history(checkpoint.recorded.rows))
+        saved = checkpoint.training
+    elif folder.files.has("history.jsonl"):
+        folder.keep_history(0)  # of a run that was killed before its first checkpoint
     try:
-        ended = trainer.train(recorder, checkpointer, None if checkpoint is None else checkpoint.training)
+        ended = trainer.train(recorder, checkpointer, saved)
+    except Diverged:
+        _write_sampler(folder, recorder)
+        raise
     except BaseException:
         if checkpointer.write_last():
             logger.warning("`biglearn train --resume %s` goes on with the run", folder.path)
-        raise
-    finally:
-        # Also when the training was interrupted: the sampler as far as it came is worth having.
+        # The sampler as far as it came is worth having.
         if recorder.progress is not None:
-            folder.write_mixture(recorder.sampler)
-            folder.write_snapshots(recorder.snapshots())
+            _write_sampler(folder, recorder)
+        raise
     checkpointer.write_last()
+    _write_sampler(folder, recorder)
     return ended
+
+
+def _write_sampler(folder: RunFolder, recorder: Recorder) -> None:
+    folder.write_mixture(recorder.sampler)
+    folder.write_snapshots(recorder.snapshots())
 
 
 def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, EngineState, Outcome, Rules, Stepper
 from biglearn_sampler.engine.account import Books
-from biglearn_sampler.errors import RunFailed, SettingsError, TaskError
+from biglearn_sampler.errors import Diverged, SettingsError, TaskError
 from biglearn_sampler.learning import FitState, Fitter, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.plan import Plan
@@ -100,8 +100,8 @@ class ScheduledTrainer(AbstractTrainer):
         while True:
             reached(state)
             state = fitter.advance(state)
-            _check_hopeful(state)
             progress = fitter.progress(state)
+            _check_hopeful(state, progress)
             listener(progress)
             account.spent = {"training": progress.evaluations}
             if not account.allows(1):
@@ -184,18 +184,22 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
     return trainer
 
 
-def _check_hopeful(state: FitState) -> None:
+def _check_hopeful(state: FitState, progress: Progress) -> None:
     """See that a training still makes progress.
 
     Raises:
-        RunFailed: no update is finite any more.
+        Diverged: the sampler is not finite, or no update is any more.
     """
-    if state.tally.rejected_in_a_row >= HOPELESS:
-        raise RunFailed(
-            f"the training diverged: the last {state.tally.rejected_in_a_row:,} updates were not finite and were left "
-            "out. The sampler of before stays as it was; try a smaller optimizer.learning_rate, or more "
-            "training.points"
-        )
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(progress.mixture)):
+        what = f"after {progress.step:,} steps the sampler is not finite"
+    elif state.tally.rejected_in_a_row >= HOPELESS:
+        what = f"the last {state.tally.rejected_in_a_row:,} updates were not finite and were left out"
+    else:
+        return
+    raise Diverged(
+        f"the training diverged: {what}. The sampler of before is kept; try a smaller optimizer.learning_rate, or more "
+        "training.points"
+    )
 
 
 def _budget(plan: Plan) -> Budget:
