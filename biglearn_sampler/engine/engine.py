@@ -178,7 +178,10 @@ class Engine:
         if fit.good or not self._can_go_on():
             # What was found may be a perfect mixture although the search for the rest was cut short.
             how = "settled" if fit.good and search.complete else "stopped"
-            return self._finished(fit.population, how, search.archive)
+            grounds = {"rounds": search.rounds, "failures": search.failures}
+            if fit.settled:
+                grounds |= {"variance": fit.variance}
+            return self._finished(fit.population, how, search.archive, grounds)
         return Dividing(search.archive, fit)
 
     def _divide(self, stage: Dividing, generator: np.random.Generator) -> Stage:
@@ -196,13 +199,14 @@ class Engine:
         if len(stage.factors) < len(stage.blocks):
             factor = self._fitter.fit(stage.blocks, len(stage.factors), stage.fit.merged, key)
             return replace(stage, factors=(*stage.factors, factor))
+        grounds = {"blocks": len(stage.blocks)}
         if not self._can_go_on():
-            return self._finished(stage.fit.population, "stopped", stage.archive)
+            return self._finished(stage.fit.population, "stopped", stage.archive, grounds)
         factored = FactoredMixture(stage.blocks, stage.factors)
         small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
         sampler = factored.expanded() if small else factored
-        self._tell("factors", sampler, None, told={"blocks": len(stage.blocks)})
-        return Outcome(sampler, "factored", stage.archive.count, stage.archive.total)
+        self._tell("factors", sampler, None, told=grounds)
+        return Outcome(sampler, "factored", stage.archive.count, stage.archive.total, grounds)
 
     def _refine(self, stage: Refining, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
         """One more stretch; behind the last one, the components with their best weights."""
@@ -210,7 +214,8 @@ class Engine:
         if not refinement.ended:
             return replace(stage, refinement=self._refiner(stage.region, generator).advanced(refinement, key))
         how = "refined" if refinement.complete else "stopped"
-        return self._finished(refinement.population, how, stage.archive)
+        grounds = {"effective_share": refinement.effective_share, "cycles": refinement.cycle + 1}
+        return self._finished(refinement.population, how, stage.archive, grounds)
 
     def _search(self, state: SearchState, generator: np.random.Generator) -> Search:
         return Search.continued(state, self.stepper, self.rules, self._proposer, generator)
@@ -253,10 +258,10 @@ class Engine:
         lost = Archive(archive.dim, modes)
         return lost.population().joined(fit.merged).equal() if lost.count else fit.merged
 
-    def _finished(self, population: Population, how: str, archive: Archive) -> Outcome:
+    def _finished(self, population: Population, how: str, archive: Archive, grounds: Mapping[str, float]) -> Outcome:
         mixture: GaussianMixture = jax.tree.map(jnp.asarray, population.mixture())
         self._tell("polish", mixture, None)
-        return Outcome(mixture, how, archive.count, archive.total)
+        return Outcome(mixture, how, archive.count, archive.total, grounds)
 
     def _told_search(self, search: Search) -> None:
         self._step += self.rules.round_steps

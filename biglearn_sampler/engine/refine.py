@@ -51,6 +51,7 @@ class Refinement:
         log_mass: of the target, about.
         cycle: number of the cycle.
         first: steps of the cycle that are done.
+        effective_share: effective draws among draws of the sampler, once it has ended.
         complete: whether the budget allowed all that was wanted.
         ended: whether nothing is left to do.
     """
@@ -60,6 +61,7 @@ class Refinement:
     log_mass: float = -np.inf
     cycle: int = 0
     first: int = 0
+    effective_share: float = 0.0
     complete: bool = True
     ended: bool = False
 
@@ -127,7 +129,7 @@ class Refiner:
             return Refinement(population, population, cycle=state.cycle + 1)
         if effective_share < FAIR_ESS:
             population = balanced(population, self.stepper, self.generator)
-        return replace(state, population=population, ended=True)
+        return replace(state, population=population, effective_share=effective_share, ended=True)
 
     def _begun(self, modes: Population) -> Population:
         """The heaviest modes and fresh components, in random order, since they draw by turns."""

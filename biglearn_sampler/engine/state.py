@@ -9,6 +9,7 @@ Every state is a value: what is made from it is made again, bit for bit, if the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,12 +155,16 @@ class Outcome:
             `stopped` by the budget.
         modes: number of modes that exploration found.
         evidence: log of the mass that they account for.
+        grounds: the figures for which the training ended so: `rounds` of the search and `failures` (searchers in a row
+            that found nothing new), `variance` of `log q - log p`, `effective_share` of a refinement after its last
+            `cycles`, `blocks` of a product.
     """
 
     mixture: GaussianMixture | FactoredMixture
     how: str
     modes: int
     evidence: float
+    grounds: Mapping[str, float]
 
 
 Stage = Exploring | Settling | Judging | Dividing | Factoring | Refining | Outcome

@@ -1,5 +1,6 @@
 """Learning the sampler: one pure step, the loop over chunks, natural gradients, the start."""
 
+from biglearn_sampler.learning.convergence import LossTrend as LossTrend
 from biglearn_sampler.learning.fit import FitState as FitState
 from biglearn_sampler.learning.fit import Fitter as Fitter
 from biglearn_sampler.learning.fit import Progress as Progress

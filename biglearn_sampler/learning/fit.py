@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from biglearn_sampler.energy import Evaluations, split_arrays
 from biglearn_sampler.importance import Reservoir
+from biglearn_sampler.learning.convergence import WINDOW, LossTrend
 from biglearn_sampler.learning.refill import ReservoirReport, Supply
 from biglearn_sampler.learning.step import StepInfo, Training, TrainKeys, TrainState
 from biglearn_sampler.mixture import GaussianMixture, constrain
@@ -68,6 +69,7 @@ class Tally:
         losses: mean loss over the last chunk; `None` for a task that was not drawn.
         zero_density, rejected: as in `Progress`.
         rejected_in_a_row: updates until now, without one in between that was accepted.
+        recent: losses of each task in the last chunks in which it was drawn, once all learns that will.
     """
 
     task_steps: tuple[int, ...]
@@ -76,26 +78,37 @@ class Tally:
     zero_density: int = 0
     rejected: int = 0
     rejected_in_a_row: int = 0
+    recent: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def empty(cls, tasks: int) -> Tally:
         """Before the first chunk."""
-        return cls((0,) * tasks, (0,) * tasks, (None,) * tasks)
+        return cls((0,) * tasks, (0,) * tasks, (None,) * tasks, recent=((),) * tasks)
 
-    def plus(self, info: StepInfo) -> Tally:
-        """With the reports of one more chunk."""
+    def plus(self, info: StepInfo, *, is_late: bool) -> Tally:
+        """With the reports of one more chunk.
+
+        Arguments:
+            info: of its steps.
+            is_late: whether all learns that will, weights included.
+        """
         told = jax.tree.map(np.asarray, info)
         mine = [told.done & (told.task == number) for number in range(len(self.task_steps))]
         learnt = [steps & ~told.skipped for steps in mine]
         accepted = np.flatnonzero(told.done & ~told.rejected)
+        losses = [float(told.loss[steps].mean()) if steps.any() else None for steps in learnt]
         in_a_row = int(told.done.sum()) - (int(accepted[-1]) + 1 if len(accepted) else -self.rejected_in_a_row)
         return Tally(
             task_steps=tuple(n + int(steps.sum()) for n, steps in zip(self.task_steps, mine, strict=True)),
             skipped=tuple(n + int((steps & told.skipped).sum()) for n, steps in zip(self.skipped, mine, strict=True)),
-            losses=tuple(float(told.loss[steps].mean()) if steps.any() else None for steps in learnt),
+            losses=tuple(losses),
             zero_density=self.zero_density + int(told.zero_density.sum()),
             rejected=self.rejected + int(told.rejected.sum()),
             rejected_in_a_row=max(in_a_row, 0),
+            recent=tuple(
+                (*known, loss)[-2 * WINDOW :] if is_late and loss is not None else known
+                for known, loss in zip(self.recent, losses, strict=True)
+            ),
         )
 
 
@@ -207,9 +220,15 @@ class Fitter:
             supply = supply.renewed(state.train.parameters)
             training = supply.into(training)
         train, info = self._run_chunk(training, state.train, self._keys)
-        tally = state.tally.plus(info)
+        # Weights that are held for good are not waited for.
+        waits = training.weights_from if training.weights_from < training.steps else 0
+        tally = state.tally.plus(info, is_late=int(state.train.step) >= waits)
         seconds_run = state.seconds_run + time.perf_counter() - began
         return FitState(train, tally, supply, state.seconds_compile, seconds_run)
+
+    def trends(self, state: FitState) -> dict[str, LossTrend | None]:
+        """How the loss of every task goes; `None` where that cannot be said yet."""
+        return dict(zip(self._prices.names, map(LossTrend.of, state.tally.recent), strict=True))
 
     def progress(self, state: FitState) -> Progress:
         """What is told of a state."""

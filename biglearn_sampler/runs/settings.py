@@ -63,6 +63,11 @@ class TrainingSettings(_Section):
     """How long and how much at a time."""
 
     steps: Whole = Field(default=2000, ge=1, le=MOST_STEPS, description="number of training steps")
+    stop: Literal["steps", "converged"] = Field(
+        default="steps",
+        description="'converged' ends earlier when the loss of no task has fallen, by two standard errors, over its "
+        "last 20 chunks, weights being learnt",
+    )
     points: Whole = Field(default=4, ge=1, le=1_000_000, description="points drawn from every component in a step")
     chunk: Whole | None = Field(
         default=None,

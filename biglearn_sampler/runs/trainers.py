@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, EngineState, Outcome, Rules, Stepper
 from biglearn_sampler.engine.account import Books
 from biglearn_sampler.errors import Diverged, SettingsError, TaskError
-from biglearn_sampler.learning import FitState, Fitter, Progress, SavedFit, Training
+from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.plan import Plan
 
@@ -106,6 +107,10 @@ class ScheduledTrainer(AbstractTrainer):
             account.spent = {"training": progress.evaluations}
             if not account.allows(1):
                 return {"training_ended": "stopped"}
+            trends = fitter.trends(state)
+            if plan.settings.training.stop == "converged" and _have_settled(trends):
+                evidence = {name: asdict(trend) for name, trend in trends.items() if trend is not None}
+                return {"training_ended": "converged", "convergence": evidence}
             if fitter.has_ended(state):
                 return {"training_ended": "scheduled"}
 
@@ -152,6 +157,7 @@ class AdaptiveTrainer(AbstractTrainer):
             "training_ended": outcome.how,
             "modes_found": outcome.modes,
             "components": outcome.mixture.components,
+            "convergence": dict(outcome.grounds),
         }
 
     def _engine(self, account: Account, listener: Any) -> Engine:
@@ -182,6 +188,11 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
     trainer = AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
     trainer.energies = energies
     return trainer
+
+
+def _have_settled(trends: Mapping[str, LossTrend | None]) -> bool:
+    """Whether no loss falls any more."""
+    return all(trend is not None and not trend.falls for trend in trends.values())
 
 
 def _check_hopeful(state: FitState, progress: Progress) -> None:
