@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -102,7 +105,7 @@ def test_a_scheduled_run_goes_on_bit_for_bit(chunks: int, whole: dict[str, Any],
     assert left_behind(folder) == whole["scheduled"]
     assert run.record["status"] == "finished" and len(run.record["resumed"]) == 1
     assert run.metrics["seconds_run"] > 0
-    assert not list((folder / "checkpoints").iterdir())  # nothing is left to go on with
+    assert not (folder / "checkpoints").exists()  # nothing is left to go on with
 
 
 def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: dict[str, Any], tmp_path: Path) -> None:
@@ -264,7 +267,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(
     bl.train(RIDGE, settings=SCHEDULED, out=tmp_path / "run")
     assert left_behind(tmp_path / "run") == whole["scheduled"]
     assert "no checkpoint was written: " in caplog.text and "No space left on device" in caplog.text
-    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_a_run_that_failed_on_a_full_disk_goes_on(whole: dict[str, Any], tmp_path: Path) -> None:
@@ -292,3 +295,42 @@ def test_a_training_that_diverges_ends_with_the_sampler_of_before(tmp_path: Path
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert run.record["status"] == "failed" and "diverged" in run.record["reason"]
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.sampler))
+
+
+# kills
+
+
+RIDGE_PLUGIN = """
+import biglearn_sampler as bl
+
+def ridge():
+    return bl.target(lambda x: -0.5 * x[0] ** 2 - 8.0 * (x[1] - x[0] ** 2) ** 2, dim=2, scale=2.0)
+
+@bl.hookimpl
+def biglearn_targets():
+    return [bl.Entry(name="ridge", build=ridge, summary="for tests")]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+@pytest.mark.parametrize("rows", [1, 12, 40])
+def test_a_run_that_is_killed_goes_on_bit_for_bit(rows: int, tmp_path: Path) -> None:
+    """With `kill -9`, once its history has so many rows; `benchmarks/reliability.py` does it at random moments."""
+    (tmp_path / "biglearn_plugin.py").write_text(RIDGE_PLUGIN)
+    options = ["components=8", "reports=[]", "metrics=['elbo']", "evaluation.draws=200", "checkpoint.minutes=0.001"]
+    sets = [text for option in options for text in ("--set", option)]
+    program = [sys.executable, "-c", "from biglearn_sampler.cli import main; raise SystemExit(main())"]
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*program, "train", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    run("ridge", *sets, "--out", "whole")
+    process = subprocess.Popen([*program, "train", "ridge", *sets, "--out", "killed"], cwd=tmp_path)
+    history = tmp_path / "killed" / "history.jsonl"
+    while process.poll() is None and (not history.exists() or history.read_text().count("\n") < rows):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    run("--resume", "killed")
+    assert left_behind(tmp_path / "killed") == left_behind(tmp_path / "whole")

@@ -24,7 +24,7 @@ class CheckpointFiles:
     Arguments:
         folder: where they lie; it need not exist.
         kind: the declared type of what they hold.
-        replace: writes a file in one piece, given its name and a function that fills it.
+        replace: writes a file in one piece, given its name and its content.
     """
 
     folder: Path
@@ -56,6 +56,8 @@ class CheckpointFiles:
         return sorted(name for name in os.listdir(self.folder) if FILE.fullmatch(name))
 
     def remove(self) -> None:
-        """Remove them all."""
+        """Remove them all, and the folder if nothing else lies in it."""
         for name in self.names():
             (self.folder / name).unlink(missing_ok=True)
+        if self.folder.is_dir() and not os.listdir(self.folder):
+            self.folder.rmdir()
