@@ -84,23 +84,23 @@ def train(
     from biglearn_sampler.runs.summary import sentences
 
     _check_one_run(ctx, target, resume)
+    catalogue = catalogue_of(ctx)
     with signals_heard(), progress(quiet) as watcher:
-        run = (
-            resume_run(resume, budget=budget, minutes=minutes, catalogue=catalogue_of(ctx), watcher=watcher)
-            if target is None
-            else train_run(
+        if resume is not None:
+            run = resume_run(resume, budget=budget, minutes=minutes, catalogue=catalogue, watcher=watcher)
+        else:
+            run = train_run(
                 target,
                 seed=seed,
                 settings=settings,
                 overrides={**assignments("--set", assignment), **_limits(budget, minutes, components)},
                 parameters=assignments("-p", parameter),
                 baselines=baseline or (),
-                out=out or RUNS / target.split(":")[-1],
+                out=out or RUNS / str(target).split(":")[-1],
                 numbered=out is None,
-                catalogue=catalogue_of(ctx),
+                catalogue=catalogue,
                 watcher=watcher,
             )
-        )
     if not quiet:
         print_run_tables(run.metrics)
         typer.echo("\n" + "\n".join(sentences(run.metrics)))
