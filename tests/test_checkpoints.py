@@ -50,7 +50,7 @@ class Plain:
     by_name: Mapping[str, float]
     points: Float[np.ndarray, "count dim"]
     values: Float[np.ndarray, " count"]
-    numbers: Int[np.ndarray, ...]
+    numbers: Int[np.ndarray, "*shape"]
     on_device: Float[Array, " dim"]
     either: Pair | GaussianMixture | None = None
 

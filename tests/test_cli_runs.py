@@ -309,7 +309,7 @@ def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     """Without a checkpoint it begins anew, and ends as if it had never been interrupted."""
     with monkeypatch.context() as patch:
         patch.setattr(TRAINERS, "Fitter", Mock(side_effect=KeyboardInterrupt))
-        assert call("train", "two_modes", *TINY, "--set", "training.steps=20", "--baseline", "chees")[0] == 130
+        assert call("train", "two_modes", *TINY, "--set", "training.steps=20", "--baseline", "nuts")[0] == 130
     record = json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())
     given = {}
 
@@ -320,7 +320,7 @@ def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     monkeypatch.setattr(import_module("biglearn_sampler.runs.resume"), "carry_out", carried_out)
     assert call("train", "--resume", "runs/two_modes-001", "--budget", 5000)[0] == 0
     plan, beginning = given["plan"], given["beginning"]
-    assert plan.target.record.to_json() == record["target"] and list(plan.baselines) == ["chees"]
+    assert plan.target.record.to_json() == record["target"] and list(plan.baselines) == ["nuts"]
     assert beginning.record["settings"]["budget"]["evaluations"] == 5000
     assert plan.settings.training.steps == 20 and beginning.checkpoint is None
 
