@@ -26,7 +26,13 @@ from biglearn_sampler.runs.watcher import Nobody
 TRAIN = import_module("biglearn_sampler.runs.train")
 QUICK: dict[str, Any] = {"metrics": ["elbo"], "evaluation.draws": 200, "reports": []}
 EVERY_UNIT = {"checkpoint.steps": 1}
-ADAPTIVE = {**QUICK, **EVERY_UNIT, "components": 8, "budget.evaluations": 80_000}
+ADAPTIVE = {
+    **QUICK,
+    **EVERY_UNIT,
+    "components": 8,
+    "budget.evaluations": 80_000,
+    "exploration.tasks": ["conditional"],  # others take time to compile
+}
 SCHEDULED = {
     **QUICK,
     **EVERY_UNIT,
