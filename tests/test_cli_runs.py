@@ -313,7 +313,7 @@ def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     record = json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())
     given = {}
 
-    def carried_out(plan, trainer, read, catalogue, watcher, beginning):
+    def carried_out(plan, trainer, catalogue, watcher, beginning):
         given.update(plan=plan, beginning=beginning)
         raise SystemExit(0)
 

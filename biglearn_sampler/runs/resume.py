@@ -17,7 +17,7 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.load import load, rebuilt_target, spec_of
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
-from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
+from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import versions
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.train import Beginning, carry_out
@@ -67,12 +67,12 @@ def resume(
         if finished is not None:
             logger.warning("the run in %s is finished: %s", opened.path, finished)
             return load(opened.path, target=target, catalogue=catalogue)
-        plan, read = _planned(opened, record, target, budget, minutes, catalogue)
+        plan = _planned(opened, record, target, budget, minutes, catalogue)
         trainer = trainer_of(plan)
         checkpoint = _usable(opened, Origin.of(plan, trainer.energies))
         _tell_versions(record, opened.path)
         beginning = Beginning(opened, _continued(record, plan), checkpoint)
-        return carry_out(plan, trainer, read, catalogue, watcher or Nobody(), beginning)
+        return carry_out(plan, trainer, catalogue, watcher or Nobody(), beginning)
 
 
 def _why_finished(
@@ -101,7 +101,7 @@ def _planned(
     budget: int | None,
     minutes: float | None,
     catalogue: Catalogue,
-) -> tuple[Plan, ReadSettings]:
+) -> Plan:
     """The plan of a record, with another budget where one is given."""
     built: Built[AbstractTarget] | Any = target
     if target is None:
@@ -117,7 +117,7 @@ def _planned(
         seed, baselines = checked_seed(record.get("seed")), _baselines(record)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise opened.files.damaged("run.json", f"expected the record of a run ({error})") from error
-    return make_plan(built, read, baselines, seed, catalogue, {}), read
+    return make_plan(built, read, baselines, seed, catalogue, {})
 
 
 def _baselines(record: Mapping[str, Any]) -> list[Any]:

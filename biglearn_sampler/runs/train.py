@@ -110,16 +110,11 @@ def train_as_planned(
     record = run_record(plan, trainer, read)
     folder = _new_folder(out, numbered)
     with nullcontext() if folder is None else only_here(folder.path):
-        return carry_out(plan, trainer, read, catalogue, watcher, Beginning(folder, record))
+        return carry_out(plan, trainer, catalogue, watcher, Beginning(folder, record))
 
 
 def carry_out(
-    plan: Plan,
-    trainer: AbstractTrainer,
-    read: ReadSettings,
-    catalogue: Catalogue,
-    watcher: Watcher,
-    beginning: Beginning,
+    plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher: Watcher, beginning: Beginning
 ) -> Run:
     """Train and measure, from the beginning or from a checkpoint on, and leave a record whatever happens."""
     folder, record = beginning.folder, beginning.record
