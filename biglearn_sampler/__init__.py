@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.runs import compare as compare
     from biglearn_sampler.runs import load as load
     from biglearn_sampler.runs import load_comparison as load_comparison
+    from biglearn_sampler.runs import resume as resume
     from biglearn_sampler.runs import train as train
     from biglearn_sampler.tasks import AbstractLearningScheduler as AbstractLearningScheduler
     from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
@@ -79,7 +80,7 @@ _HOMES = {
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "comparison": ["Comparison", "Trial"],
-    "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "train"],
+    "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "train"],
     "tasks": [
         "AbstractLearningScheduler",
         "AbstractScheduler",

@@ -60,5 +60,15 @@ class RunFailed(BiglearnError):
     """A run that started in order and could not go on."""
 
 
+class Diverged(RunFailed):
+    """A training that cannot go on, from its last checkpoint neither."""
+
+
 class DataError(UserError, ValueError):
     """Data that cannot be learnt from, or options of learning from data that make no sense."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); whoever handles Ctrl-C handles it as well."""
+
+    exit_status = 143

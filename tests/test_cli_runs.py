@@ -11,12 +11,14 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.run_tables import print_run_tables
+from biglearn_sampler.cli.signals import HEARD
 from biglearn_sampler.runs import load
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.summary import sentences
@@ -57,7 +59,7 @@ def no_training(monkeypatch):
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(TRAINERS, "fit", fail)
+        monkeypatch.setattr(TRAINERS, "Fitter", fail)
         monkeypatch.setattr(TRAINERS, "Engine", fail)
 
     return set_error
@@ -176,6 +178,11 @@ USER_ERRORS = {
         ["sample", "nowhere", "-n", 3, "--out", "x.npy"],
         "error: nowhere does not exist; expected the folder of",
     ),
+    "resume nothing": (["train", "--resume", "nowhere"], "error: nowhere does not exist; expected the folder of a run"),
+    "resume and train": (
+        ["train", "two_modes", "--resume", "full", "--seed", 3, "--set", "components=4"],
+        "error: --resume goes on with the run as it was begun, so TARGET, --set, --seed cannot be given again; a",
+    ),
     "no draws": (["sample", "full", "-n", 0, "--out", "x.npy"], "Invalid value for '-n'"),
     "no npy": (
         ["sample", "full", "-n", 3, "--out", "x.csv"],
@@ -282,6 +289,42 @@ def test_ctrl_c_has_status_130_and_says_where_the_run_is(call, here, no_training
     assert json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())["status"] == "interrupted"
 
 
+def test_both_signals_end_a_training_in_good_order(call, here, monkeypatch, caplog):
+    """The first is heard by the program, which writes down where it stands; for the second nobody would wait."""
+    before, heard = [signal.getsignal(number) for number in HEARD], []
+
+    def end_the_process(*arguments, **options):
+        signal.raise_signal(HEARD[len(heard)])
+
+    monkeypatch.setattr(TRAINERS, "Fitter", end_the_process)
+    for number, status in zip(HEARD, (130, 143), strict=True):
+        assert call("train", "two_modes", *TINY)[0] == status
+        heard.append(number)
+        assert [signal.getsignal(each) for each in HEARD] == before
+    for run in ("two_modes-001", "two_modes-002"):
+        assert json.loads((here / "runs" / run / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
+    """Without a checkpoint it begins anew, and ends as if it had never been interrupted."""
+    with monkeypatch.context() as patch:
+        patch.setattr(TRAINERS, "Fitter", Mock(side_effect=KeyboardInterrupt))
+        assert call("train", "two_modes", *TINY, "--set", "training.steps=20", "--baseline", "nuts")[0] == 130
+    record = json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())
+    given = {}
+
+    def carried_out(plan, trainer, catalogue, watcher, beginning):
+        given.update(plan=plan, beginning=beginning)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(import_module("biglearn_sampler.runs.resume"), "carry_out", carried_out)
+    assert call("train", "--resume", "runs/two_modes-001", "--budget", 5000)[0] == 0
+    plan, beginning = given["plan"], given["beginning"]
+    assert plan.target.record.to_json() == record["target"] and list(plan.baselines) == ["nuts"]
+    assert beginning.record["settings"]["budget"]["evaluations"] == 5000
+    assert plan.settings.training.steps == 20 and beginning.checkpoint is None
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
     arguments = ["train", "two_modes", *TINY, "--set", "training.steps=50_000_000", "--set", "training.chunk=200"]
@@ -298,6 +341,7 @@ def test_a_signal_to_a_real_process_leaves_a_readable_run(call, here):
         process.kill()
         process.wait()
     assert process.returncode == 130
+    assert "`biglearn train --resume runs/two_modes-002` goes on with the run\n" in errors
     assert (
         "the run is interrupted; as far as it came it is in runs/two_modes-002\n" in errors
         and "Traceback" not in errors

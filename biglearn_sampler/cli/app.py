@@ -87,7 +87,7 @@ def biglearn(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit status.
 
-    That is 0; 1 for a failure; 2 for a mistake of the user; 130 for Ctrl-C.
+    That is 0; 1 for a failure; 2 for a mistake of the user; 130 for Ctrl-C; 143 for SIGTERM during a training.
 
     Arguments:
         arguments: what stands after the program's name; by default that of the process.

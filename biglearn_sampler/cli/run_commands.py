@@ -11,11 +11,15 @@ import typer
 
 from biglearn_sampler.cli.assignments import assignments
 from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_json
 from biglearn_sampler.errors import RunFailed, UserError
 
 RUNS = Path("runs")
 """Where runs go that name no folder."""
+
+WITH_RESUME = ("resume", "budget", "minutes", "quiet")
+"""What may be said of a run that goes on."""
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="the same seed gives the same result")]
@@ -31,11 +35,11 @@ def register(app: typer.Typer) -> None:
 def train(
     ctx: typer.Context,
     target: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="TARGET", help="name of a target (`biglearn show targets`), or a NumPyro model as FILE.py:NAME"
         ),
-    ],
+    ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="parameter of the target; may be repeated"),
@@ -60,30 +64,43 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="folder of the run; default: a new one in runs/")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="go on with the run in this folder, also under a larger --budget or more --minutes"
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
 ) -> None:
     """Train a sampler on a target, and measure it.
 
-    Prints the figures with their standard errors and what they mean; writes the run into a folder.
+    Prints the figures with their standard errors and what they mean; writes the run into a folder. Ctrl-C and SIGTERM
+    write down where it stands; --resume goes on from there.
     """
     from biglearn_sampler.cli.progress_bar import progress
     from biglearn_sampler.cli.run_tables import print_run_tables
+    from biglearn_sampler.runs import resume as resume_run
     from biglearn_sampler.runs import train as train_run
     from biglearn_sampler.runs.summary import sentences
 
-    with progress(quiet) as watcher:
-        run = train_run(
-            target,
-            seed=seed,
-            settings=settings,
-            overrides={**assignments("--set", assignment), **_limits(budget, minutes, components)},
-            parameters=assignments("-p", parameter),
-            baselines=baseline or (),
-            out=out or RUNS / target.split(":")[-1],
-            numbered=out is None,
-            catalogue=catalogue_of(ctx),
-            watcher=watcher,
-        )
+    _check_one_run(ctx, target, resume)
+    catalogue = catalogue_of(ctx)
+    with signals_heard(), progress(quiet) as watcher:
+        if resume is not None:
+            run = resume_run(resume, budget=budget, minutes=minutes, catalogue=catalogue, watcher=watcher)
+        else:
+            run = train_run(
+                target,
+                seed=seed,
+                settings=settings,
+                overrides={**assignments("--set", assignment), **_limits(budget, minutes, components)},
+                parameters=assignments("-p", parameter),
+                baselines=baseline or (),
+                out=out or RUNS / str(target).split(":")[-1],
+                numbered=out is None,
+                catalogue=catalogue,
+                watcher=watcher,
+            )
     if not quiet:
         print_run_tables(run.metrics)
         typer.echo("\n" + "\n".join(sentences(run.metrics)))
@@ -131,6 +148,28 @@ def evaluate(
         return
     print_run_tables(metrics)
     typer.echo("\n" + "\n".join(sentences(metrics)))
+
+
+def _check_one_run(ctx: typer.Context, target: str | None, resume: Path | None) -> None:
+    """See that either a new run or an old one is asked for.
+
+    Raises:
+        UserError: neither or both.
+    """
+    if target is None and resume is None:
+        raise UserError("Missing argument 'TARGET': name what to train on, or give --resume RUN")
+    if resume is None:
+        return
+    parameters = {parameter.name: parameter for parameter in ctx.command.params}
+    sources = {name: ctx.get_parameter_source(name) for name in parameters if name is not None}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    others = [parameters[name].opts[0] for name in given if name not in WITH_RESUME]
+    if others:
+        told = ", ".join("TARGET" if other == "target" else other for other in others)
+        raise UserError(
+            f"--resume goes on with the run as it was begun, so {told} cannot be given again; a larger --budget or "
+            "more --minutes can"
+        )
 
 
 @contextmanager

@@ -13,10 +13,13 @@ from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError, raised_on_host
 
 
-def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
+def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np.ndarray, " count"]:
     """Evaluate a target at a few points and refuse what cannot be trained on.
 
     Isolated points that are not finite are allowed: training counts them as density zero.
+
+    Returns:
+        the log densities.
 
     Raises:
         TargetError: the log density raises, is no real scalar, is `+inf` somewhere, is finite nowhere, or its
@@ -56,6 +59,7 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> None:
         )
     if isinstance(target, HostTarget):
         probe_host(target, points, values, gradients)
+    return values
 
 
 def probe_evaluations(target: AbstractTarget, count: int) -> int:

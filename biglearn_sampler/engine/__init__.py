@@ -3,7 +3,8 @@
 from biglearn_sampler.engine.account import Account as Account
 from biglearn_sampler.engine.account import Budget as Budget
 from biglearn_sampler.engine.engine import Engine as Engine
-from biglearn_sampler.engine.engine import Outcome as Outcome
 from biglearn_sampler.engine.progress import EngineProgress as EngineProgress
 from biglearn_sampler.engine.rules import Rules as Rules
+from biglearn_sampler.engine.state import EngineState as EngineState
+from biglearn_sampler.engine.state import Outcome as Outcome
 from biglearn_sampler.engine.stepper import Stepper as Stepper

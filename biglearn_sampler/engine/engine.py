@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -15,42 +14,50 @@ from jaxtyping import Array, Float, Key
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive, Mode
-from biglearn_sampler.engine.factors import fit_factors
+from biglearn_sampler.engine.factors import FactorFitter
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.refine import Refiner
-from biglearn_sampler.engine.region import refining_region
+from biglearn_sampler.engine.region import Region, refining_region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
-from biglearn_sampler.engine.search import Search
+from biglearn_sampler.engine.search import Search, SearchState
 from biglearn_sampler.engine.settle import HOPELESS, STILL_FALLING, Fit, Settler
+from biglearn_sampler.engine.state import (
+    Dividing,
+    EngineState,
+    Exploring,
+    Factoring,
+    GeneratorState,
+    Judging,
+    Outcome,
+    Refining,
+    Settling,
+    Stage,
+)
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.structure import find_blocks
-from biglearn_sampler.mixture import GaussianMixture, Mixture
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What an adaptive training ended with.
+class _Keys(NamedTuple):
+    """Of the phases of a training."""
 
-    Arguments:
-        mixture: the sampler, in the coordinates of training.
-        how: `settled` (a mixture of the modes found is the target, as far as was looked), `factored`, `refined`, or
-            `stopped` by the budget.
-        modes: number of modes that exploration found.
-        evidence: log of the mass that they account for.
-    """
+    host: Key[Array, ""]
+    search: Key[Array, ""]
+    settle: Key[Array, ""]
+    refine: Key[Array, ""]
 
-    mixture: Mixture
-    how: str
-    modes: int
-    evidence: float
+    @classmethod
+    def of(cls, data: np.ndarray) -> _Keys:
+        """All from the data of one key."""
+        return cls(*jax.random.split(jax.random.wrap_key_data(jnp.asarray(data)), 4))
 
 
 class Engine:
-    """One adaptive training.
+    """One adaptive training: `state = engine.begin(key)`, then `state = engine.advance(state)` until it has ended.
 
     Arguments:
         target: in the coordinates of training, where its declared region is the unit box.
@@ -74,82 +81,162 @@ class Engine:
     ) -> None:
         self.target, self.rules, self.account = target, rules, account
         self.stepper = Stepper(target, rules, account)
-        self._first, self._tasks, self._listener = Population.at(start, width), tasks, listener
+        self._first, self._listener = Population.at(start, width), listener
         self._proposer = Proposer(target.dim, tasks, rules.width, rules.proposals)
+        self._fitter = FactorFitter(target, tasks, rules, account)
         self._step = 0
-        self._began = time.perf_counter()
 
     def run(self, key: Key[Array, ""]) -> Outcome:
         """Train; the same key gives the same result."""
-        key_host, key_search, key_settle, key_refine = jax.random.split(key, 4)
-        generator = np.random.default_rng(np.asarray(jax.random.key_data(key_host), np.uint32))
-        search = self._search(generator)
-        settler = Settler(self.stepper, self.rules, generator, self._told)
-        fit = self._explored(search, settler, key_search, key_settle)
+        state = self.begin(key)
+        while not state.ended:
+            state = self.advance(state)
+        assert isinstance(state.stage, Outcome)
+        return state.stage
+
+    def begin(self, key: Key[Array, ""]) -> EngineState:
+        """The state before the first round."""
+        data = np.asarray(jax.random.key_data(key), np.uint32)
+        generator = np.random.default_rng(np.asarray(jax.random.key_data(_Keys.of(data).host), np.uint32))
+        archive = Archive(self._first.dim)
+        search = Search(self.stepper, self.rules, self._first, archive, self._proposer, generator)
+        return EngineState(Exploring(search.state), data, GeneratorState.of(generator))
+
+    def advance(self, state: EngineState) -> EngineState:
+        """The state after one more unit of work; `state` stays as it is, and gives the same again."""
+        self.account.set_back(state.books)
+        self._step, self.stepper.seconds_compile = state.step, state.seconds_compile
+        generator = state.generator.generator()
+        stage = self._advanced(state.stage, _Keys.of(state.key), generator)
+        return EngineState(
+            stage,
+            state.key,
+            GeneratorState.of(generator),
+            self._step,
+            self.account.books,
+            self.stepper.seconds_compile,
+        )
+
+    def _advanced(self, stage: Stage, keys: _Keys, generator: np.random.Generator) -> Stage:
+        match stage:
+            case Exploring():
+                return self._explore(stage, keys.search, generator)
+            case Settling():
+                return self._settle(stage, keys.settle, generator)
+            case Judging():
+                return self._judge(stage, keys.settle, generator)
+            case Dividing():
+                return self._divide(stage, generator)
+            case Factoring():
+                return self._factor(stage, keys.refine)
+            case Refining():
+                return self._refine(stage, keys.refine, generator)
+            case Outcome():
+                return stage
+            case _:
+                assert_never(stage)
+
+    def _explore(self, stage: Exploring, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
+        """One more round, as long as the search goes on; then the modes are fitted, unless the last fit is the last.
+
+        It is where the new exploration found nothing that the settled mixture misses. A target of one mode that is no
+        small mixture is left to the refinement at once; where there were several, there may be more of them, and it is
+        explored again.
+        """
+        search, fit = self._search(stage.search, generator), stage.fit
+        if search.goes_on:
+            search.round(jax.random.fold_in(key, search.rounds))
+            self._told_search(search)
+            return replace(stage, search=search.state, news=stage.news + search.found_now)
+        if fit is not None and not fit.good and self._explored_for_long():
+            return Judging(stage.search, Fit.unsettled(search.found()) if stage.news else fit)
+        if fit is not None and not stage.news:
+            hopeful = fit.variance <= min(STILL_FALLING * stage.before, HOPELESS)
+            if fit.good or not hopeful:
+                return Judging(stage.search, fit)
+        return Settling(stage.search, fit)
+
+    def _settle(self, stage: Settling, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
+        """Fit all modes together; then search past them again, where that is worth while."""
+        search, settler = self._search(stage.search, generator), self._settler(generator)
+        fit = settler.settle(search.found(), jax.random.fold_in(key, search.rounds))
+        if (
+            not fit.settled
+            or (fit.variance > HOPELESS and search.archive.count == 1)
+            or fit.merged.count > self.rules.most_modes(search.archive.dim)
+            or search.rounds >= self.rules.rounds(search.archive.dim)
+            or not self._can_go_on()
+        ):
+            return Judging(stage.search, fit)
+        search.again(self._known(fit, search.archive, generator))
+        return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance)
+
+    def _judge(self, stage: Judging, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
+        search, fit = self._search(stage.search, generator), stage.fit
         if fit.settled:
-            fit = settler.judged(fit, jax.random.fold_in(key_settle, search.rounds + 1))
-        found = {"modes": search.archive.count, "evidence": search.archive.total}
-        if fit.good or not self.account.allows(self.stepper.least_evaluations):
+            fit = self._settler(generator).judged(fit, jax.random.fold_in(key, search.rounds + 1))
+        if fit.good or not self._can_go_on():
             # What was found may be a perfect mixture although the search for the rest was cut short.
             how = "settled" if fit.good and search.complete else "stopped"
-            return Outcome(self._finished(fit.population), how, **found)
+            grounds = {"rounds": search.rounds, "failures": search.failures}
+            if fit.settled:
+                grounds |= {"variance": fit.variance}
+            return self._finished(fit.population, how, search.archive, grounds)
+        return Dividing(search.archive, fit)
+
+    def _divide(self, stage: Dividing, generator: np.random.Generator) -> Stage:
+        archive, fit = stage.archive, stage.fit
         # In a plane a plain mixture serves as well, and every figure can show it.
         blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
         if blocks is not None:
-            factored = fit_factors(self.target, blocks, fit.merged, self._tasks, self.rules, self.account, key_refine)
-            if not self.account.allows(self.stepper.least_evaluations):
-                return Outcome(self._finished(fit.population), "stopped", **found)
-            small = factored.product_components <= self.rules.refine_components(fit.merged.dim)
-            sampler = factored.expanded() if small else factored
-            self._tell("factors", sampler, None, told={"blocks": len(blocks)})
-            return Outcome(sampler, "factored", **found)
-        modes = self._with_lost(fit, search.archive, settler)
+            return Factoring(archive, fit, blocks)
+        modes = self._with_lost(fit, archive, generator)
         region = refining_region(modes, generator)
-        refiner = Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
-        population, complete = refiner.refine(modes, key_refine)
-        return Outcome(self._finished(population), "refined" if complete else "stopped", **found)
+        return Refining(archive, region, self._refiner(region, generator).begun(modes))
 
-    def _search(self, generator: np.random.Generator) -> Search:
-        archive = Archive(self._first.dim)
-        return Search(self.stepper, self.rules, self._first, archive, self._proposer, generator)
+    def _factor(self, stage: Factoring, key: Key[Array, ""]) -> Stage:
+        """The sampler of one more block; behind the last one, the product of all."""
+        if len(stage.factors) < len(stage.blocks):
+            factor = self._fitter.fit(stage.blocks, len(stage.factors), stage.fit.merged, key)
+            return replace(stage, factors=(*stage.factors, factor))
+        grounds = {"blocks": len(stage.blocks)}
+        if not self._can_go_on():
+            return self._finished(stage.fit.population, "stopped", stage.archive, grounds)
+        factored = FactoredMixture(stage.blocks, stage.factors)
+        small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
+        sampler = factored.expanded() if small else factored
+        self._tell("factors", sampler, None, told=grounds)
+        return Outcome(sampler, "factored", stage.archive.count, stage.archive.total, grounds)
 
-    def _explored(
-        self, search: Search, settler: Settler, key_search: Key[Array, ""], key_settle: Key[Array, ""]
-    ) -> Fit:
-        """Explore and settle in turn, until a new exploration finds nothing that the settled mixture misses.
+    def _refine(self, stage: Refining, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
+        """One more stretch; behind the last one, the components with their best weights."""
+        refinement = stage.refinement
+        if not refinement.ended:
+            return replace(stage, refinement=self._refiner(stage.region, generator).advanced(refinement, key))
+        how = "refined" if refinement.complete else "stopped"
+        grounds = {"effective_share": refinement.effective_share, "cycles": refinement.cycle + 1}
+        return self._finished(refinement.population, how, stage.archive, grounds)
 
-        A target of one mode that is no small mixture is left to the refinement at once; where there were several, there
-        may be more of them, and it is explored again.
-        """
-        fit, before = None, np.inf
-        while True:
-            news = 0
-            while search.goes_on:
-                search.round(jax.random.fold_in(key_search, search.rounds))
-                news += search.found_now
-                self._told_search(search)
-            long = self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
-            if fit is not None and not fit.good and long:
-                return Fit.unsettled(search.found()) if news else fit
-            hopeful = fit is not None and fit.variance <= min(STILL_FALLING * before, HOPELESS)
-            if fit is not None and not news and (fit.good or not hopeful):
-                return fit
-            before = np.inf if fit is None else fit.variance
-            fit = settler.settle(search.found(), jax.random.fold_in(key_settle, search.rounds))
-            if (
-                not fit.settled
-                or (fit.variance > HOPELESS and search.archive.count == 1)
-                or fit.merged.count > self.rules.most_modes(search.archive.dim)
-                or search.rounds >= self.rules.rounds(search.archive.dim)
-                or not self.account.allows(self.stepper.least_evaluations)
-            ):
-                return fit
-            search.again(self._known(fit, search.archive, settler))
+    def _search(self, state: SearchState, generator: np.random.Generator) -> Search:
+        return Search.continued(state, self.stepper, self.rules, self._proposer, generator)
 
-    def _known(self, fit: Fit, archive: Archive, settler: Settler) -> Archive:
+    def _settler(self, generator: np.random.Generator) -> Settler:
+        return Settler(self.stepper, self.rules, generator, self._told)
+
+    def _refiner(self, region: Region, generator: np.random.Generator) -> Refiner:
+        return Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
+
+    def _can_go_on(self) -> bool:
+        """Whether the budget allows anything that is worth while."""
+        return self.account.allows(self.stepper.least_evaluations)
+
+    def _explored_for_long(self) -> bool:
+        return self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
+
+    def _known(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
         """The components of a fit as known modes, and behind them the modes that the fit lost."""
         merged = fit.merged
-        points = merged.draws(settler.generator, JUDGED_POINTS)
+        points = merged.draws(generator, JUDGED_POINTS)
         log_target = self.stepper.log_density(points, "settle").reshape(merged.count, -1)
         points = points.reshape(merged.count, JUDGED_POINTS, -1)
         evidence = merged.log_weights + fit.elbo
@@ -163,24 +250,24 @@ class Engine:
         lost = tuple(mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode))
         return replace(settled, modes=(*settled.modes, *lost))
 
-    def _with_lost(self, fit: Fit, archive: Archive, settler: Settler) -> Population:
+    def _with_lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Population:
         """The components of a fit, and the modes that it lost: what is fitted worse than the rest loses its weight."""
         if not fit.settled:
             return fit.merged
-        modes = self._known(fit, archive, settler).modes[fit.merged.count :]
+        modes = self._known(fit, archive, generator).modes[fit.merged.count :]
         lost = Archive(archive.dim, modes)
         return lost.population().joined(fit.merged).equal() if lost.count else fit.merged
+
+    def _finished(self, population: Population, how: str, archive: Archive, grounds: Mapping[str, float]) -> Outcome:
+        mixture: GaussianMixture = jax.tree.map(jnp.asarray, population.mixture())
+        self._tell("polish", mixture, None)
+        return Outcome(mixture, how, archive.count, archive.total, grounds)
 
     def _told_search(self, search: Search) -> None:
         self._step += self.rules.round_steps
         evidence = search.archive.total if search.archive.count else None
         told = {"modes": search.archive.count, "failures": search.failures, "success": search.bandit.rates}
         self._tell("search", search.found().padded().mixture(), evidence, search.moves, told)
-
-    def _finished(self, population: Population) -> GaussianMixture:
-        mixture = jax.tree.map(jnp.asarray, population.mixture())
-        self._tell("polish", mixture, None)
-        return mixture
 
     def _told(self, phase: str, population: Population, trace: Trace) -> None:
         self._step += self.rules.round_steps
@@ -205,9 +292,10 @@ class Engine:
                 evaluations=self.account.total,
                 by_purpose=dict(self.account.spent),
                 zero_density=self.account.zero_density,
+                rejected=self.account.rejected,
                 moves=moves,
                 told=told or {},
-                seconds=time.perf_counter() - self._began,
+                seconds=self.account.seconds,
                 seconds_compile=self.stepper.seconds_compile,
             )
         )

@@ -21,39 +21,43 @@ from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import Settler
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.structure import Blocks, block_target
-from biglearn_sampler.mixture import FactoredMixture, GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
 
 
-def fit_factors(
-    target: AbstractTarget,
-    blocks: Blocks,
-    population: Population,
-    tasks: Sequence[Task],
-    rules: Rules,
-    account: Account,
-    key: Key[Array, ""],
-) -> FactoredMixture:
-    """A sampler for every block, with the other coordinates held at the best mode; together the whole sampler.
+class FactorFitter:
+    """Fits a sampler for every block, with the other coordinates held at the best mode.
 
     Arguments:
         target: whole, in the coordinates of training.
-        blocks: groups of coordinates over which the energy is a sum.
-        population: what was found; its spread says where each block begins to look.
         tasks, rules, account: as in the engine.
-        key: of everything.
     """
-    held = population.means[population.log_weights.argmax()]
-    steppers: dict[int, Stepper] = {}
-    factors = []
-    for number, block in enumerate(blocks):
-        alone = block_target(target, block, held)
-        stepper = steppers.get(len(block))
-        stepper = steppers[len(block)] = stepper.on(alone) if stepper else Stepper(alone, rules, account)
+
+    def __init__(self, target: AbstractTarget, tasks: Sequence[Task], rules: Rules, account: Account) -> None:
+        self._target, self._tasks, self._rules, self._account = target, tasks, rules, account
+        self._steppers: dict[int, Stepper] = {}
+
+    def fit(self, blocks: Blocks, number: int, population: Population, key: Key[Array, ""]) -> GaussianMixture:
+        """The sampler of one block.
+
+        Arguments:
+            blocks: groups of coordinates over which the energy is a sum.
+            number: of the block.
+            population: what was found; its spread says where each block begins to look.
+            key: of all blocks.
+        """
+        block = blocks[number]
+        alone = block_target(self._target, block, population.means[population.log_weights.argmax()])
         region = Region.found(population)
         part = Region(region.centre[list(block)], region.width[list(block)])
-        factors.append(_fit(stepper, part, tasks, rules, jax.random.fold_in(key, number)))
-    return FactoredMixture(blocks, tuple(factors))
+        return _fit(self._stepper(alone), part, self._tasks, self._rules, jax.random.fold_in(key, number))
+
+    def _stepper(self, alone: AbstractTarget) -> Stepper:
+        """Blocks of one size share compiled code."""
+        known = self._steppers.get(alone.dim)
+        stepper = known.on(alone) if known else Stepper(alone, self._rules, self._account)
+        self._steppers[alone.dim] = stepper
+        return stepper
 
 
 def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""]) -> GaussianMixture:
@@ -77,7 +81,7 @@ def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, 
     population = fit.population
     if not fit.good:
         refiner = Refiner(stepper, rules, search.proposer, refining_region(fit.merged, generator), generator, _nobody)
-        population, _ = refiner.refine(fit.merged, key_refine)
+        population = refiner.refine(fit.merged, key_refine).population
     return jax.tree.map(jnp.asarray, population.mixture())
 
 

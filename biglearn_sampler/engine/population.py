@@ -112,6 +112,10 @@ class Population:
         spacing = np.abs(self.means) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
         return np.asarray((spacing < LEAST_RESOLUTION * self._deviations()).all(1))
 
+    def finite(self) -> Bool[np.ndarray, " components"]:
+        """Whether all numbers of a component are finite."""
+        return np.isfinite(self.means).all(1) & np.isfinite(self.factors).all((1, 2)) & np.isfinite(self.log_weights)
+
     def _deviations(self) -> Float[np.ndarray, "components dim"]:
         """Standard deviation of every coordinate inside every component."""
         return np.sqrt(np.einsum("kij,kij->ki", self.factors, self.factors))

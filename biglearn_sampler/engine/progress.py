@@ -22,6 +22,7 @@ class EngineProgress:
         evaluations: since the beginning.
         by_purpose: the same, by what they were asked for.
         zero_density: points so far where the target's density was zero or not finite.
+        rejected: components so far whose steps were taken back, since they did not end with finite numbers.
         moves: what happened to components in this stretch.
         told: further figures of the phase.
         seconds: since the beginning.
@@ -35,6 +36,7 @@ class EngineProgress:
     evaluations: Evaluations
     by_purpose: Mapping[str, Evaluations]
     zero_density: int
+    rejected: int = 0
     moves: Sequence[Mapping[str, Any]] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -41,6 +41,31 @@ DEPTH = 10.0
 """Nats below the highest peak of the sampler at which candidates are no longer more surprising."""
 
 
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """A refinement between two stretches.
+
+    Arguments:
+        population: the components.
+        before: those of an earlier time, which come back if they are lost.
+        log_mass: of the target, about.
+        cycle: number of the cycle.
+        first: steps of the cycle that are done.
+        effective_share: effective draws among draws of the sampler, once it has ended.
+        complete: whether the budget allowed all that was wanted.
+        ended: whether nothing is left to do.
+    """
+
+    population: Population
+    before: Population
+    log_mass: float = -np.inf
+    cycle: int = 0
+    first: int = 0
+    effective_share: float = 0.0
+    complete: bool = True
+    ended: bool = False
+
+
 @dataclass(eq=False)
 class Refiner:
     """An annealed refinement.
@@ -62,25 +87,49 @@ class Refiner:
     told: Told
     moves: list[dict[str, Any]] = field(default_factory=list, init=False)
 
-    def refine(self, modes: Population, key: Key[Array, ""]) -> tuple[Population, bool]:
-        """Cycles of annealing until the effective sample size is fair.
+    def refine(self, modes: Population, key: Key[Array, ""]) -> Refinement:
+        """Cycles of annealing until the effective sample size is fair."""
+        state = self.begun(modes)
+        while not state.ended:
+            state = self.advanced(state, key)
+        return state
 
-        Returns:
-            the components with their best weights, and whether the budget allowed all that was wanted.
+    def begun(self, modes: Population) -> Refinement:
+        """The state before the first stretch; ended already where the budget does not allow one.
+
+        Arguments:
+            modes: what was found.
         """
         if not self._can_pay(self.rules.refine_components(modes.dim)):
-            return modes, False
-        population, complete, effective_share = self._begun(modes), True, 0.0
-        for cycle in range(self.rules.cycles):
-            population, complete = self._cycle(population, cycle, jax.random.fold_in(key, cycle))
-            points = min(self.rules.polish_points, self.stepper.account.left)
-            judged = polished(population, self.stepper, self.generator, int(points))
-            population, effective_share = judged.population, judged.effective_share
-            if effective_share >= POOR_ESS or not complete:
-                break
+            return Refinement(modes, modes, complete=False, ended=True)
+        population = self._begun(modes)
+        return Refinement(population, population)
+
+    def advanced(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
+        """The state after one more stretch, or after the end of a cycle.
+
+        Arguments:
+            state: before.
+            key: of the whole refinement.
+        """
+        if state.first >= self._length(state):
+            return self._cycle_ended(replace(state, population=self._restored(state.population, state)))
+        if not self._can_pay(state.population.count):
+            return self._cycle_ended(replace(state, complete=False))
+        key_cycle = jax.random.fold_in(key, state.cycle)
+        return self._stretch(state, jax.random.fold_in(key_cycle, state.first))
+
+    def _cycle_ended(self, state: Refinement) -> Refinement:
+        """With the best weights; another cycle begins where the sampler is still poor."""
+        points = self.stepper.account.affordable(self.rules.polish_points)
+        judged = polished(state.population, self.stepper, self.generator, points)
+        population, effective_share = judged.population, judged.effective_share
+        again = effective_share < POOR_ESS and state.complete and state.cycle + 1 < self.rules.cycles
+        if again:
+            return Refinement(population, population, cycle=state.cycle + 1)
         if effective_share < FAIR_ESS:
             population = balanced(population, self.stepper, self.generator)
-        return population, complete
+        return replace(state, population=population, effective_share=effective_share, ended=True)
 
     def _begun(self, modes: Population) -> Population:
         """The heaviest modes and fresh components, in random order, since they draw by turns."""
@@ -98,36 +147,41 @@ class Refiner:
         widths = np.exp(self.generator.uniform(low, high, (count, 1, 1)))
         return Population(means, widths * np.diag(self.region.width), equal_log_weights(count))
 
-    def _cycle(self, population: Population, cycle: int, key: Key[Array, ""]) -> tuple[Population, bool]:
-        rules, fresh = self.rules, self.rules.refine_fresh_points
-        length = rules.refine_steps(population.dim) * 2**cycle
-        before, log_mass = population, -np.inf
-        for first in range(0, length, rules.round_steps):
-            if not self._can_pay(population.count):
-                return population, False
-            learns = cycle > 0 or first >= rules.held_share * length
-            moves = learns and first < rules.moving_share * length
-            pace = Pace(
-                first=first,
-                length=length,
-                final=rules.final_rate,
-                weight_rate=rules.weight_rate * learns,
-                rate=0.5**cycle,
-            )
-            key_stretch = jax.random.fold_in(key, first)
-            population, trace = self.stepper.steps(population, key_stretch, pace, "refine", rules.window_points, fresh)
-            self.moves, log_mass = [], float(trace.elbo[-1])
-            dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
-            if moves and len(dead):
-                population, dead = spared(population, dead, log_mass, self.stepper, self.generator)
-                population = self._moved(population, dead, first / length) if len(dead) else population
-            # What was there before weights were learnt, and before nothing moves any more, comes back if it is lost.
-            if not learns:
-                before = population
-            elif moves and first + rules.round_steps >= rules.moving_share * length:
-                population = before = restored(population, before, log_mass, self.stepper, self.generator)
-            self.told("refine", population, trace)
-        return restored(population, before, log_mass, self.stepper, self.generator), True
+    def _length(self, state: Refinement) -> int:
+        """Steps of the cycle."""
+        return self.rules.refine_steps(state.population.dim) * 2**state.cycle
+
+    def _stretch(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
+        rules, first, length = self.rules, state.first, self._length(state)
+        learns = state.cycle > 0 or first >= rules.held_share * length
+        moves = learns and first < rules.moving_share * length
+        pace = Pace(
+            first=first,
+            length=length,
+            final=rules.final_rate,
+            weight_rate=rules.weight_rate * learns,
+            rate=0.5**state.cycle,
+        )
+        population, trace = self.stepper.steps(
+            state.population, key, pace, "refine", rules.window_points, rules.refine_fresh_points
+        )
+        state = replace(state, log_mass=float(trace.elbo[-1]), first=first + rules.round_steps)
+        self.moves = []
+        dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
+        if moves and len(dead):
+            population, dead = spared(population, dead, state.log_mass, self.stepper, self.generator)
+            population = self._moved(population, dead, first / length) if len(dead) else population
+        # What was there before weights were learnt, and before nothing moves any more, comes back if it is lost.
+        if not learns:
+            state = replace(state, before=population)
+        elif moves and state.first >= rules.moving_share * length:
+            population = self._restored(population, state)
+            state = replace(state, before=population)
+        self.told("refine", population, trace)
+        return replace(state, population=population)
+
+    def _restored(self, population: Population, state: Refinement) -> Population:
+        return restored(population, state.before, state.log_mass, self.stepper, self.generator)
 
     def _can_pay(self, components: int) -> bool:
         """Whether the budget allows another stretch, with what may be moved after it and the last weights."""

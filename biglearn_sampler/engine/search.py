@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.zero_density import bounded
-from biglearn_sampler.errors import RunFailed
+from biglearn_sampler.errors import Diverged
 
 RESIDUAL = "residual"
 """A restart where the target exceeds most what is known, among the joint proposals."""
@@ -62,9 +62,37 @@ class Unexplained(NamedTuple):
     surprise: Float[np.ndarray, " seen"]
 
 
+@dataclass(frozen=True, eq=False)
+class SearchState:
+    """What an exploration remembers from one round to the next.
+
+    Arguments:
+        searchers: where they are.
+        archive: what was found.
+        rounds: that were made.
+        failures: searchers in a row that found nothing new.
+        ages: rounds since each searcher set out.
+        confirming: searchers that make one more round to be sure.
+        origins: the kind of proposal at which each set out; `None` at the very start.
+        swept: whether the last look all over was made.
+        wins, trials: of the bandit.
+    """
+
+    searchers: Population
+    archive: Archive
+    rounds: int
+    failures: int
+    ages: Int[np.ndarray, " searchers"]
+    confirming: Bool[np.ndarray, " searchers"]
+    origins: tuple[str | None, ...]
+    swept: bool
+    wins: Mapping[str, float]
+    trials: Mapping[str, float]
+
+
 @dataclass(eq=False)
 class Search:
-    """The state of an exploration.
+    """An exploration.
 
     A searcher falls into a mode while known modes exert no force on it. When it has settled on something new, it makes
     one more round in which every point counts: the known modes may have bent it. Then its mode is archived, and it
@@ -100,6 +128,34 @@ class Search:
         self._swept = False
         self.bandit = Bandit((*self.proposer.kinds, RESIDUAL))
 
+    @classmethod
+    def continued(
+        cls, state: SearchState, stepper: Stepper, rules: Rules, proposer: Proposer, generator: np.random.Generator
+    ) -> Search:
+        """An exploration that goes on from a state, as if there had been no pause."""
+        search = cls(stepper, rules, state.searchers, state.archive, proposer, generator, rounds=state.rounds)
+        search.failures, search._swept = state.failures, state.swept
+        search._ages, search._confirming = state.ages.copy(), state.confirming.copy()
+        search._origins = list(state.origins)
+        search.bandit.wins, search.bandit.trials = dict(state.wins), dict(state.trials)
+        return search
+
+    @property
+    def state(self) -> SearchState:
+        """All that the next round depends on, beside the generator."""
+        return SearchState(
+            searchers=self.searchers,
+            archive=self.archive,
+            rounds=self.rounds,
+            failures=self.failures,
+            ages=self._ages.copy(),
+            confirming=self._confirming.copy(),
+            origins=tuple(self._origins),
+            swept=self._swept,
+            wins=dict(self.bandit.wins),
+            trials=dict(self.bandit.trials),
+        )
+
     @property
     def finished(self) -> bool:
         """Whether so many searchers in a row found nothing new that all modes should have been met, or none fits in."""
@@ -125,7 +181,7 @@ class Search:
         """The modes as components; while there are none, the searchers as they are.
 
         Raises:
-            RunFailed: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
+            Diverged: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
         """
         if self.archive.count:
             population = self.archive.population()
@@ -133,7 +189,7 @@ class Search:
             return population.take(np.sort(heaviest[: self.rules.most_modes(population.dim)]))
         width = float(np.abs(self.searchers.factors).max())
         if not width < UNBOUNDED:
-            raise RunFailed(
+            raise Diverged(
                 f"the components grew to {width:.0e} declared scales without settling: the density seems to have no "
                 "finite mass (is it flat somewhere, or does it grow?). Bound it, for example by a prior"
             )

@@ -129,7 +129,7 @@ class Stepper:
                 self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
             )
             trace = self._booked(trace, self._fresh(population.count, fresh), purpose)
-        return Population.of(mixture), trace
+        return self._accepted(Population.of(mixture), population), trace
 
     def price(self, components: int, fresh: int) -> int:
         """Evaluations of a round of steps."""
@@ -167,7 +167,7 @@ class Stepper:
             )
             trace = self._booked(trace, fresh, purpose)
         seen = jax.tree.map(lambda leaf: np.asarray(leaf, float).reshape(-1, *leaf.shape[2:]), seen)
-        return Population.of(mixture), trace, seen
+        return self._accepted(Population.of(mixture), population), trace, seen
 
     def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
         """`log q` at points, `-inf` where the density is zero."""
@@ -181,6 +181,23 @@ class Stepper:
         """`grad log q` at points."""
         self.account.add(purpose, self._price_of_gradient.times(len(points)))
         return np.asarray(self._scores(self._arrays, jnp.asarray(points, float)), float)
+
+    def _accepted(self, after: Population, before: Population) -> Population:
+        """The components after a round; those that did not end with finite numbers stay as they were, and are counted.
+
+        Log weights are those of all components together, and so fall together.
+        """
+        finite = after.finite()
+        if finite.all():
+            return after
+        self.account.rejected += int((~finite).sum())
+        if not np.isfinite(after.log_weights).all():
+            return before
+        return Population(
+            np.where(finite[:, None], after.means, before.means),
+            np.where(finite[:, None, None], after.factors, before.factors),
+            after.log_weights,
+        )
 
     def _booked(self, trace: Trace, fresh: int, purpose: str) -> Trace:
         """The trace on the host, once its evaluations are in the books."""

@@ -1,6 +1,10 @@
 """Learning the sampler: one pure step, the loop over chunks, natural gradients, the start."""
 
+from biglearn_sampler.learning.convergence import LossTrend as LossTrend
+from biglearn_sampler.learning.fit import FitState as FitState
+from biglearn_sampler.learning.fit import Fitter as Fitter
 from biglearn_sampler.learning.fit import Progress as Progress
+from biglearn_sampler.learning.fit import SavedFit as SavedFit
 from biglearn_sampler.learning.fit import fit as fit
 from biglearn_sampler.learning.matching import Matching as Matching
 from biglearn_sampler.learning.natural import clip_by_fisher_norm as clip_by_fisher_norm

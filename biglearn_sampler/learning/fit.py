@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from biglearn_sampler.energy import Evaluations, split_arrays
+from biglearn_sampler.importance import Reservoir
+from biglearn_sampler.learning.convergence import WINDOW, LossTrend
 from biglearn_sampler.learning.refill import ReservoirReport, Supply
 from biglearn_sampler.learning.step import StepInfo, Training, TrainKeys, TrainState
 from biglearn_sampler.mixture import GaussianMixture, constrain
@@ -57,8 +60,111 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
-def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, listener: Listener) -> None:
-    """Train, telling the listener after every chunk.
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the chunks so far, in whole numbers of any size.
+
+    Arguments:
+        task_steps, skipped: steps on each task, and those of them on which nothing was learnt.
+        losses: mean loss over the last chunk; `None` for a task that was not drawn.
+        zero_density, rejected: as in `Progress`.
+        rejected_in_a_row: updates until now, without one in between that was accepted.
+        recent: losses of each task in the last chunks in which it was drawn, once all learns that will.
+    """
+
+    task_steps: tuple[int, ...]
+    skipped: tuple[int, ...]
+    losses: tuple[float | None, ...]
+    zero_density: int = 0
+    rejected: int = 0
+    rejected_in_a_row: int = 0
+    recent: tuple[tuple[float, ...], ...] = ()
+
+    @classmethod
+    def empty(cls, tasks: int) -> Tally:
+        """Before the first chunk."""
+        return cls((0,) * tasks, (0,) * tasks, (None,) * tasks, recent=((),) * tasks)
+
+    def plus(self, info: StepInfo, *, is_late: bool) -> Tally:
+        """With the reports of one more chunk.
+
+        Arguments:
+            info: of its steps.
+            is_late: whether all learns that will, weights included.
+        """
+        told = jax.tree.map(np.asarray, info)
+        mine = [told.done & (told.task == number) for number in range(len(self.task_steps))]
+        learnt = [steps & ~told.skipped for steps in mine]
+        accepted = np.flatnonzero(told.done & ~told.rejected)
+        losses = [float(told.loss[steps].mean()) if steps.any() else None for steps in learnt]
+        in_a_row = int(told.done.sum()) - (int(accepted[-1]) + 1 if len(accepted) else -self.rejected_in_a_row)
+        return Tally(
+            task_steps=tuple(n + int(steps.sum()) for n, steps in zip(self.task_steps, mine, strict=True)),
+            skipped=tuple(n + int((steps & told.skipped).sum()) for n, steps in zip(self.skipped, mine, strict=True)),
+            losses=tuple(losses),
+            zero_density=self.zero_density + int(told.zero_density.sum()),
+            rejected=self.rejected + int(told.rejected.sum()),
+            rejected_in_a_row=max(in_a_row, 0),
+            recent=tuple(
+                (*known, loss)[-2 * WINDOW :] if is_late and loss is not None else known
+                for known, loss in zip(self.recent, losses, strict=True)
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FitState:
+    """A training between two chunks: all that the next one depends on.
+
+    Arguments:
+        train: what is carried from step to step.
+        tally: sums so far.
+        supply: the reservoir, if there is one.
+        seconds_compile, seconds_run: so far.
+    """
+
+    train: TrainState
+    tally: Tally
+    supply: Supply | None
+    seconds_compile: float
+    seconds_run: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class SavedFit:
+    """A `FitState` as it is kept: arrays, without the trees that optimisers and schedulers make of them.
+
+    Arguments:
+        leaves: of the training state, in the order of its tree.
+        tally: sums so far.
+        reservoir: its points, if there is one.
+        batches: that filled it.
+        seconds_compile, seconds_run: so far.
+    """
+
+    leaves: tuple[np.ndarray, ...]
+    tally: Tally
+    reservoir: Reservoir | None
+    batches: int
+    seconds_compile: float
+    seconds_run: float
+
+    @classmethod
+    def of(cls, state: FitState) -> SavedFit:
+        """What is kept of a state."""
+        supply = state.supply
+        return cls(
+            leaves=tuple(np.asarray(_plain(leaf)) for leaf in jax.tree.leaves(state.train)),
+            tally=state.tally,
+            reservoir=None if supply is None else supply.reservoir,
+            batches=0 if supply is None else supply.batches,
+            seconds_compile=state.seconds_compile,
+            seconds_run=state.seconds_run,
+        )
+
+
+class Fitter:
+    """A training in chunks: `state = fitter.begin()`, then `state = fitter.advance(state)` until it has ended.
 
     Where tasks need a reservoir it is filled before the first chunk, and gets new points before every other one.
 
@@ -67,23 +173,103 @@ def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, list
         start: the state before the first step.
         keys: the same keys give the same result, bit for bit on one machine.
         chunk: steps between two meetings with the host, at least 1. With a reservoir the result depends on it.
+    """
+
+    def __init__(self, training: Training, start: TrainState, keys: TrainKeys, chunk: int) -> None:
+        began = time.perf_counter()
+        self._training, self._start, self._keys = training, start, keys
+        self._run_chunk = _compiled(training, start, keys, chunk)
+        self._supply = Supply.of(training, start.parameters, keys.reservoir)
+        self._prices = _Prices.of(training, start.parameters.means.shape[0])
+        self._seconds_compile = time.perf_counter() - began
+
+    def begin(self) -> FitState:
+        """The state before the first chunk."""
+        return FitState(self._start, Tally.empty(len(self._training.matchings)), self._supply, self._seconds_compile)
+
+    def continued(self, saved: SavedFit) -> FitState:
+        """The state that was kept.
+
+        Raises:
+            ValueError: it belongs to another training, with what differs.
+        """
+        leaves, tree = jax.tree.flatten(self._start)
+        forms = [(leaf.shape, leaf.dtype) for leaf in map(_plain, leaves)]
+        if forms != [(leaf.shape, leaf.dtype) for leaf in saved.leaves]:
+            raise ValueError("the shapes of its numbers are not those of this training")
+        if (saved.reservoir is None) != (self._supply is None) or len(saved.tally.task_steps) != len(
+            self._prices.names
+        ):
+            raise ValueError("its tasks are not those of this training")
+        filled = [_like(leaf, kept) for leaf, kept in zip(leaves, saved.leaves, strict=True)]
+        supply = self._supply
+        if supply is not None and saved.reservoir is not None:
+            supply = supply.continued(saved.reservoir, saved.batches)
+        seconds_compile = saved.seconds_compile + self._seconds_compile
+        return FitState(jax.tree.unflatten(tree, filled), saved.tally, supply, seconds_compile, saved.seconds_run)
+
+    def has_ended(self, state: FitState) -> bool:
+        """Whether all steps are done."""
+        return int(state.train.step) >= self._training.steps
+
+    def advance(self, state: FitState) -> FitState:
+        """The state after one more chunk; `state` stays as it is, and gives the same again."""
+        began = time.perf_counter()
+        training, supply = self._training, state.supply
+        if supply is not None:
+            supply = supply.renewed(state.train.parameters)
+            training = supply.into(training)
+        train, info = self._run_chunk(training, state.train, self._keys)
+        # Weights that are held for good are not waited for.
+        waits = training.weights_from if training.weights_from < training.steps else 0
+        tally = state.tally.plus(info, is_late=int(state.train.step) >= waits)
+        seconds_run = state.seconds_run + time.perf_counter() - began
+        return FitState(train, tally, supply, state.seconds_compile, seconds_run)
+
+    def trends(self, state: FitState) -> dict[str, LossTrend | None]:
+        """How the loss of every task goes; `None` where that cannot be said yet."""
+        return dict(zip(self._prices.names, map(LossTrend.of, state.tally.recent), strict=True))
+
+    def progress(self, state: FitState) -> Progress:
+        """What is told of a state."""
+        prices, tally, supply = self._prices, state.tally, state.supply
+        by_task = [
+            setup.plus(price.times(steps))
+            for price, setup, steps in zip(prices.of_step, prices.of_setup, tally.task_steps, strict=True)
+        ]
+        by_source: dict[str, Evaluations] = {}
+        supplied = [] if supply is None else [(supply.estimator.source, supply.evaluations)]
+        for source, spent in [*zip(prices.sources, by_task, strict=True), *supplied]:
+            by_source[source] = by_source.get(source, Evaluations()).plus(spent)
+        return Progress(
+            step=int(state.train.step),
+            mixture=constrain(state.train.parameters),
+            losses=dict(zip(prices.names, tally.losses, strict=True)),
+            task_steps=dict(zip(prices.names, tally.task_steps, strict=True)),
+            evaluations=reduce(Evaluations.plus, by_source.values(), Evaluations()),
+            zero_density=tally.zero_density,
+            rejected=tally.rejected,
+            seconds_compile=state.seconds_compile,
+            seconds_run=state.seconds_run,
+            evaluations_by_source=by_source,
+            evaluations_by_task=dict(zip(prices.names, by_task, strict=True)),
+            skipped_steps=dict(zip(prices.names, tally.skipped, strict=True)),
+            reservoir=None if supply is None else supply.report,
+        )
+
+
+def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, listener: Listener) -> None:
+    """Train from beginning to end, telling the listener after every chunk.
+
+    Arguments:
+        training, start, keys, chunk: as of `Fitter`.
         listener: called with the progress; an exception that it raises ends the training.
     """
-    began = time.perf_counter()
-    run_chunk = _compiled(training, start, keys, chunk)
-    supply = Supply.of(training, start.parameters, keys.reservoir)
-    seconds_compile = time.perf_counter() - began
-    tally = _Tally(training, start.parameters.means.shape[0])
-    state, seconds_run = start, 0.0
-    for _ in range(0, training.steps, chunk):
-        began = time.perf_counter()
-        if supply is not None:
-            supply = supply.renewed(state.parameters)
-            training = supply.into(training)
-        state, info = run_chunk(training, state, keys)
-        tally.add(jax.tree.map(np.asarray, info))
-        seconds_run += time.perf_counter() - began
-        listener(tally.progress(state, supply, seconds_compile, seconds_run))
+    fitter = Fitter(training, start, keys, chunk)
+    state = fitter.begin()
+    while not fitter.has_ended(state):
+        state = fitter.advance(state)
+        listener(fitter.progress(state))
 
 
 def _compiled(
@@ -102,56 +288,37 @@ def _compiled(
     return lambda training, state, keys: compiled(split_arrays(training)[0], state, keys)
 
 
-class _Tally:
-    """Sums over the chunks so far, on the host, in whole numbers of any size."""
+def _plain(leaf: Array) -> Array:
+    """An array of plain numbers: of keys, their data."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
-    def __init__(self, training: Training, components: int) -> None:
-        self._names = training.task_names
-        self._sources = [matching.estimator.source for matching in training.matchings]
-        self._prices = [matching.price(components) for matching in training.matchings]
-        self._setup = [matching.estimator.setup_price() for matching in training.matchings]
-        self._task_steps = np.zeros(len(self._names), np.int64)
-        self._skipped = np.zeros(len(self._names), np.int64)
-        self._losses: dict[str, float | None] = {}
-        self._zero_density = 0
-        self._rejected = 0
 
-    def add(self, info: StepInfo) -> None:
-        """Take in the reports of one chunk."""
-        self._losses = {}
-        for number, name in enumerate(self._names):
-            mine = np.asarray(info.done) & (np.asarray(info.task) == number)
-            learnt = mine & ~np.asarray(info.skipped)
-            self._task_steps[number] += mine.sum()
-            self._skipped[number] += (mine & np.asarray(info.skipped)).sum()
-            self._losses[name] = float(np.asarray(info.loss)[learnt].mean()) if learnt.any() else None
-        self._zero_density += int(np.asarray(info.zero_density).sum())
-        self._rejected += int(np.asarray(info.rejected).sum())
+def _like(leaf: Array, numbers: np.ndarray) -> Array:
+    """Plain numbers as what they were kept of."""
+    on_device = jnp.asarray(numbers)
+    return jax.random.wrap_key_data(on_device) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else on_device
 
-    def progress(
-        self, state: TrainState, supply: Supply | None, seconds_compile: float, seconds_run: float
-    ) -> Progress:
-        """The sums as they are told to the listener."""
-        by_task = [
-            setup.plus(price.times(int(steps)))
-            for price, setup, steps in zip(self._prices, self._setup, self._task_steps, strict=True)
-        ]
-        by_source: dict[str, Evaluations] = {}
-        supplied = [] if supply is None else [(supply.estimator.source, supply.evaluations)]
-        for source, spent in [*zip(self._sources, by_task, strict=True), *supplied]:
-            by_source[source] = by_source.get(source, Evaluations()).plus(spent)
-        return Progress(
-            step=int(state.step),
-            mixture=constrain(state.parameters),
-            losses=self._losses,
-            task_steps=dict(zip(self._names, self._task_steps.tolist(), strict=True)),
-            evaluations=reduce(Evaluations.plus, by_source.values(), Evaluations()),
-            zero_density=self._zero_density,
-            rejected=self._rejected,
-            seconds_compile=seconds_compile,
-            seconds_run=seconds_run,
-            evaluations_by_source=by_source,
-            evaluations_by_task=dict(zip(self._names, by_task, strict=True)),
-            skipped_steps=dict(zip(self._names, self._skipped.tolist(), strict=True)),
-            reservoir=None if supply is None else supply.report,
+
+@dataclass(frozen=True)
+class _Prices:
+    """What the tasks of a training cost.
+
+    Arguments:
+        names, sources: of the tasks and of what serves them.
+        of_step, of_setup: evaluations for a step, and once before all steps.
+    """
+
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    of_step: tuple[Evaluations, ...]
+    of_setup: tuple[Evaluations, ...]
+
+    @classmethod
+    def of(cls, training: Training, components: int) -> _Prices:
+        """Of a training with so many components."""
+        return cls(
+            names=training.task_names,
+            sources=tuple(matching.estimator.source for matching in training.matchings),
+            of_step=tuple(matching.price(components) for matching in training.matchings),
+            of_setup=tuple(matching.estimator.setup_price() for matching in training.matchings),
         )

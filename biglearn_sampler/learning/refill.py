@@ -128,6 +128,13 @@ class Supply:
         """What is told of the reservoir."""
         return ReservoirReport.of(self.reservoir.quality(), self.estimator)
 
+    def continued(self, reservoir: Reservoir, batches: int) -> Supply:
+        """With the points that so many batches had filled it with."""
+        generator = self._generator(batches - 1)
+        return replace(
+            self, reservoir=reservoir, estimator=self.estimator.filled_from(reservoir, generator), batches=batches
+        )
+
     def renewed(self, parameters: UnconstrainedMixture) -> Supply:
         """With a further batch, or filled to capacity if it was empty.
 
@@ -139,12 +146,18 @@ class Supply:
         return reduce(lambda supply, _: supply._with_batch(parameters), range(batches), self)
 
     def _with_batch(self, parameters: UnconstrainedMixture) -> Supply:
-        key_points, key_resampling = jax.random.split(jax.random.fold_in(self.key, self.batches))
+        key_points, _ = self._keys(self.batches)
         batch = self.draw(self.estimator, parameters, key_points)
         reservoir = self.reservoir.add(*(np.asarray(part, float) for part in batch))
-        generator = np.random.default_rng(np.asarray(jax.random.key_data(key_resampling)).tolist())
-        estimator = self.estimator.filled_from(reservoir, generator)
-        return replace(self, reservoir=reservoir, estimator=estimator, batches=self.batches + 1)
+        return self.continued(reservoir, self.batches + 1)
+
+    def _keys(self, batch: int) -> Key[Array, 2]:
+        """For the points of a batch, and for the resampling after it."""
+        return jax.random.split(jax.random.fold_in(self.key, batch))
+
+    def _generator(self, batch: int) -> np.random.Generator:
+        """Of the resampling after a batch."""
+        return np.random.default_rng(np.asarray(jax.random.key_data(self._keys(batch)[1])).tolist())
 
     def into(self, training: Training) -> Training:
         """The training with the reservoir as it is now, in the place of the one before."""

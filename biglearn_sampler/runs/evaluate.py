@@ -33,6 +33,7 @@ COSTS = (
     "skipped_steps",
     "evaluations_by_purpose",
     "training_ended",
+    "convergence",
     "modes_found",
     "components",
     "verdict",

@@ -5,6 +5,7 @@ metrics.json    the figures, their standard errors, and the reason for each that
 history.jsonl   one row for each chunk of the training
 sampler.npz     the trained mixture, in the target's own units; no pickle
 snapshots.npz   the mixture at several times of the training
+checkpoints/    where the training stood, the last two times that it was written down
 figures/        what the reports drew
 """
 
@@ -92,6 +93,18 @@ class RunFolder:
     def append_history(self, row: Mapping[str, Any]) -> None:
         """Add a row to `history.jsonl`; a crash can cost the last line only."""
         self.files.append_line("history.jsonl", json.dumps(row, allow_nan=False))
+
+    def keep_history(self, rows: int) -> list[dict[str, Any]]:
+        """Cut `history.jsonl` after so many rows, and give them.
+
+        Raises:
+            RunFolderError: there are fewer.
+        """
+        lines = self.files.read_text("history.jsonl").split("\n")[:-1]
+        if len(lines) < rows:
+            raise self.files.damaged("history.jsonl", f"expected {rows:,} rows at least, got {len(lines):,}")
+        self.files.write_text("history.jsonl", "".join(f"{line}\n" for line in lines[:rows]))
+        return self.read_history()
 
     def write_mixture(self, mixture: Mixture) -> None:
         """Write `sampler.npz`; of a product of mixtures every factor, with its coordinates."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
 from biglearn_sampler.comparison import OURS, Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
@@ -35,7 +35,7 @@ def load(folder: str | Path, *, target: AbstractTarget | str | None = None, cata
     sampler = opened.read_mixture()
     catalogue = catalogue or Catalogue()
     if target is None:
-        known = _rebuilt(record["target"], catalogue, opened.path)
+        known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
     if known.dim != sampler.dim:
@@ -70,7 +70,7 @@ def load_comparison(
     record = opened.read_record()
     catalogue = catalogue or Catalogue()
     if target is None:
-        known = _rebuilt(record["target"], catalogue, opened.path)
+        known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
     places = [(method, seed) for seed in record["seeds"] for method in (OURS, *record["methods"])]
@@ -84,12 +84,25 @@ def load_comparison(
     )
 
 
-def _rebuilt(record: Mapping[str, Any], catalogue: Catalogue, path: Path) -> AbstractTarget:
-    advice = "load it with load(folder, target=...)"
+def rebuilt_target(
+    record: Mapping[str, Any], catalogue: Catalogue, path: Path, by: str = "load"
+) -> Built[AbstractTarget]:
+    """The target of a record, built again.
+
+    Arguments:
+        record: as `run.json` has it.
+        catalogue: where its name is looked up.
+        path: of the folder, for what is told.
+        by: the function that takes a target made in Python, likewise.
+
+    Raises:
+        RunFolderError: it was made in Python, or cannot be built again.
+    """
+    advice = "load it with load(folder, target=...)" if by == "load" else f"give it to {by}(folder, target=...)"
     if record.get("distribution") == MADE_IN_PYTHON:
         raise RunFolderError(f"the target of {path}, {record.get('name')}, was made in Python; {advice}")
     try:
-        built = build_target(_spec(record), catalogue)
+        built = build_target(spec_of(record), catalogue)
     # A foreign record has other keys and other types.
     except (CatalogueError, TargetError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"the target of {path} cannot be built again ({error}); {advice}") from error
@@ -97,11 +110,11 @@ def _rebuilt(record: Mapping[str, Any], catalogue: Catalogue, path: Path) -> Abs
         logger.warning(
             "%s has changed since the run in %s, so its target may be another", built.record.distribution, path
         )
-    return built.value
+    return built
 
 
-def _spec(recorded: Any) -> Any:
+def spec_of(recorded: Any) -> Any:
     """What the catalogue builds a recorded value from; entries may be nested."""
     if isinstance(recorded, Mapping):
-        return {"name": recorded["name"], **{name: _spec(value) for name, value in recorded["parameters"].items()}}
-    return [_spec(item) for item in recorded] if isinstance(recorded, list) else recorded
+        return {"name": recorded["name"], **{name: spec_of(value) for name, value in recorded["parameters"].items()}}
+    return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded

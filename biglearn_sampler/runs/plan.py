@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jaxtyping import Array, Key
+import numpy as np
+from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
@@ -146,14 +147,14 @@ class Plan:
             return mixture
         return mixture.affine(self.target.value.centre, self.target.value.scale)
 
-    def probe(self) -> None:
-        """Look at the energy in the start region.
+    def probe(self) -> Float[np.ndarray, " points"]:
+        """The log density at points of the start region, once the energy was looked at there.
 
         Raises:
             TargetError: it cannot be trained on.
         """
         try:
-            probe(self.target.value, self.start.points(self.keys.start, PROBES))
+            return probe(self.target.value, self.start.points(self.keys.start, PROBES))
         except TargetError as error:
             raise TargetError(f"target '{self.target.record.name}': {error}") from error
 

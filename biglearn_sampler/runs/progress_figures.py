@@ -23,6 +23,7 @@ def row_of(progress: TrainingProgress) -> dict[str, Any]:
             "evaluations_by_purpose": _totals(progress.by_purpose),
             **progress.told,
             "moves": list(progress.moves),
+            "rejected": progress.rejected,
             "seconds": round(progress.seconds, 4),
         }
     return {
@@ -41,7 +42,7 @@ def costs_of(progress: TrainingProgress) -> dict[str, Any]:
             **common,
             "evaluations_by_purpose": _totals(progress.by_purpose),
             "task_steps": {"joint": progress.step},
-            "rejected_updates": 0,
+            "rejected_updates": progress.rejected,
             "seconds_compile": round(progress.seconds_compile, 3),
             "seconds_run": round(progress.seconds - progress.seconds_compile, 3),
         }

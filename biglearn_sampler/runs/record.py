@@ -26,6 +26,7 @@ def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings) -> dict
     record = {
         **_begun(plan, read),
         "seed": plan.seed,
+        "baselines": {name: built.record.to_json() for name, built in plan.baselines.items()},
         "sources": trainer.sources,
         "entries": _entries(plan, read, [built.record for built in plan.baselines.values()]),
         **_surroundings(),
@@ -78,9 +79,14 @@ def _entries(plan: Plan, read: ReadSettings, baselines: Sequence[EntryRecord]) -
     return [record.to_json() for record in entries]
 
 
+def versions() -> dict[str, str]:
+    """Of this package and of those on which its figures depend."""
+    return {name: version(name) for name in PACKAGES}
+
+
 def _surroundings() -> dict[str, Any]:
     return {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": versions(),
         "platform": _platform(),
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

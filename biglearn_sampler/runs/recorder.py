@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.progress_figures import row_of
 from biglearn_sampler.runs.run import Snapshot
-from biglearn_sampler.runs.snapshots import SnapshotTaker
+from biglearn_sampler.runs.snapshots import SnapshotTaker, Taken
 from biglearn_sampler.runs.trainers import AbstractTrainer, TrainingProgress
 from biglearn_sampler.runs.watcher import Watcher
 
@@ -41,6 +41,21 @@ class ActiveRun:
     name: str
     record: dict[str, Any]
     folder: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What was kept of a training up to some time.
+
+    Arguments:
+        rows: of the history.
+        sampler: the last one, in the target's own units.
+        taken: snapshots.
+    """
+
+    rows: int
+    sampler: Mixture
+    taken: Taken
 
 
 class Recorder:
@@ -77,6 +92,21 @@ class Recorder:
         self.history: list[dict[str, Any]] = []
         self.progress: TrainingProgress | None = None
         self.sampler: Mixture = trainer.first
+
+    @property
+    def recorded(self) -> Recorded:
+        """What was kept until now."""
+        return Recorded(len(self.history), self.sampler, self._taker.taken)
+
+    def go_on(self, recorded: Recorded, history: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from what was kept, as if there had been no pause.
+
+        Arguments:
+            recorded: what was kept.
+            history: its rows.
+        """
+        self.history, self.sampler = [dict(row) for row in history], recorded.sampler
+        self._taker.taken = recorded.taken
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Take in a chunk."""

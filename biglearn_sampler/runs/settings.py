@@ -63,6 +63,11 @@ class TrainingSettings(_Section):
     """How long and how much at a time."""
 
     steps: Whole = Field(default=2000, ge=1, le=MOST_STEPS, description="number of training steps")
+    stop: Literal["steps", "converged"] = Field(
+        default="steps",
+        description="'converged' ends earlier when the loss of no task has fallen, by two standard errors, over its "
+        "last 20 chunks, weights being learnt",
+    )
     points: Whole = Field(default=4, ge=1, le=1_000_000, description="points drawn from every component in a step")
     chunk: Whole | None = Field(
         default=None,
@@ -130,6 +135,18 @@ class BudgetSettings(_Section):
     minutes: Positive | None = Field(default=None, description="of wall time, compilation included; default: no limit")
 
 
+class CheckpointSettings(_Section):
+    """How often a training writes down where it stands, so that it can go on from there; whichever comes first.
+
+    They are written between two units of work, such as a round of the search, and not in the middle of one.
+    """
+
+    minutes: Positive = Field(default=2.0, description="minutes between two checkpoints")
+    steps: Whole | None = Field(
+        default=None, ge=1, le=MOST_STEPS, description="training steps between two checkpoints; default: no such limit"
+    )
+
+
 class CompareSettings(_Section):
     """Of `biglearn compare`."""
 
@@ -163,6 +180,7 @@ class Settings(_Section):
         "default a function of the dimension",
     )
     budget: BudgetSettings = BudgetSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     exploration: ExplorationSettings = ExplorationSettings()
     channels: Literal["energy", "exact"] = Field(
         default="energy", description="'exact' lets tasks use the target's closed form, more than an energy gives"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from biglearn_sampler.mixture import GaussianMixture
@@ -10,6 +12,21 @@ from biglearn_sampler.runs.run import Snapshot
 MOST_SNAPSHOTS = 40
 MOST_NUMBERS = 4_000_000
 """Numbers in all snapshots together; large mixtures are kept less often, at least at the beginning and the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What was kept so far.
+
+    Arguments:
+        kept: in the order of time.
+        chunks_seen: number of chunks that were looked at.
+        every: one of so many chunks is kept, where their number is not known before.
+    """
+
+    kept: tuple[Snapshot, ...]
+    chunks_seen: int = 0
+    every: int = 1
 
 
 class SnapshotTaker:
@@ -23,27 +40,24 @@ class SnapshotTaker:
 
     def __init__(self, chunks: int | None, first: GaussianMixture) -> None:
         self._wanted = None if chunks is None else _geometric(chunks, _most(first))
-        self._chunks_seen = 0
-        self._every = 1
-        self._kept = [Snapshot(0, first)]
+        self.taken = Taken((Snapshot(0, first),))
 
     def see(self, step: int, mixture: GaussianMixture) -> None:
         """Look at the mixture after a chunk."""
-        self._chunks_seen += 1
-        if self._wanted is not None:
-            if self._chunks_seen in self._wanted:
-                self._kept.append(Snapshot(step, mixture))
-        elif self._chunks_seen % self._every == 0:
-            self._kept.append(Snapshot(step, mixture))
-            if len(self._kept) > _most(mixture):
-                self._kept = [self._kept[0], *self._kept[2::2]]
-                self._every *= 2
+        taken = self.taken
+        kept, seen, every = taken.kept, taken.chunks_seen + 1, taken.every
+        wanted = seen % every == 0 if self._wanted is None else seen in self._wanted
+        if wanted:
+            kept = (*kept, Snapshot(step, mixture))
+            if self._wanted is None and len(kept) > _most(mixture):
+                kept, every = (kept[0], *kept[2::2]), 2 * every
+        self.taken = Taken(kept, seen, every)
 
     def snapshots(self, last: Snapshot | None) -> list[Snapshot]:
         """What was kept, with the end of the training, also of one that was interrupted."""
         if last is None:
-            return self._kept
-        return [*[kept for kept in self._kept if kept.step < last.step], last]
+            return list(self.taken.kept)
+        return [*[kept for kept in self.taken.kept if kept.step < last.step], last]
 
 
 def _most(mixture: GaussianMixture) -> int:

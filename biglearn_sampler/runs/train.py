@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,14 @@ import jax.numpy as jnp
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import probe_evaluations
-from biglearn_sampler.errors import BiglearnError, RunFailed, raised_on_host
+from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
+from biglearn_sampler.runs.checkpointer import Checkpointer
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.plan import PROBES, Plan, checked_seed, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
@@ -76,6 +81,21 @@ def train(
     return train_as_planned(plan, read, catalogue, watcher or Nobody(), out, numbered=numbered)
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """Where a run begins.
+
+    Arguments:
+        folder: of the run, if it has one.
+        record: of the run that is about to start or to go on.
+        checkpoint: from which it goes on; `None` for the beginning.
+    """
+
+    folder: RunFolder | None
+    record: dict[str, Any]
+    checkpoint: Checkpoint | None = None
+
+
 def train_as_planned(
     plan: Plan,
     read: ReadSettings,
@@ -89,8 +109,17 @@ def train_as_planned(
     trainer = trainer_of(plan)
     record = run_record(plan, trainer, read)
     folder = _new_folder(out, numbered)
+    with nullcontext() if folder is None else only_here(folder.path):
+        return carry_out(plan, trainer, catalogue, watcher, Beginning(folder, record))
+
+
+def carry_out(
+    plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher: Watcher, beginning: Beginning
+) -> Run:
+    """Train and measure, from the beginning or from a checkpoint on, and leave a record whatever happens."""
+    folder, record = beginning.folder, beginning.record
     try:
-        run = _execute(plan, trainer, record, catalogue, watcher, folder)
+        run = _execute(plan, trainer, catalogue, watcher, beginning)
     except KeyboardInterrupt:
         _close(folder, record, "interrupted", None)
         raise
@@ -110,27 +139,15 @@ def _new_folder(out: str | Path | None, numbered: bool) -> RunFolder | None:
     return RunFolder.create_numbered(Path(out)) if numbered else RunFolder.create(Path(out))
 
 
-def _execute(
-    plan: Plan,
-    trainer: AbstractTrainer,
-    record: dict[str, Any],
-    catalogue: Catalogue,
-    watcher: Watcher,
-    folder: RunFolder | None,
-) -> Run:
+def _execute(plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher: Watcher, beginning: Beginning) -> Run:
+    folder, record = beginning.folder, beginning.record
     if folder is not None:
         folder.write_json("run.json", record)
     active = ActiveRun(plan.target.record.name, record, folder.path if folder else None)
     catalogue.notify("biglearn_run_started", run=active)
     watcher.training_began(trainer.steps)
     recorder = Recorder(plan, active, catalogue, watcher, folder, trainer)
-    try:
-        ended = trainer.train(recorder)
-    finally:
-        # Also when the training was interrupted: the sampler as far as it came is worth having.
-        if folder is not None and recorder.progress is not None:
-            folder.write_mixture(recorder.sampler)
-            folder.write_snapshots(recorder.snapshots())
+    ended = _trained(plan, trainer, recorder, beginning)
     watcher.phase_began("measuring")
     metrics = _metrics(plan, recorder, ended)
     watcher.phase_began("looking for what was missed")
@@ -156,7 +173,43 @@ def _execute(
         watcher.phase_began("drawing")
         _write_reports(plan, run, folder)
         folder.write_json("run.json", finished)
+        if ended["training_ended"] != "stopped":
+            checkpoints_of(folder).remove()
     return run
+
+
+def _trained(plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning: Beginning) -> dict[str, Any]:
+    """Train, with checkpoints where there is a folder for them; gives what the trainer has to say."""
+    folder, checkpoint = beginning.folder, beginning.checkpoint
+    if folder is None:
+        return trainer.train(recorder)
+    checkpointer = Checkpointer(folder, plan.settings.checkpoint, Origin.of(plan, trainer.energies), recorder)
+    saved = None
+    if checkpoint is not None:
+        recorder.go_on(checkpoint.recorded, folder.keep_history(checkpoint.recorded.rows))
+        saved = checkpoint.training
+    elif folder.files.has("history.jsonl"):
+        folder.keep_history(0)  # of a run that was killed before its first checkpoint
+    try:
+        ended = trainer.train(recorder, checkpointer, saved)
+    except Diverged:
+        _write_sampler(folder, recorder)
+        raise
+    except BaseException:
+        if checkpointer.write_last():
+            logger.warning("`biglearn train --resume %s` goes on with the run", folder.path)
+        # The sampler as far as it came is worth having.
+        if recorder.progress is not None:
+            _write_sampler(folder, recorder)
+        raise
+    checkpointer.write_last()
+    _write_sampler(folder, recorder)
+    return ended
+
+
+def _write_sampler(folder: RunFolder, recorder: Recorder) -> None:
+    folder.write_mixture(recorder.sampler)
+    folder.write_snapshots(recorder.snapshots())
 
 
 def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
-from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, Rules, Stepper
-from biglearn_sampler.errors import SettingsError, TaskError
-from biglearn_sampler.learning import Progress, Training, fit
+from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, EngineState, Outcome, Rules, Stepper
+from biglearn_sampler.engine.account import Books
+from biglearn_sampler.errors import Diverged, SettingsError, TaskError
+from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.plan import Plan
 
 TrainingProgress = Progress | EngineProgress
+
+Reached = Callable[[Any], None]
+"""Is told of every state between two units of work from which the training can go on, under a larger budget too."""
+
+HOPELESS = 200
+"""Updates in a row that were not finite, after which a training ends."""
+
+
+def _nobody(_: Any) -> None:
+    """Nobody wants to know."""
 
 
 class AbstractTrainer(ABC):
@@ -30,6 +43,9 @@ class AbstractTrainer(ABC):
     first: GaussianMixture
     """The mixture before the training, in the target's own units."""
 
+    energies: Float[np.ndarray, " points"] = np.zeros(0)
+    """Log densities at the points where the energy was looked at."""
+
     stepper: Stepper | None = None
     """Compiled code that a look back at the sampler can use again, once the training is over."""
 
@@ -39,8 +55,19 @@ class AbstractTrainer(ABC):
         """For every task, where the target's side comes from."""
 
     @abstractmethod
-    def train(self, listener: Any) -> dict[str, Any]:
-        """Train, telling the listener of progress; gives further figures for `metrics.json`."""
+    def train(
+        self, listener: Any, reached: Reached = _nobody, saved: EngineState | SavedFit | None = None
+    ) -> dict[str, Any]:
+        """Train, telling the listener of progress; gives further figures for `metrics.json`.
+
+        Arguments:
+            listener: is told of progress.
+            reached: is told of states from which the training can go on.
+            saved: such a state, as it was kept; the training goes on from there, as if there had been no pause.
+
+        Raises:
+            ValueError: the state belongs to another training.
+        """
 
 
 class ScheduledTrainer(AbstractTrainer):
@@ -61,14 +88,31 @@ class ScheduledTrainer(AbstractTrainer):
         names = self._training.task_names
         return dict(zip(names, (matching.estimator.source for matching in self._training.matchings), strict=True))
 
-    def train(self, listener: Any) -> dict[str, Any]:
-        state = self._plan.begin(self._training)
-        limited = _Limited(listener, Account(_budget(self._plan)))
-        try:
-            fit(self._training, state, self._plan.train_keys(), self._plan.chunk, limited)
-        except _BudgetSpent:
-            return {"training_ended": "stopped"}
-        return {"training_ended": "scheduled"}
+    def train(
+        self, listener: Any, reached: Reached = _nobody, saved: EngineState | SavedFit | None = None
+    ) -> dict[str, Any]:
+        if isinstance(saved, EngineState):
+            raise ValueError("it is of an adaptive training, and this one is scheduled")
+        plan = self._plan
+        seconds = 0.0 if saved is None else saved.seconds_compile + saved.seconds_run
+        account = Account.continued(_budget(plan), Books(seconds=seconds))
+        fitter = Fitter(self._training, plan.begin(self._training), plan.train_keys(), plan.chunk)
+        state = fitter.begin() if saved is None else fitter.continued(saved)
+        while True:
+            reached(state)
+            state = fitter.advance(state)
+            progress = fitter.progress(state)
+            _check_hopeful(state, progress)
+            listener(progress)
+            account.spent = {"training": progress.evaluations}
+            if not account.allows(1):
+                return {"training_ended": "stopped"}
+            trends = fitter.trends(state)
+            if plan.settings.training.stop == "converged" and _have_settled(trends):
+                evidence = {name: asdict(trend) for name, trend in trends.items() if trend is not None}
+                return {"training_ended": "converged", "convergence": evidence}
+            if fitter.has_ended(state):
+                return {"training_ended": "scheduled"}
 
 
 class AdaptiveTrainer(AbstractTrainer):
@@ -93,15 +137,37 @@ class AdaptiveTrainer(AbstractTrainer):
     def sources(self) -> dict[str, str]:
         return {"joint": "energy", **{task.name: "energy" for task in self._plan.exploration_tasks}}
 
-    def train(self, listener: Any) -> dict[str, Any]:
+    def train(
+        self, listener: Any, reached: Reached = _nobody, saved: EngineState | SavedFit | None = None
+    ) -> dict[str, Any]:
+        if isinstance(saved, SavedFit):
+            raise ValueError("it is of a scheduled training, and this one is adaptive")
+        account = Account.continued(self._budget, Books() if saved is None else saved.books)
+        engine = self._engine(account, listener)
+        self.stepper = engine.stepper
+        state = engine.begin(jax.random.fold_in(self._plan.keys.training, 0)) if saved is None else saved
+        while not state.ended:
+            # Where the budget has had its way there is nothing that a larger one could go on from.
+            if not account.limited:
+                reached(state)
+            state = engine.advance(state)
+        outcome = state.stage
+        assert isinstance(outcome, Outcome)
+        return {
+            "training_ended": outcome.how,
+            "modes_found": outcome.modes,
+            "components": outcome.mixture.components,
+            "convergence": dict(outcome.grounds),
+        }
+
+    def _engine(self, account: Account, listener: Any) -> Engine:
         plan = self._plan
-        account = Account(self._budget)
         start = plan.start.points(plan.keys.start, self._rules.searchers)
         width = plan.start.width
         if plan.settings.coordinates == "whitened":
             start = (start - plan.target.value.centre) / plan.target.value.scale
             width = width / plan.target.value.scale
-        engine = Engine(
+        return Engine(
             plan.target_of_training(),
             np.asarray(start, float),
             np.asarray(width, float),
@@ -110,13 +176,6 @@ class AdaptiveTrainer(AbstractTrainer):
             account,
             listener,
         )
-        self.stepper = engine.stepper
-        outcome = engine.run(jax.random.fold_in(plan.keys.training, 0))
-        return {
-            "training_ended": outcome.how,
-            "modes_found": outcome.modes,
-            "components": outcome.mixture.components,
-        }
 
 
 def trainer_of(plan: Plan) -> AbstractTrainer:
@@ -125,25 +184,33 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
     Raises:
         UserError: something cannot be had; told before anything is written or trained.
     """
-    plan.probe()
-    return AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
+    energies = plan.probe()
+    trainer = AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
+    trainer.energies = energies
+    return trainer
 
 
-class _BudgetSpent(Exception):  # noqa: N818
-    """Ends a scheduled training."""
+def _have_settled(trends: Mapping[str, LossTrend | None]) -> bool:
+    """Whether no loss falls any more."""
+    return all(trend is not None and not trend.falls for trend in trends.values())
 
 
-class _Limited:
-    """A listener that ends the training when the budget is spent."""
+def _check_hopeful(state: FitState, progress: Progress) -> None:
+    """See that a training still makes progress.
 
-    def __init__(self, listener: Callable[[Progress], None], account: Account) -> None:
-        self._listener, self._account = listener, account
-
-    def __call__(self, progress: Progress) -> None:
-        self._listener(progress)
-        self._account.spent = {"training": progress.evaluations}
-        if not self._account.allows(1):
-            raise _BudgetSpent
+    Raises:
+        Diverged: the sampler is not finite, or no update is any more.
+    """
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(progress.mixture)):
+        what = f"after {progress.step:,} steps the sampler is not finite"
+    elif state.tally.rejected_in_a_row >= HOPELESS:
+        what = f"the last {state.tally.rejected_in_a_row:,} updates were not finite and were left out"
+    else:
+        return
+    raise Diverged(
+        f"the training diverged: {what}. The sampler of before is kept; try a smaller optimizer.learning_rate, or more "
+        "training.points"
+    )
 
 
 def _budget(plan: Plan) -> Budget:

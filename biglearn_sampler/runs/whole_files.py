@@ -44,11 +44,23 @@ class WholeFiles:
         contents: dict[str, Any] = {"format": np.array(FORMAT), **arrays}
         self._replace(name, lambda file: np.savez(file, allow_pickle=False, **contents))
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file of any kind."""
+        self._replace(name, lambda file: file.write(content))
+
     def append_line(self, name: str, line: str) -> None:
         """Add a line to a text file; a crash can cost the last line only."""
         try:
             with (self.path / name).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
+
+    def sync(self, name: str) -> None:
+        """See that what was added to a file is on the disk."""
+        try:
+            with (self.path / name).open("rb") as file:
+                os.fsync(file.fileno())
         except OSError as error:
             raise self._cannot_write(name, error) from error
 

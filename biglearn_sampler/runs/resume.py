@@ -1,0 +1,175 @@
+"""A run that was interrupted goes on from its last checkpoint, as if there had been no pause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from biglearn_sampler.bridges import build_target
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.errors import RunFolderError, UserError
+from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.folder_lock import only_here
+from biglearn_sampler.runs.load import load, rebuilt_target, spec_of
+from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
+from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.record import versions
+from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.train import Beginning, carry_out
+from biglearn_sampler.runs.trainers import trainer_of
+from biglearn_sampler.runs.watcher import Nobody, Watcher
+
+logger = logging.getLogger(__name__)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    target: AbstractTarget | str | None = None,
+    budget: int | None = None,
+    minutes: float | None = None,
+    catalogue: Catalogue | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Go on with a run that was interrupted, or that its budget stopped, and measure it.
+
+    The result is that of a run without a pause, bit for bit with the same versions on the same machine. Settings and
+    seed are those of the run. A run that has finished is loaded, and that it has is said.
+
+    Arguments:
+        folder: as `train` wrote it.
+        target: the target, or its name, for runs on a function of your own; others are built again from the record.
+        budget: evaluations of the energy and its gradient at most, from the beginning on; that of the run by default.
+        minutes: of training, likewise.
+        catalogue: of plugins; a fresh one by default.
+        watcher: is told how the run goes.
+
+    Raises:
+        RunFolderError: the folder holds no run, another process trains into it, its target cannot be built again or is
+            another one, or no checkpoint can be used.
+        UserError: something that was asked for cannot be had.
+        RunFailed: the run could not go on.
+
+    Example:
+        >>> import biglearn_sampler as bl
+        >>> run = bl.resume("runs/funnel-001", budget=1_000_000)  # doctest: +SKIP
+    """
+    opened = RunFolder.existing(Path(folder))
+    catalogue = catalogue or Catalogue()
+    with only_here(opened.path):
+        record = opened.read_record()
+        finished = _why_finished(opened, record, budget, minutes)
+        if finished is not None:
+            logger.warning("the run in %s is finished: %s", opened.path, finished)
+            return load(opened.path, target=target, catalogue=catalogue)
+        plan = _planned(opened, record, target, budget, minutes, catalogue)
+        trainer = trainer_of(plan)
+        checkpoint = _usable(opened, Origin.of(plan, trainer.energies))
+        _tell_versions(record, opened.path)
+        beginning = Beginning(opened, _continued(record, plan), checkpoint)
+        return carry_out(plan, trainer, catalogue, watcher or Nobody(), beginning)
+
+
+def _why_finished(
+    opened: RunFolder, record: Mapping[str, Any], budget: int | None, minutes: float | None
+) -> str | None:
+    """What there is to say of a run that is over; `None` where there is something left to do."""
+    if record.get("status") != "finished":
+        return None
+    how = opened.read_json("metrics.json").get("training_ended")
+    if how != "stopped":
+        return f"its training ended by itself ({how}), and nothing is left to do"
+    before = record["settings"].get("budget", {})
+    larger = [
+        given is not None and (before.get(name) is None or given > before[name])
+        for name, given in (("evaluations", budget), ("minutes", minutes))
+    ]
+    if not any(larger):
+        return "its budget was spent; it goes on with a larger one (--budget EVALS, --minutes M)"
+    return None
+
+
+def _planned(
+    opened: RunFolder,
+    record: Mapping[str, Any],
+    target: AbstractTarget | str | None,
+    budget: int | None,
+    minutes: float | None,
+    catalogue: Catalogue,
+) -> Plan:
+    """The plan of a record, with another budget where one is given."""
+    built: Built[AbstractTarget] | Any = target
+    if target is None:
+        built = rebuilt_target(record["target"], catalogue, opened.path, "resume")
+    elif isinstance(target, str):
+        built = build_target(target, catalogue)
+    limits = {"budget.evaluations": budget, "budget.minutes": minutes}
+    given = {name: value for name, value in limits.items() if value is not None}
+    # Where data lie is a parameter of the target already.
+    settings = {name: value for name, value in record["settings"].items() if name != "data"}
+    read = read_settings(settings, given, catalogue)
+    try:
+        seed, baselines = checked_seed(record.get("seed")), _baselines(record)
+    except (KeyError, TypeError, AttributeError, UserError) as error:
+        raise opened.files.damaged("run.json", f"expected the record of a run ({error})") from error
+    return make_plan(built, read, baselines, seed, catalogue, {})
+
+
+def _baselines(record: Mapping[str, Any]) -> list[Any]:
+    """What the baselines of a record are built from."""
+    specs = []
+    for name, recorded in record.get("baselines", {}).items():
+        if recorded["distribution"] == MADE_IN_PYTHON:
+            logger.warning("the baseline %s was made in Python and is left out", name)
+        else:
+            specs.append(spec_of(recorded))
+    return specs
+
+
+def _usable(opened: RunFolder, origin: Origin) -> Checkpoint | None:
+    """The newest checkpoint that can be used; `None` where the run had not come as far as writing one.
+
+    Raises:
+        RunFolderError: there are checkpoints and none can be used, or they are of another run.
+    """
+    files = checkpoints_of(opened)
+    checkpoint, refused = files.newest()
+    for reason in refused:
+        logger.warning("%s", reason)
+    if checkpoint is None:
+        if refused:
+            raise RunFolderError(
+                f"no checkpoint in {files.folder} can be used: {refused[-1]}. Train anew, with another --out"
+            )
+        logger.warning("the run in %s had written no checkpoint, and begins anew", opened.path)
+        return None
+    difference = checkpoint.origin.difference(origin)
+    if difference is not None:
+        raise RunFolderError(
+            f"the run in {opened.path} cannot go on: its checkpoint was made with another {difference}. Give what it "
+            "was begun with, or train anew, with another --out"
+        )
+    return checkpoint
+
+
+def _tell_versions(record: Mapping[str, Any], path: Path) -> None:
+    """Say where the software has changed: it may round differently."""
+    before, now = record.get("versions") or {}, versions()
+    changed = [
+        f"{name} {before.get(name)} (now {number})" for name, number in now.items() if before.get(name) != number
+    ]
+    if changed:
+        logger.warning("the run in %s was begun with %s: it may not go on bit for bit", path, ", ".join(changed))
+
+
+def _continued(record: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """The record of a run that goes on."""
+    kept = {name: value for name, value in record.items() if name not in ("finished", "reason")}
+    settings = {**record["settings"], "budget": plan.settings.budget.model_dump(mode="json")}
+    times = [*record.get("resumed", []), datetime.now(UTC).isoformat(timespec="seconds")]
+    return {**kept, "status": "running", "settings": settings, "resumed": times}

@@ -1,0 +1,342 @@
+"""Runs that were interrupted go on as if there had been no pause, bit for bit; and what is told where they cannot."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import biglearn_sampler as bl
+from biglearn_sampler.errors import RunFailed, RunFolderError
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.watcher import Nobody
+
+TRAIN = import_module("biglearn_sampler.runs.train")
+QUICK: dict[str, Any] = {"metrics": ["elbo"], "evaluation.draws": 200, "reports": []}
+EVERY_UNIT = {"checkpoint.steps": 1}
+ADAPTIVE = {
+    **QUICK,
+    **EVERY_UNIT,
+    "components": 8,
+    "budget.evaluations": 80_000,
+    "exploration.tasks": ["conditional"],  # others take time to compile
+}
+SCHEDULED = {
+    **QUICK,
+    **EVERY_UNIT,
+    "components": 4,
+    "training": {"steps": 40, "chunk": 5},
+    "reservoir": {"capacity": 64, "refill": 16, "resampled": 16},
+    "optimizer": {"name": "adam", "learning_rate": 0.05},
+    "scheduler": {"name": "bandit", "tasks": ["joint", "noised"]},
+}
+VOLATILE = {"seconds", "seconds_run", "seconds_compile"}
+
+
+def bent(x: jax.Array) -> jax.Array:
+    """No small mixture, so that all phases of an adaptive training come."""
+    return -0.5 * x[0] ** 2 - 8.0 * (x[1] - x[0] ** 2) ** 2
+
+
+RIDGE = bl.target(bent, dim=2, scale=2.0)
+
+
+@pytest.fixture(autouse=True)
+def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than the rest, and comes after all that is tested here."""
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
+
+
+class Impatient(Nobody):
+    """A watcher as the user who presses Ctrl-C, or as something that breaks, after so many chunks."""
+
+    def __init__(self, chunks: int, error: BaseException) -> None:
+        self.left, self.error = chunks, error
+
+    def chunk_finished(self, row: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            raise self.error
+
+
+def interrupted(folder: Path, settings: Any, chunks: int, target: Any = RIDGE, seed: int = 0) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        bl.train(target, seed=seed, settings=settings, out=folder, watcher=Impatient(chunks, KeyboardInterrupt()))
+
+
+def left_behind(folder: Path) -> dict[str, Any]:
+    """All that a run leaves, without what the clock says."""
+    files = RunFolder.existing(folder)
+    rows = [{name: value for name, value in row.items() if name not in VOLATILE} for row in files.read_history()]
+    metrics = {name: value for name, value in files.read_json("metrics.json").items() if name not in VOLATILE}
+    arrays = {name: (folder / name).read_bytes() for name in ("sampler.npz", "snapshots.npz")}
+    return {"rows": rows, "metrics": metrics, **arrays}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What runs without a pause leave behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
+        left = {}
+        for name, settings in {"adaptive": ADAPTIVE, "scheduled": SCHEDULED}.items():
+            folder = tmp_path_factory.mktemp("whole") / name
+            bl.train(RIDGE, settings=settings, out=folder)
+            left[name] = left_behind(folder)
+        yield left
+
+
+# the same bits
+
+
+@pytest.mark.parametrize("chunks", [1, 6])
+def test_a_scheduled_run_goes_on_bit_for_bit(chunks: int, whole: dict[str, Any], tmp_path: Path) -> None:
+    """Optimiser, reservoir, the memory of the scheduler, history, snapshots and accounts included."""
+    folder = tmp_path / "run"
+    interrupted(folder, SCHEDULED, chunks)
+    assert len(list((folder / "checkpoints").iterdir())) <= 2
+    run = bl.resume(folder, target=RIDGE)
+    assert left_behind(folder) == whole["scheduled"]
+    assert run.record["status"] == "finished" and len(run.record["resumed"]) == 1
+    assert run.metrics["seconds_run"] > 0
+    assert not (folder / "checkpoints").exists()  # nothing is left to go on with
+
+
+def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: dict[str, Any], tmp_path: Path) -> None:
+    """In every phase, several times in one run: in the search, while it settles, and in the refinement."""
+    folder = tmp_path / "run"
+    phases = [row["phase"] for row in whole["adaptive"]["rows"]]
+    assert {"search", "settle", "refine", "polish"} == set(phases)
+    first = phases.index("settle")
+    interrupted(folder, ADAPTIVE, first)
+    for chunks in (2, phases.index("refine") - first + 3):
+        with pytest.raises(KeyboardInterrupt):
+            bl.resume(folder, target=RIDGE, watcher=Impatient(chunks, KeyboardInterrupt()))
+    run = bl.resume(folder, target=RIDGE)
+    assert left_behind(folder) == whole["adaptive"]
+    assert len(run.record["resumed"]) == 3
+
+
+def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:
+    """To the bits that it would have had with that budget from the beginning."""
+    folder = tmp_path / "run"
+    small = {**ADAPTIVE, "budget.evaluations": 12_000}
+    stopped = bl.train(RIDGE, settings=small, out=folder)
+    assert stopped.metrics["training_ended"] == "stopped"
+    before = left_behind(folder)
+    for budget in (None, 12_000, 5_000):
+        assert bl.resume(folder, target=RIDGE, budget=budget).metrics == stopped.metrics
+    assert "its budget was spent; it goes on with a larger one (--budget EVALS, --minutes M)" in caplog.text
+    assert left_behind(folder) == before
+    run = bl.resume(folder, target=RIDGE, budget=80_000)
+    assert left_behind(folder) == whole["adaptive"]
+    assert run.record["settings"]["budget"]["evaluations"] == 80_000
+
+
+def test_a_run_without_a_checkpoint_begins_anew(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:
+    """As after a kill in the first minutes: what it leaves then is what it has always left."""
+    folder = tmp_path / "run"
+    interrupted(folder, SCHEDULED, 3)
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    bl.resume(folder, target=RIDGE)
+    assert left_behind(folder) == whole["scheduled"]
+    assert f"the run in {folder} had written no checkpoint, and begins anew" in caplog.text
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(tmp_path: Path, caplog: Any) -> None:
+    folder = tmp_path / "run"
+    run = bl.train(RIDGE, settings=SCHEDULED, out=folder)
+    before = left_behind(folder)
+    again = bl.resume(folder, target=RIDGE, budget=10**9)
+    assert f"the run in {folder} is finished: its training ended by itself (scheduled), and nothing is" in caplog.text
+    assert again.metrics == run.metrics and left_behind(folder) == before
+
+
+# what cannot go on
+
+
+@pytest.fixture(scope="module")
+def paused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was interrupted and has two checkpoints."""
+    folder = tmp_path_factory.mktemp("paused") / "run"
+    interrupted(folder, SCHEDULED, 4)
+    assert len(list((folder / "checkpoints").iterdir())) == 2
+    return folder
+
+
+@pytest.fixture
+def folder(paused: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(paused, tmp_path / "run"))
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
+    folder: Path, whole: dict[str, Any], caplog: Any
+) -> None:
+    newest = sorted((folder / "checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    bl.resume(folder, target=RIDGE)
+    assert f"{newest} cannot be used: it was cut off or changed: its checksum is wrong" in caplog.text
+    assert left_behind(folder) == whole["scheduled"]
+
+
+def test_without_a_usable_checkpoint_there_is_one_sentence(folder: Path) -> None:
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(b"biglearn checkpoint 999\n")
+    told = (
+        r"no checkpoint in .* can be used: .*000\d+\.checkpoint cannot be used: it is a checkpoint of version 999, and"
+    )
+    with pytest.raises(RunFolderError, match=told):
+        bl.resume(folder, target=RIDGE)
+
+
+def steeper(x: jax.Array) -> jax.Array:
+    return 2.0 * bent(x)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (bl.target(bent, dim=3, scale=2.0), r"another target \(its dimension, centre or scale\)"),
+        (bl.target(bent, dim=2, scale=3.0), r"another target \(its dimension, centre or scale\)"),
+        (bl.target(steeper, dim=2, scale=2.0), r"another target \(its energy at the same points\)"),
+    ],
+    ids=["dimension", "scale", "energy"],
+)
+def test_another_target_is_refused(target: Any, told: str, folder: Path) -> None:
+    with pytest.raises(RunFolderError, match=f"the run in .* cannot go on: its checkpoint was made with {told}"):
+        bl.resume(folder, target=target)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seed": 1}, "another target|another seed"),
+        ({"settings": {"components": 5}}, "another settings"),
+        ({"seed": "x"}, "seed must be a whole number"),
+        ({"versions": {"jax": "0.0"}}, None),
+    ],
+)
+def test_a_record_that_was_changed_is_told(change: Any, told: str | None, folder: Path, caplog: Any) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    changed = {**record, **change}
+    if "settings" in change:
+        changed["settings"] = {**record["settings"], **change["settings"]}
+    (folder / "run.json").write_text(json.dumps(changed))
+    if told is None:
+        bl.resume(folder, target=RIDGE)
+        assert "it may not go on bit for bit" in caplog.text and "jax 0.0 (now " in caplog.text
+        return
+    with pytest.raises(RunFolderError, match=told):
+        bl.resume(folder, target=RIDGE)
+
+
+def test_a_target_made_in_python_is_asked_for(folder: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"was made in Python; give it to resume\(folder, target=...\)$"):
+        bl.resume(folder)
+
+
+def test_two_processes_never_train_into_one_folder(folder: Path) -> None:
+    from biglearn_sampler.runs.folder_lock import only_here
+
+    with only_here(folder), pytest.raises(RunFolderError, match="another process is training into"):
+        bl.resume(folder, target=RIDGE)
+
+
+# a full disk
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_run(
+    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    replace = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if str(target).endswith(".checkpoint"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    bl.train(RIDGE, settings=SCHEDULED, out=tmp_path / "run")
+    assert left_behind(tmp_path / "run") == whole["scheduled"]
+    assert "no checkpoint was written: " in caplog.text and "No space left on device" in caplog.text
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_run_that_failed_on_a_full_disk_goes_on(whole: dict[str, Any], tmp_path: Path) -> None:
+    """A row that was cut off in the middle is made again."""
+    folder = tmp_path / "run"
+    with pytest.raises(RunFailed):
+        full = RunFailed("history.jsonl cannot be written: No space left on device")
+        bl.train(RIDGE, settings=SCHEDULED, out=folder, watcher=Impatient(4, full))
+    with (folder / "history.jsonl").open("a") as file:
+        file.write('{"step": 25, "gradient_eva')
+    bl.resume(folder, target=RIDGE)
+    assert left_behind(folder) == whole["scheduled"]
+
+
+# divergence
+
+
+def test_a_training_that_diverges_ends_with_the_sampler_of_before(tmp_path: Path) -> None:
+    """Updates that are not finite are left out; where no other come any more, the training ends with a sentence."""
+    broken = {**QUICK, "components": 2, "scheduler": "joint", "training": {"steps": 2000, "chunk": 100}}
+    broken["optimizer"] = {"name": "sgd", "learning_rate": 1e18, "decay": "constant"}
+    with pytest.raises(RunFailed, match="the training diverged: .* try a smaller optimizer.learning_rate"):
+        bl.train(RIDGE, settings=broken, out=tmp_path / "run")
+    run = bl.load(tmp_path / "run", target=RIDGE)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert run.record["status"] == "failed" and "diverged" in run.record["reason"]
+    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.sampler))
+
+
+# kills
+
+
+RIDGE_PLUGIN = """
+import biglearn_sampler as bl
+
+def ridge():
+    return bl.target(lambda x: -0.5 * x[0] ** 2 - 8.0 * (x[1] - x[0] ** 2) ** 2, dim=2, scale=2.0)
+
+@bl.hookimpl
+def biglearn_targets():
+    return [bl.Entry(name="ridge", build=ridge, summary="for tests")]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+@pytest.mark.parametrize("rows", [1, 12, 40])
+def test_a_run_that_is_killed_goes_on_bit_for_bit(rows: int, tmp_path: Path) -> None:
+    """With `kill -9`, once its history has so many rows; `benchmarks/reliability.py` does it at random moments."""
+    (tmp_path / "biglearn_plugin.py").write_text(RIDGE_PLUGIN)
+    options = ["components=8", "reports=[]", "metrics=['elbo']", "evaluation.draws=200", "checkpoint.minutes=0.001"]
+    sets = [text for option in options for text in ("--set", option)]
+    program = [sys.executable, "-c", "from biglearn_sampler.cli import main; raise SystemExit(main())"]
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*program, "train", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    run("ridge", *sets, "--out", "whole")
+    process = subprocess.Popen([*program, "train", "ridge", *sets, "--out", "killed"], cwd=tmp_path)
+    history = tmp_path / "killed" / "history.jsonl"
+    while process.poll() is None and (not history.exists() or history.read_text().count("\n") < rows):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    run("--resume", "killed")
+    assert left_behind(tmp_path / "killed") == left_behind(tmp_path / "whole")
