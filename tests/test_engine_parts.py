@@ -15,7 +15,7 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.engine.account import Account, Budget
-from biglearn_sampler.engine.archive import NEGLIGIBLE, NEWS, WIDER_GAIN, Archive, Mode
+from biglearn_sampler.engine.archive import LEAST_SLACK, NEGLIGIBLE, NEWS, SLACK, WIDER_GAIN, Archive, Mode
 from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced, mass_shifts
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import Engine
@@ -167,6 +167,36 @@ def test_surprise_is_one_where_news_begins_and_allows_more_in_the_depth() -> Non
     assert told[0] == pytest.approx((peak + 3.0) / NEWS)
     assert told[1] == pytest.approx((peak - 20.0 + 100.0) / (NEWS + 0.05 * 20.0))
     assert np.isfinite(told).all() and told[2] < 0  # no density, no surprise
+
+
+def test_a_mode_that_hides_in_the_depth_is_news_once_gaussians_explain_the_rest() -> None:
+    known, hidden = mode([0.0, 0.0], np.log(0.5)), mode([40.0, 0.0], np.log(0.5), width=0.3)
+    archive, points = archive_of(known), 5.0 * generator().normal(size=(1000, 2))
+    points[0] = [25.1, 0.0]  # the only one at which the hidden mode is the nearer one, by a fiftieth of the depth
+    target = archive_of(known, hidden).log_density(points)
+    told = archive.calibrated(points, target)
+    assert not (archive.surprise(target, archive.log_density(points)) > 1.0).any()
+    assert told.slack == LEAST_SLACK
+    assert np.flatnonzero(told.surprise(target, told.log_density(points)) > 1.0).tolist() == [0]
+
+
+def test_slack_stays_where_gaussians_do_not_explain_what_lies_far_out() -> None:
+    archive, points = archive_of(mode([0.0, 0.0])), 10.0 * generator().normal(size=(1000, 2))
+    heavy = -2.0 * np.log1p((points**2).sum(1))
+    assert archive.calibrated(points, heavy).slack == SLACK
+    assert archive.calibrated(points[:100], archive.log_density(points[:100])) is archive  # too few to tell
+    assert archive.calibrated(points, np.full(1000, -np.inf)) is archive
+
+
+def test_a_mode_that_no_gaussian_fits_may_hold_more_than_its_evidence() -> None:
+    fitting = mode([5.0, 0.0], -20.0)
+    assert fitting.potential == pytest.approx(-20.0)
+    spread = np.where(np.arange(len(fitting.points)) % 2, 6.0, -6.0)
+    loose = fitting._replace(log_target=fitting.log_target + spread)
+    assert loose.potential == pytest.approx(-20.0 + 0.5 * 36.0)
+    archive = archive_of(mode([0.0, 0.0]))
+    assert archive.is_negligible(fitting) and not archive.is_negligible(loose)
+    assert archive.with_mode(loose).pruned().count == 2 and archive.with_mode(fitting).pruned().count == 1
 
 
 # bandit
@@ -382,6 +412,15 @@ def test_the_last_look_sends_searchers_to_what_is_not_explained() -> None:
     assert len(np.unique(search.searchers.means[:4], axis=0)) == 4 and not search.searchers.means[4:].any()
     assert not search.finished  # they are waited for
     assert search.stepper.account.total.total >= Rules().sweep_points
+
+
+def test_who_begins_where_one_was_seen_is_no_wider_than_the_density_there() -> None:
+    search = swept(known=2)
+    score = np.asarray(jax.jit(jax.vmap(jax.grad(LAW.log_density)))(jnp.asarray(search.searchers.means[:4])))
+    width = Region.found(search.archive.population()).width
+    ratio = np.diagonal(search.searchers.factors[:4], axis1=1, axis2=2) / width
+    assert (ratio <= 1.001 / np.linalg.norm(score * width, axis=1)[:, None]).all()
+    assert search.stepper.account.spent["proposals"].gradient == search.searchers.count
 
 
 def test_the_last_look_ends_the_search_where_all_is_explained() -> None:

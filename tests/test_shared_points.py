@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning import component_sums, shared_points
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
-from biglearn_sampler.learning.component_sums import log_densities
+from biglearn_sampler.learning.component_sums import curvature_at_rest, log_densities
 from biglearn_sampler.learning.points_apart import estimate_apart
 from biglearn_sampler.learning.shared_points import estimate, estimate_alone
 from biglearn_sampler.learning.window import SharedEstimate, Window
@@ -436,3 +436,12 @@ def test_inverse_factors_invert() -> None:
         factors = np.asarray(many(3, dim, 0.5, 0.0)["factors"], np.float32)
         product = np.asarray(inverse_factors(jnp.asarray(factors))) @ factors
         np.testing.assert_allclose(product, np.broadcast_to(np.eye(dim), (3, dim, dim)), atol=1e-5)
+
+
+def test_a_common_pull_is_taken_off_the_curvature_far_away_and_not_at_rest() -> None:
+    """Points off their mean in a constant pull: that is no curvature."""
+    offset, pull = jnp.array([[0.3, -0.2]]), jnp.array([[3.0, -4.0]])
+    curvature = offset[:, :, None] * pull[:, None, :]
+    np.testing.assert_allclose(curvature_at_rest(curvature, offset, pull), curvature / 26.0, rtol=1e-5)
+    np.testing.assert_allclose(curvature_at_rest(curvature, offset, 0.0 * pull), curvature)
+    assert np.isfinite(curvature_at_rest(curvature, offset, 1e25 * pull)).all()
