@@ -72,6 +72,12 @@ def test_things_show_words_and_a_picture(thing, words):
     assert base64.b64decode(str(drawn["src"]).split(",")[1]).startswith(b"\x89PNG")
 
 
+def test_at_a_prompt_results_are_a_line():
+    assert repr(a_run()) == "Run(name='two', folder=None)"
+    assert repr(a_comparison()) == "Comparison(name='two', folder=None)"
+    assert repr(a_comparison().trials[0]) == "Trial(method='<b>odd</b>', seed=0, failed=None)"
+
+
 def test_a_comparison_shows_its_table_and_escapes_names():
     html = a_comparison()._repr_html_()
     assert "&lt;b&gt;odd&lt;/b&gt;" in html and "<b>odd" not in html

@@ -122,6 +122,15 @@ def test_the_page_says_target_verdict_and_figures(page):
     assert "biglearn compare --with 'nuts(chains=8)'" in text and "/some/bin" not in text
 
 
+def test_legends_have_what_the_pictures_show():
+    comparison = rich()
+    trials = [*comparison.trials, Trial("bare", 0, figures(1, 0.5))]
+    page = document(Comparison(comparison.target, "it", trials, comparison.record))
+    for part in ("coverage", "energies"):
+        listed = text_of(page.split(f'<section id="{part}"')[1].split("</ul>")[0])
+        assert "nuts" in listed and "bare" not in listed
+
+
 def test_the_order_of_the_sections(page):
     parts = ["verdict", "table", "coverage", "samples", "masses", "energies", "timings", "details"]
     places = [page.index(f'<section class="verdict covered" id="{parts[0]}"')]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ class Comparison:
         folder: where it was written, if anywhere.
     """
 
-    target: AbstractTarget
+    target: AbstractTarget = field(repr=False)
     name: str
-    trials: Sequence[Trial]
-    record: Mapping[str, Any]
+    trials: Sequence[Trial] = field(repr=False)
+    record: Mapping[str, Any] = field(repr=False)
     folder: Path | None = None
 
     def _repr_html_(self) -> str:

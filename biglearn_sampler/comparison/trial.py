@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,9 @@ class Trial:
 
     method: str
     seed: int
-    figures: Mapping[str, Any]
-    curve: Sequence[CoveragePoint] = ()
-    draws: Draws | None = None
+    figures: Mapping[str, Any] = field(repr=False)
+    curve: Sequence[CoveragePoint] = field(default=(), repr=False)
+    draws: Draws | None = field(default=None, repr=False)
     failed: str | None = None
 
     @property

@@ -44,14 +44,14 @@ class Run:
         folder: where it was written, if anywhere.
     """
 
-    target: AbstractTarget
+    target: AbstractTarget = field(repr=False)
     name: str
-    sampler: Mixture
-    metrics: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]]
-    snapshots: Sequence[Snapshot]
-    record: Mapping[str, Any]
-    baselines: Mapping[str, BaselineResult] = field(default_factory=dict)
+    sampler: Mixture = field(repr=False)
+    metrics: Mapping[str, Any] = field(repr=False)
+    history: Sequence[Mapping[str, Any]] = field(repr=False)
+    snapshots: Sequence[Snapshot] = field(repr=False)
+    record: Mapping[str, Any] = field(repr=False)
+    baselines: Mapping[str, BaselineResult] = field(default_factory=dict, repr=False)
     folder: Path | None = None
 
     def _repr_html_(self) -> str:

@@ -17,7 +17,7 @@ from biglearn_plugins.reports.page.mass_pictures import mass_pictures
 from biglearn_plugins.reports.page.sample_panels import SHOWN, sample_panels
 from biglearn_plugins.reports.page.timing_picture import timing_picture
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.comparison import Comparison
+from biglearn_sampler.comparison import Comparison, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class PictureSection:
         note: what a reader has to know to read the pictures.
         draw: the pictures of a comparison, perhaps none.
         without: what stands there if there are none; the section is left out if nothing does.
-        shared_legend: whether the swatches of all methods stand above the pictures.
+        shows: which trials the pictures show, where the swatches of their methods stand above all pictures together.
         grid: how many pictures stand beside each other: `few`, `some` or `many`.
     """
 
@@ -45,7 +45,7 @@ class PictureSection:
     note: str
     draw: Pictures
     without: str | None
-    shared_legend: bool = False
+    shows: Callable[[Trial], bool] | None = None
     grid: str = "few"
 
     def markup(self, comparison: Comparison, looks: dict[str, Look]) -> Markup | None:
@@ -58,9 +58,13 @@ class PictureSection:
         if not pictures:
             return self._around(element("p", self.without, class_="muted")) if self.without else None
         note = element("p", self.note, class_="note")
-        swatches = legend(looks, [*filter(comparison.finished, comparison.methods)]) if self.shared_legend else None
         frames = element("div", *(each.figure() for each in pictures), class_=self.grid)
-        return self._around(note, swatches, frames)
+        return self._around(note, self._legend(comparison, looks), frames)
+
+    def _legend(self, comparison: Comparison, looks: dict[str, Look]) -> Markup | None:
+        if self.shows is None:
+            return None
+        return legend(looks, [name for name in comparison.methods if any(map(self.shows, comparison.finished(name)))])
 
     def _around(self, *content: Markup | None) -> Markup:
         heading = element("h2", self.title, id=f"{self.anchor}-heading")
@@ -76,7 +80,7 @@ PICTURE_SECTIONS = (
         "end.",
         coverage_pictures,
         NO_CURVES,
-        shared_legend=True,
+        shows=lambda trial: len(trial.curve) > 0,
     ),
     PictureSection(
         "samples",
@@ -111,7 +115,7 @@ PICTURE_SECTIONS = (
         "shape do not show.",
         energy_picture,
         NO_DRAWS,
-        shared_legend=True,
+        shows=lambda trial: trial.draws is not None,
     ),
     PictureSection(
         "timings",
