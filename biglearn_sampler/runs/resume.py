@@ -175,6 +175,7 @@ def _tell_versions(record: Mapping[str, Any], path: Path) -> None:
 def _continued(record: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """The record of a run that goes on."""
     kept = {name: value for name, value in record.items() if name not in ("finished", "reason")}
-    settings = {**record["settings"], "budget": plan.settings.budget.model_dump(mode="json")}
+    changed = plan.settings.model_dump(mode="json", include={"budget", "devices"})
+    settings = {**record["settings"], **changed}
     times = [*record.get("resumed", []), datetime.now(UTC).isoformat(timespec="seconds")]
     return {**kept, "status": "running", "settings": settings, "resumed": times}
