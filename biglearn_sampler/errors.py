@@ -64,6 +64,10 @@ class Diverged(RunFailed):
     """A training that cannot go on, from its last checkpoint neither."""
 
 
+class TeamLost(RunFailed):
+    """Another process of a run has gone, without which this one cannot go on."""
+
+
 class DataError(UserError, ValueError):
     """Data that cannot be learnt from, or options of learning from data that make no sense."""
 

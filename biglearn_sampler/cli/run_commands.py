@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Any
 
 import typer
 
@@ -18,7 +18,16 @@ from biglearn_sampler.errors import RunFailed, UserError
 RUNS = Path("runs")
 """Where runs go that name no folder."""
 
-WITH_RESUME = ("resume", "budget", "minutes", "quiet")
+WITH_RESUME = (
+    "resume",
+    "budget",
+    "minutes",
+    "quiet",
+    "devices",
+    "coordinator",
+    "process_id",
+    "processes",
+)
 """What may be said of a run that goes on."""
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
@@ -71,6 +80,17 @@ def train(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
+    devices: Annotated[
+        int | None, typer.Option(metavar="N", help="devices of this machine, which share evaluations of the energy")
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="for a run of several processes: where process 0 is to be met"),
+    ] = None,
+    process_id: Annotated[
+        int | None, typer.Option("--process-id", metavar="I", help="number of this process, from 0; number 0 leads")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(metavar="N", help="number of processes")] = None,
 ) -> None:
     """Train a sampler on a target, and measure it.
 
@@ -79,28 +99,50 @@ def train(
     """
     from biglearn_sampler.cli.progress_bar import progress
     from biglearn_sampler.cli.run_tables import print_run_tables
+    from biglearn_sampler.devices.meeting import Place, met
+    from biglearn_sampler.devices.processes import Follower
     from biglearn_sampler.runs import resume as resume_run
     from biglearn_sampler.runs import train as train_run
+    from biglearn_sampler.runs.follow import follow, follow_resumed
     from biglearn_sampler.runs.summary import sentences
 
     _check_one_run(ctx, target, resume)
+    asked: dict[str, Any] = {
+        "seed": seed,
+        "settings": settings,
+        "overrides": {**assignments("--set", assignment), **_limits(budget, minutes, components, devices)},
+        "parameters": assignments("-p", parameter),
+    }
     catalogue = catalogue_of(ctx)
-    with signals_heard(), progress(quiet) as watcher:
-        if resume is not None:
-            run = resume_run(resume, budget=budget, minutes=minutes, catalogue=catalogue, watcher=watcher)
-        else:
-            run = train_run(
-                target,
-                seed=seed,
-                settings=settings,
-                overrides={**assignments("--set", assignment), **_limits(budget, minutes, components)},
-                parameters=assignments("-p", parameter),
-                baselines=baseline or (),
-                out=out or RUNS / str(target).split(":")[-1],
-                numbered=out is None,
-                catalogue=catalogue,
-                watcher=watcher,
-            )
+    with signals_heard(), met(Place.of(coordinator, process_id, processes)) as team:
+        if isinstance(team, Follower):
+            if resume is not None:
+                follow_resumed(team, resume, devices, catalogue)
+            else:
+                follow(team, target, **asked, catalogue=catalogue)
+            return
+        with progress(quiet) as watcher:
+            if resume is not None:
+                run = resume_run(
+                    resume,
+                    budget=budget,
+                    minutes=minutes,
+                    catalogue=catalogue,
+                    watcher=watcher,
+                    devices=devices,
+                    team=team,
+                )
+            else:
+                run = train_run(
+                    target,
+                    **asked,
+                    baselines=baseline or (),
+                    out=out or RUNS / str(target).split(":")[-1],
+                    numbered=out is None,
+                    catalogue=catalogue,
+                    watcher=watcher,
+                    team=team,
+                )
     if not quiet:
         print_run_tables(run.metrics)
         typer.echo("\n" + "\n".join(sentences(run.metrics)))
@@ -191,7 +233,12 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _limits(budget: int | None, minutes: float | None, components: int | None) -> dict[str, float]:
-    """The settings behind the options that limit a training."""
-    limits = {"budget.evaluations": budget, "budget.minutes": minutes, "components": components}
+def _limits(budget: int | None, minutes: float | None, components: int | None, devices: int | None) -> dict[str, float]:
+    """The settings behind the options that limit a training, or its devices."""
+    limits = {
+        "budget.evaluations": budget,
+        "budget.minutes": minutes,
+        "components": components,
+        "devices.count": devices,
+    }
     return {key: value for key, value in limits.items() if value is not None}

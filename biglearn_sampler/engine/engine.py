@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive, Mode
-from biglearn_sampler.engine.factors import FactorFitter
+from biglearn_sampler.engine.factors import FactorFitter, block_steppers
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
@@ -42,6 +43,12 @@ from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 
 
+def compiled_for(target: AbstractTarget, rules: Rules, devices: Devices) -> None:
+    """All that an adaptive training has compiled code do, made ready in a process that follows another one."""
+    Stepper(target, rules, Account(), devices)
+    block_steppers(target, rules, devices)
+
+
 class _Keys(NamedTuple):
     """Of the phases of a training."""
 
@@ -67,6 +74,7 @@ class Engine:
         rules: the constants.
         account: where evaluations are booked, with the budget.
         listener: is told after every stretch.
+        devices: where points are evaluated.
     """
 
     def __init__(
@@ -78,12 +86,13 @@ class Engine:
         rules: Rules,
         account: Account,
         listener: EngineListener,
+        devices: Devices = ONE_DEVICE,
     ) -> None:
         self.target, self.rules, self.account = target, rules, account
-        self.stepper = Stepper(target, rules, account)
+        self.stepper = Stepper(target, rules, account, devices)
         self._first, self._listener = Population.at(start, width), listener
         self._proposer = Proposer(target.dim, tasks, rules.width, rules.proposals)
-        self._fitter = FactorFitter(target, tasks, rules, account)
+        self._fitter = FactorFitter(target, tasks, rules, account, block_steppers(target, rules, devices))
         self._step = 0
 
     def run(self, key: Key[Array, ""]) -> Outcome:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from biglearn_sampler.devices import Devices
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
@@ -25,16 +26,36 @@ from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
 
 
+def block_steppers(target: AbstractTarget, rules: Rules, devices: Devices) -> Callable[[int], Stepper]:
+    """Makes the stepper of a block by its size; in all processes alike."""
+
+    def make(size: int) -> Stepper:
+        first = block_target(target, tuple(range(size)), np.zeros(target.dim))
+        return Stepper(first, rules, Account(), devices, f"block of {size}")
+
+    shared = devices.team.shared("block", make)
+    return lambda size: shared(size=size)
+
+
 class FactorFitter:
     """Fits a sampler for every block, with the other coordinates held at the best mode.
 
     Arguments:
         target: whole, in the coordinates of training.
         tasks, rules, account: as in the engine.
+        stepper_of: see `block_steppers`.
     """
 
-    def __init__(self, target: AbstractTarget, tasks: Sequence[Task], rules: Rules, account: Account) -> None:
+    def __init__(
+        self,
+        target: AbstractTarget,
+        tasks: Sequence[Task],
+        rules: Rules,
+        account: Account,
+        stepper_of: Callable[[int], Stepper],
+    ) -> None:
         self._target, self._tasks, self._rules, self._account = target, tasks, rules, account
+        self._stepper_of = stepper_of
         self._steppers: dict[int, Stepper] = {}
 
     def fit(self, blocks: Blocks, number: int, population: Population, key: Key[Array, ""]) -> GaussianMixture:
@@ -54,10 +75,9 @@ class FactorFitter:
 
     def _stepper(self, alone: AbstractTarget) -> Stepper:
         """Blocks of one size share compiled code."""
-        known = self._steppers.get(alone.dim)
-        stepper = known.on(alone) if known else Stepper(alone, self._rules, self._account)
-        self._steppers[alone.dim] = stepper
-        return stepper
+        if alone.dim not in self._steppers:
+            self._steppers[alone.dim] = self._stepper_of(alone.dim).booking(self._account)
+        return self._steppers[alone.dim].on(alone)
 
 
 def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""]) -> GaussianMixture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.errors import SettingsError
 
 JUDGED_POINTS = 4
@@ -68,20 +69,29 @@ class Rules:
         """What one round of exploration asks, where a gradient costs so many evaluations."""
         return self.searchers * (self.fresh_points * self.round_steps * gradient + JUDGED_POINTS)
 
-    def check_memory(self, dim: int) -> None:
-        """See that the largest step fits into the memory of the machine.
+    def check_memory(self, dim: int, devices: Devices = ONE_DEVICE) -> None:
+        """See that the largest step fits into the memory of a device, or of the machine where devices share it.
 
         Raises:
             SettingsError: it does not, with the largest number of components that would.
         """
-        count = self.refine_components(dim)
+        count, parts = self.refine_components(dim), devices.component_parts
+        if count % parts:
+            raise SettingsError(
+                f"components: {count:,} cannot be divided into the {parts} parts of devices.components; give a multiple"
+            )
         points = max(self.window_points, self.fresh_points * count)
-        needed = BYTES * (COPIES * points * count * (dim + 1) + count * dim * dim)
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        needed = BYTES * (COPIES * points * count * (dim + 1) + count * dim * dim) // parts
+        available, owner = devices.memory(), "a device"
+        if available is None:
+            # Of devices that share the memory of the machine, each has its share.
+            needed *= devices.local_count
+            available, owner = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
         if needed > available:
             raise SettingsError(
                 f"components: a step with {count:,} components in {dim} dimensions needs about {needed / 2**30:,.0f} "
-                f"GiB of memory, this machine has {available / 2**30:,.0f} GiB; give a smaller number"
+                f"GiB of memory, {owner} has {available / 2**30:,.0f} GiB; give a smaller number, or divide them among "
+                "more devices by devices.components"
             )
 
     def refine_components(self, dim: int) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import logsumexp
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
@@ -35,7 +36,7 @@ from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.mixture import GaussianMixture, inverse_factors
 
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
-"""A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
+"""On a CPU. A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
 
 LEAST_STEPS = 2
 """Steps whose points are shared at least, so that components that draw by turns are all there."""
@@ -51,9 +52,18 @@ class Stepper:
         target: in the coordinates of training.
         rules: of the engine.
         account: where evaluations are booked.
+        devices: on which points are shared out; the answers do not depend on them.
+        name: of the target, where there are several in a training.
     """
 
-    def __init__(self, target: AbstractTarget, rules: Rules, account: Account) -> None:
+    def __init__(
+        self,
+        target: AbstractTarget,
+        rules: Rules,
+        account: Account,
+        devices: Devices = ONE_DEVICE,
+        name: str = "target",
+    ) -> None:
         self.dim, self.rules, self.account = target.dim, rules, account
         self._price_of_gradient = target.price_of_gradient
         self.seconds_compile = 0.0
@@ -61,9 +71,18 @@ class Stepper:
         self._arrays, rebuilt = split_arrays(target)
 
         def value_and_score(arrays: list[Array]) -> ValueAndScore:
-            return jax.vmap(jax.value_and_grad(guarded(rebuilt(arrays).log_density)))
+            return devices.asked(jax.vmap(jax.value_and_grad(guarded(rebuilt(arrays).log_density))))
 
-        @partial(jax.jit, static_argnames=("count", "window", "fresh"), compiler_options=QUICK_TO_COMPILE)
+        everywhere = devices.everywhere
+        same = devices.compiler_options
+        options = {**(QUICK_TO_COMPILE if jax.default_backend() == "cpu" else {}), **same}
+
+        @partial(
+            jax.jit,
+            static_argnames=("count", "window", "fresh"),
+            out_shardings=everywhere,
+            compiler_options=options,
+        )
         def joint(
             arrays: list[Array],
             mixture: GaussianMixture,
@@ -73,9 +92,11 @@ class Stepper:
             window: int,
             fresh: int,
         ) -> tuple[GaussianMixture, Trace]:
-            return joint_steps(value_and_score(arrays), rules, mixture, key, pace, count, window, fresh)
+            return joint_steps(
+                value_and_score(arrays), rules, mixture, key, pace, count, window, fresh, devices.by_component
+            )
 
-        @partial(jax.jit, static_argnames=("count", "window"), compiler_options=QUICK_TO_COMPILE)
+        @partial(jax.jit, static_argnames=("count", "window"), out_shardings=everywhere, compiler_options=options)
         def search(
             arrays: list[Array],
             mixture: GaussianMixture,
@@ -87,15 +108,31 @@ class Stepper:
         ) -> tuple[GaussianMixture, Trace, Seen]:
             return search_steps(value_and_score(arrays), rules, mixture, held, unmoved, key, count, window)
 
-        @jax.jit
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=same)
         def log_density(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-            return jax.vmap(guarded(rebuilt(arrays).log_density))(points)
+            return devices.asked(jax.vmap(guarded(rebuilt(arrays).log_density)))(points)
 
-        @jax.jit
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=same)
         def scores(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, "count dim"]:
             return value_and_score(arrays)(points)[1]
 
-        self._joint, self._search, self._log_density, self._scores = joint, search, log_density, scores
+        points = np.zeros((1, self.dim))
+
+        def stretch() -> tuple[Any, ...]:
+            return self._arrays, Population.at(points, 1.0).mixture(), jax.random.key(0), Pace()
+
+        def looking() -> tuple[Any, ...]:
+            arrays, mixture, key, _ = stretch()
+            return arrays, mixture, Held.of(Archive(self.dim), 1), np.zeros(1, bool), key
+
+        def asking() -> tuple[Any, ...]:
+            return self._arrays, points
+
+        shared = devices.shared
+        self._joint = shared(f"{name}: joint", joint, stretch)
+        self._search = shared(f"{name}: search", search, looking)
+        self._log_density = shared(f"{name}: log density", log_density, asking)
+        self._scores = shared(f"{name}: scores", scores, asking)
 
     def on(self, target: AbstractTarget) -> Stepper:
         """The same compiled code for another target that differs in its arrays only."""

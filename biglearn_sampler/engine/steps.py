@@ -134,8 +134,12 @@ def joint_steps(
     count: int,
     window: int,
     fresh_points: int,
+    placed: Callable[[UnconstrainedMixture], UnconstrainedMixture] = lambda parameters: parameters,
 ) -> tuple[GaussianMixture, Trace]:
-    """`count` steps of the joint task on all components, which share the points of `window` steps."""
+    """`count` steps of the joint task on all components, which share the points of `window` steps.
+
+    `placed` says where parameters are kept, if not all together.
+    """
 
     def estimated(mixture: GaussianMixture, held: Window, newest: Int[Array, ""]) -> tuple[SharedEstimate, Window]:
         return estimate(mixture, held, newest)
@@ -144,7 +148,7 @@ def joint_steps(
         return jnp.full_like(values, jnp.inf)
 
     after, trace, _ = _scan(
-        value_and_score, rules, mixture, key, pace, count, window, fresh_points, surprise, estimated
+        value_and_score, rules, mixture, key, pace, count, window, fresh_points, surprise, estimated, placed
     )
     return after, trace
 
@@ -196,11 +200,13 @@ def _scan(
     fresh_points: int,
     surprise: Callable[[Float[Array, "fresh dim"], Float[Array, " fresh"]], Float[Array, " fresh"]],
     estimated: Callable[[GaussianMixture, Window, Int[Array, ""]], tuple[SharedEstimate, Window]],
+    placed: Callable[[UnconstrainedMixture], UnconstrainedMixture] = lambda parameters: parameters,
 ) -> tuple[GaussianMixture, Trace, Seen]:
     def step(
         carry: tuple[UnconstrainedMixture, Window], number: Int[Array, ""]
     ) -> tuple[tuple[UnconstrainedMixture, Window], tuple[Trace, Seen]]:
         parameters, held = carry
+        parameters = placed(parameters)
         mixture = constrain(parameters)
         points = _antithetic(mixture, jax.random.fold_in(key, number), drawing, each, number)
         values, scores = value_and_score(points)

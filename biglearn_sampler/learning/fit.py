@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import Evaluations, split_arrays
 from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.learning.convergence import WINDOW, LossTrend
@@ -173,13 +174,16 @@ class Fitter:
         start: the state before the first step.
         keys: the same keys give the same result, bit for bit on one machine.
         chunk: steps between two meetings with the host, at least 1. With a reservoir the result depends on it.
+        devices: of the training; its matchings know them too.
     """
 
-    def __init__(self, training: Training, start: TrainState, keys: TrainKeys, chunk: int) -> None:
+    def __init__(
+        self, training: Training, start: TrainState, keys: TrainKeys, chunk: int, devices: Devices = ONE_DEVICE
+    ) -> None:
         began = time.perf_counter()
         self._training, self._start, self._keys = training, start, keys
-        self._run_chunk = _compiled(training, start, keys, chunk)
-        self._supply = Supply.of(training, start.parameters, keys.reservoir)
+        self._run_chunk = _compiled(training, start, keys, chunk, devices)
+        self._supply = Supply.of(training, start.parameters, keys.reservoir, devices)
         self._prices = _Prices.of(training, start.parameters.means.shape[0])
         self._seconds_compile = time.perf_counter() - began
 
@@ -273,7 +277,7 @@ def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, list
 
 
 def _compiled(
-    training: Training, state: TrainState, keys: TrainKeys, chunk: int
+    training: Training, state: TrainState, keys: TrainKeys, chunk: int, devices: Devices
 ) -> Callable[[Training, TrainState, TrainKeys], tuple[TrainState, StepInfo]]:
     """The chunk, compiled once. Arrays of the training are passed, not baked in as constants.
 
@@ -284,7 +288,9 @@ def _compiled(
     def run(arrays: list[Array], state: TrainState, keys: TrainKeys) -> tuple[TrainState, StepInfo]:
         return rebuilt(arrays).chunk(state, keys, chunk)
 
-    compiled = jax.jit(run).lower(arrays, state, keys).compile()
+    everywhere = devices.everywhere
+    jitted = jax.jit(run, in_shardings=everywhere, out_shardings=everywhere, compiler_options=devices.compiler_options)
+    compiled = devices.shared("chunk", jitted.lower(arrays, state, keys).compile(), lambda: (arrays, state, keys))
     return lambda training, state, keys: compiled(split_arrays(training)[0], state, keys)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.estimators import AbstractEstimator
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
@@ -51,6 +53,7 @@ class Matching:
         estimator: where the target's side comes from.
         centre, scale: the declared region, in the coordinates of training; broad conditions are drawn there.
         points: draws from every component in one step, at least 1.
+        devices: on which the views of a step are shared out; the answers do not depend on them.
     """
 
     task: Task = field(metadata={"static": True})
@@ -58,6 +61,7 @@ class Matching:
     centre: Float[Array, " dim"]
     scale: Float[Array, " dim"]
     points: int = field(metadata={"static": True})
+    devices: Devices = field(default=ONE_DEVICE, metadata={"static": True})
 
     def gradient(
         self,
@@ -110,8 +114,11 @@ class Matching:
     ) -> _Ratios:
         """Joint and marginal tasks. The joint one looks at the mixture itself, since a rotation changes nothing."""
         views = image.stratified(key, self.points)
-        target_side = self.estimator.log_density(channel, views.reshape(-1, channel.rows))
+        target_side = self._target_side(channel, views.reshape(-1, channel.rows))
         return _Ratios(image.log_weights, frozen.log_density(views) - target_side.reshape(views.shape[:2]))
+
+    def _target_side(self, channel: Channel, views: Float[Array, "count rows"]) -> Float[Array, " count"]:
+        return self.devices.asked(partial(self.estimator.log_density, channel))(views)
 
     def _conditional(
         self, image: GaussianMixture, frozen: GaussianMixture, channel: Channel, key: Key[Array, ""]
@@ -124,7 +131,7 @@ class Matching:
             law, frozen_law = image.given_leading(known), frozen_image.given_leading(known)
             unknown = law.stratified(key, 1)[:, 0]
             views = jnp.concatenate([jnp.tile(known, (law.components, 1)), unknown], -1)
-            ratios = frozen_law.log_density(unknown) - self.estimator.log_density(channel, views)
+            ratios = frozen_law.log_density(unknown) - self._target_side(channel, views)
             return _Ratios(law.log_weights, ratios[:, None])
 
         conditions = self._conditions(frozen, channel, key_conditions)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import Evaluations, split_arrays
 from biglearn_sampler.estimators import ReservoirEstimator
 from biglearn_sampler.estimators.reservoir import noise_floor
@@ -33,7 +34,9 @@ class Batch(NamedTuple):
     log_proposal: Float[Array, " count"]
 
 
-def draw_batch(estimator: ReservoirEstimator, sampler: GaussianMixture, key: Key[Array, ""]) -> Batch:
+def draw_batch(
+    estimator: ReservoirEstimator, sampler: GaussianMixture, key: Key[Array, ""], devices: Devices = ONE_DEVICE
+) -> Batch:
     """A refill of points from the mixture of proposals: as many evaluations of the energy.
 
     The level of the noise is random. The density is that of the proposals with this very level, by which the weights
@@ -43,6 +46,7 @@ def draw_batch(estimator: ReservoirEstimator, sampler: GaussianMixture, key: Key
         estimator: what is known so far; its points take part in the proposals once it has any.
         sampler: as it is now.
         key: for level and points.
+        devices: on which the points are evaluated.
     """
     key_level, key_points = jax.random.split(key)
     target, level = estimator.target, noise_levels(key_level, ())
@@ -50,7 +54,7 @@ def draw_batch(estimator: ReservoirEstimator, sampler: GaussianMixture, key: Key
     share = jnp.where(estimator.size > 0, FOUND_SHARE, 0.0)
     law = proposal(sampler, found, share, level, target.centre, target.scale)
     points = law.sample(key_points, estimator.sizes.refill)
-    return Batch(points, jax.vmap(target.log_density)(points), law.log_density(points))
+    return Batch(points, devices.asked(jax.vmap(target.log_density))(points), law.log_density(points))
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,16 @@ class Supply:
     batches: int = 0
 
     @classmethod
-    def of(cls, training: Training, parameters: UnconstrainedMixture, key: Key[Array, ""]) -> Supply | None:
+    def of(
+        cls, training: Training, parameters: UnconstrainedMixture, key: Key[Array, ""], devices: Devices = ONE_DEVICE
+    ) -> Supply | None:
         """For the reservoir that the matchings of a training share; `None` if there is none.
 
         Arguments:
             training: at most one reservoir serves all its matchings.
             parameters: of any sampler of the training, for compilation.
             key: the same key gives the same points for the same samplers.
+            devices: on which points are evaluated.
         """
         found = [matching.estimator for matching in training.matchings if _is_reservoir(matching.estimator)]
         if not found:
@@ -116,7 +123,7 @@ class Supply:
         estimator = found[0]
         assert isinstance(estimator, ReservoirEstimator)
         reservoir = Reservoir.empty(estimator.sizes.capacity, estimator.target.dim)
-        return cls(reservoir, estimator, _compiled_draw(estimator, parameters, key), key)
+        return cls(reservoir, estimator, _compiled_draw(estimator, parameters, key, devices), key)
 
     @property
     def evaluations(self) -> Evaluations:
@@ -174,11 +181,16 @@ def _is_reservoir(estimator: Any) -> bool:
     return isinstance(estimator, ReservoirEstimator)
 
 
-def _compiled_draw(estimator: ReservoirEstimator, parameters: UnconstrainedMixture, key: Key[Array, ""]) -> DrawBatch:
+def _compiled_draw(
+    estimator: ReservoirEstimator, parameters: UnconstrainedMixture, key: Key[Array, ""], devices: Devices
+) -> DrawBatch:
     arrays, rebuilt = split_arrays(estimator)
 
     def draw(arrays: list[Array], parameters: UnconstrainedMixture, key: Key[Array, ""]) -> Batch:
-        return draw_batch(rebuilt(arrays), constrain(parameters), key)
+        return draw_batch(rebuilt(arrays), constrain(parameters), key, devices)
 
-    compiled = jax.jit(draw).lower(arrays, parameters, key).compile()
+    everywhere = devices.everywhere
+    jitted = jax.jit(draw, in_shardings=everywhere, out_shardings=everywhere, compiler_options=devices.compiler_options)
+    compiled = jitted.lower(arrays, parameters, key).compile()
+    compiled = devices.shared("reservoir", compiled, lambda: (arrays, parameters, key))
     return lambda estimator, parameters, key: compiled(split_arrays(estimator)[0], parameters, key)

@@ -18,15 +18,13 @@ from biglearn_sampler.learning import FitState, SavedFit
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.recorder import Recorded
+from biglearn_sampler.runs.settings import WITHOUT_EFFECT
 from biglearn_sampler.runs.whole_files import WholeFiles
 
 FOLDER = "checkpoints"
 
 TrainingState = EngineState | FitState
 SavedTraining = EngineState | SavedFit
-
-WITHOUT_EFFECT = ("budget", "checkpoint", "data", "metrics", "reports", "evaluation", "compare", "requires")
-"""Settings on which the training does not depend; the budget only says where it ends."""
 
 SAME = 1e-3
 """Energies that agree to within this, relative to their size, are those of one target; another machine may round."""
@@ -53,7 +51,7 @@ class Origin:
     @classmethod
     def of(cls, plan: Plan, energies: Float[np.ndarray, " points"]) -> Origin:
         """Of a plan whose energy was looked at."""
-        kept = plan.settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+        kept = plan.settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "devices"})
         target = plan.target.value
         return cls(
             seed=plan.seed,

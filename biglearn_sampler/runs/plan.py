@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.devices import ALONE, AbstractTeam, Devices
 from biglearn_sampler.energy import AbstractTarget, Whitened, probe
 from biglearn_sampler.energy.function_target import FunctionTarget
 from biglearn_sampler.energy.host_target import HostTarget
@@ -25,7 +26,7 @@ from biglearn_sampler.mixture import Mixture, unconstrain
 from biglearn_sampler.runs.optimizer import optimizer_of
 from biglearn_sampler.runs.read_settings import ReadSettings
 from biglearn_sampler.runs.report import AbstractReport
-from biglearn_sampler.runs.settings import Settings
+from biglearn_sampler.runs.settings import WITHOUT_EFFECT, Settings
 from biglearn_sampler.runs.start import start_region
 from biglearn_sampler.tasks import AbstractScheduler, Task
 
@@ -74,6 +75,7 @@ class Plan:
         exploration: tasks that propose where to look, in an adaptive training and for the verdict on any.
         metrics, reports, baselines: built from the catalogue.
         seed: of the whole run.
+        devices: on which the training computes.
     """
 
     target: Built[AbstractTarget]
@@ -85,6 +87,7 @@ class Plan:
     reports: Sequence[Built[AbstractReport]]
     baselines: Mapping[str, Built[AbstractBaseline]]
     seed: int
+    devices: Devices
 
     @property
     def keys(self) -> RunKeys:
@@ -117,7 +120,7 @@ class Plan:
             scheduler.tasks, target, settings.channels, quadrature.nodes, quadrature.extent, sizes
         )
         matchings = tuple(
-            Matching(task, estimator, target.centre, target.scale, settings.training.points)
+            Matching(task, estimator, target.centre, target.scale, settings.training.points, self.devices)
             for task, estimator in zip(scheduler.tasks, estimators, strict=True)
         )
         steps = settings.training.steps
@@ -163,6 +166,16 @@ class Plan:
         return Whitened(self.target.value) if self.settings.coordinates == "whitened" else self.target.value
 
 
+def agreement(plan: Plan) -> dict[str, Any]:
+    """What must be the same in all processes of a run, as JSON has it."""
+    settings = plan.settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+    return {
+        "the target": plan.target.record.to_json(),
+        **{f"the setting {key}": value for key, value in settings.items()},
+        "the seed": plan.seed,
+    }
+
+
 def checked_seed(seed: Any) -> int:
     """A seed.
 
@@ -181,6 +194,7 @@ def make_plan(
     seed: int,
     catalogue: Catalogue,
     parameters: Mapping[str, Any],
+    team: AbstractTeam = ALONE,
 ) -> Plan:
     """Turn names into objects.
 
@@ -191,6 +205,7 @@ def make_plan(
         seed: of the whole run.
         catalogue: where names are looked up.
         parameters: of the target.
+        team: the processes that take part in the training.
     """
     if callable(target) and not isinstance(target, AbstractTarget):
         raise TargetError("a function becomes a target by target(function, dim=2, scale=4.0); train on that")
@@ -208,6 +223,7 @@ def make_plan(
         reports=[catalogue.build("report", spec) for spec in settings.reports],
         baselines=by_bare_name([catalogue.build("baseline", spec) for spec in baselines]),
         seed=seed,
+        devices=Devices.of(settings.devices.count, settings.devices.components, team),
     )
 
 

@@ -108,5 +108,6 @@ def _platform() -> dict[str, Any]:
         "system": platform.platform(),
         "device": jax.default_backend(),
         "devices": jax.device_count(),
+        "processes": jax.process_count(),
         "float64": bool(jax.config.read("jax_enable_x64")),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import RunFolderError, UserError
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
@@ -35,6 +36,8 @@ def resume(
     minutes: float | None = None,
     catalogue: Catalogue | None = None,
     watcher: Watcher | None = None,
+    devices: int | None = None,
+    team: AbstractTeam = ALONE,
 ) -> Run:
     """Go on with a run that was interrupted, or that its budget stopped, and measure it.
 
@@ -48,6 +51,8 @@ def resume(
         minutes: of training, likewise.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how the run goes.
+        devices: on which it goes on, of each process; as many as before by default.
+        team: the processes that take part in it from here on; this one leads.
 
     Raises:
         RunFolderError: the folder holds no run, another process trains into it, its target cannot be built again or is
@@ -67,7 +72,8 @@ def resume(
         if finished is not None:
             logger.warning("the run in %s is finished: %s", opened.path, finished)
             return load(opened.path, target=target, catalogue=catalogue)
-        plan = _planned(opened, record, target, budget, minutes, catalogue)
+        given = {"budget.evaluations": budget, "budget.minutes": minutes, "devices.count": devices}
+        plan = planned(opened, record, target, given, catalogue, team)
         trainer = trainer_of(plan)
         checkpoint = _usable(opened, Origin.of(plan, trainer.energies))
         _tell_versions(record, opened.path)
@@ -94,30 +100,29 @@ def _why_finished(
     return None
 
 
-def _planned(
+def planned(
     opened: RunFolder,
     record: Mapping[str, Any],
     target: AbstractTarget | str | None,
-    budget: int | None,
-    minutes: float | None,
+    given: Mapping[str, float | None],
     catalogue: Catalogue,
+    team: AbstractTeam,
 ) -> Plan:
-    """The plan of a record, with another budget where one is given."""
+    """The plan of a record, with another budget or other devices where they are given."""
     built: Built[AbstractTarget] | Any = target
     if target is None:
         built = rebuilt_target(record["target"], catalogue, opened.path, "resume")
     elif isinstance(target, str):
         built = build_target(target, catalogue)
-    limits = {"budget.evaluations": budget, "budget.minutes": minutes}
-    given = {name: value for name, value in limits.items() if value is not None}
+    changed = {name: value for name, value in given.items() if value is not None}
     # Where data lie is a parameter of the target already.
     settings = {name: value for name, value in record["settings"].items() if name != "data"}
-    read = read_settings(settings, given, catalogue)
+    read = read_settings(settings, changed, catalogue)
     try:
         seed, baselines = checked_seed(record.get("seed")), _baselines(record)
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise opened.files.damaged("run.json", f"expected the record of a run ({error})") from error
-    return make_plan(built, read, baselines, seed, catalogue, {})
+    return make_plan(built, read, baselines, seed, catalogue, {}, team)
 
 
 def _baselines(record: Mapping[str, Any]) -> list[Any]:
@@ -170,6 +175,7 @@ def _tell_versions(record: Mapping[str, Any], path: Path) -> None:
 def _continued(record: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """The record of a run that goes on."""
     kept = {name: value for name, value in record.items() if name not in ("finished", "reason")}
-    settings = {**record["settings"], "budget": plan.settings.budget.model_dump(mode="json")}
+    changed = plan.settings.model_dump(mode="json", include={"budget", "devices"})
+    settings = {**record["settings"], **changed}
     times = [*record.get("resumed", []), datetime.now(UTC).isoformat(timespec="seconds")]
     return {**kept, "status": "running", "settings": settings, "resumed": times}

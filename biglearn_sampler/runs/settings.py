@@ -42,6 +42,10 @@ SCHEDULED = ("channels", "scheduler", "training", "optimizer", "weights", "quadr
 """What only a scheduled training knows; `channels = "energy"` says nothing."""
 
 
+WITHOUT_EFFECT = ("budget", "checkpoint", "data", "metrics", "reports", "evaluation", "compare", "requires")
+"""Settings on which the training does not depend; the budget only says where it ends."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -135,6 +139,20 @@ class BudgetSettings(_Section):
     minutes: Positive | None = Field(default=None, description="of wall time, compilation included; default: no limit")
 
 
+class DeviceSettings(_Section):
+    """On how many devices a training computes."""
+
+    count: Whole = Field(
+        default=1, ge=1, le=65_536, description="devices of this machine, or of each process of a run, as --devices"
+    )
+    components: Whole = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="parts into which the components of a large mixture are divided among the devices, a power of two",
+    )
+
+
 class CheckpointSettings(_Section):
     """How often a training writes down where it stands, so that it can go on from there; whichever comes first.
 
@@ -181,6 +199,7 @@ class Settings(_Section):
     )
     budget: BudgetSettings = BudgetSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    devices: DeviceSettings = DeviceSettings()
     exploration: ExplorationSettings = ExplorationSettings()
     channels: Literal["energy", "exact"] = Field(
         default="energy", description="'exact' lets tasks use the target's closed form, more than an energy gives"

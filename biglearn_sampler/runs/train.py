@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import probe_evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult
@@ -49,6 +50,7 @@ def train(
     numbered: bool = False,
     catalogue: Catalogue | None = None,
     watcher: Watcher | None = None,
+    team: AbstractTeam = ALONE,
 ) -> Run:
     """Train a Gaussian-mixture sampler on a target, and measure it.
 
@@ -64,6 +66,7 @@ def train(
         numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how the run goes.
+        team: the processes that take part in the training; this one leads, see `follow`.
 
     Raises:
         UserError: something that was asked for cannot be had; told before anything is written or trained.
@@ -77,7 +80,7 @@ def train(
     """
     catalogue = catalogue or Catalogue()
     read = read_settings(settings, overrides or {}, catalogue)
-    plan = make_plan(target, read, baselines, checked_seed(seed), catalogue, parameters or {})
+    plan = make_plan(target, read, baselines, checked_seed(seed), catalogue, parameters or {}, team)
     return train_as_planned(plan, read, catalogue, watcher or Nobody(), out, numbered=numbered)
 
 
@@ -148,6 +151,7 @@ def _execute(plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher
     watcher.training_began(trainer.steps)
     recorder = Recorder(plan, active, catalogue, watcher, folder, trainer)
     ended = _trained(plan, trainer, recorder, beginning)
+    plan.devices.team.dismiss()
     watcher.phase_began("measuring")
     metrics = _metrics(plan, recorder, ended)
     watcher.phase_began("looking for what was missed")

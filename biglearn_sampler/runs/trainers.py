@@ -11,12 +11,22 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from biglearn_sampler.engine import Account, Budget, Engine, EngineProgress, EngineState, Outcome, Rules, Stepper
+from biglearn_sampler.engine import (
+    Account,
+    Budget,
+    Engine,
+    EngineProgress,
+    EngineState,
+    Outcome,
+    Rules,
+    Stepper,
+    compiled_for,
+)
 from biglearn_sampler.engine.account import Books
 from biglearn_sampler.errors import Diverged, SettingsError, TaskError
 from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
-from biglearn_sampler.runs.plan import Plan
+from biglearn_sampler.runs.plan import Plan, agreement
 
 TrainingProgress = Progress | EngineProgress
 
@@ -69,6 +79,10 @@ class AbstractTrainer(ABC):
             ValueError: the state belongs to another training.
         """
 
+    @abstractmethod
+    def compiled(self) -> None:
+        """Have ready what the training computes, in a process that follows another one."""
+
 
 class ScheduledTrainer(AbstractTrainer):
     """A fixed number of steps on the tasks of a scheduler."""
@@ -96,7 +110,7 @@ class ScheduledTrainer(AbstractTrainer):
         plan = self._plan
         seconds = 0.0 if saved is None else saved.seconds_compile + saved.seconds_run
         account = Account.continued(_budget(plan), Books(seconds=seconds))
-        fitter = Fitter(self._training, plan.begin(self._training), plan.train_keys(), plan.chunk)
+        fitter = self._fitter()
         state = fitter.begin() if saved is None else fitter.continued(saved)
         while True:
             reached(state)
@@ -113,6 +127,13 @@ class ScheduledTrainer(AbstractTrainer):
                 return {"training_ended": "converged", "convergence": evidence}
             if fitter.has_ended(state):
                 return {"training_ended": "scheduled"}
+
+    def compiled(self) -> None:
+        self._fitter()
+
+    def _fitter(self) -> Fitter:
+        plan = self._plan
+        return Fitter(self._training, plan.begin(self._training), plan.train_keys(), plan.chunk, plan.devices)
 
 
 class AdaptiveTrainer(AbstractTrainer):
@@ -131,7 +152,7 @@ class AdaptiveTrainer(AbstractTrainer):
                 f"budget.evaluations: {self._budget.evaluations:,} is too small; expected at least {least:,}, "
                 "what one round of exploration asks"
             )
-        self._rules.check_memory(plan.target.value.dim)
+        self._rules.check_memory(plan.target.value.dim, plan.devices)
 
     @property
     def sources(self) -> dict[str, str]:
@@ -144,7 +165,8 @@ class AdaptiveTrainer(AbstractTrainer):
             raise ValueError("it is of a scheduled training, and this one is adaptive")
         account = Account.continued(self._budget, Books() if saved is None else saved.books)
         engine = self._engine(account, listener)
-        self.stepper = engine.stepper
+        # Other processes are not there any more when one looks back.
+        self.stepper = engine.stepper if self._plan.devices.team.size == 1 else None
         state = engine.begin(jax.random.fold_in(self._plan.keys.training, 0)) if saved is None else saved
         while not state.ended:
             # Where the budget has had its way there is nothing that a larger one could go on from.
@@ -175,11 +197,15 @@ class AdaptiveTrainer(AbstractTrainer):
             self._rules,
             account,
             listener,
+            plan.devices,
         )
+
+    def compiled(self) -> None:
+        compiled_for(self._plan.target_of_training(), self._rules, self._plan.devices)
 
 
 def trainer_of(plan: Plan) -> AbstractTrainer:
-    """The trainer that the settings ask for, with the energy looked at and everything checked.
+    """The trainer that the settings ask for, with the energy looked at and everything checked, in all processes alike.
 
     Raises:
         UserError: something cannot be had; told before anything is written or trained.
@@ -187,6 +213,8 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
     energies = plan.probe()
     trainer = AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
     trainer.energies = energies
+    plan.devices.team.agree(agreement(plan))
+    plan.devices.acquaint()
     return trainer
 
 

@@ -1,0 +1,56 @@
+"""The part of a process that follows another one in a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.devices.processes import Follower
+from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
+from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.resume import planned
+from biglearn_sampler.runs.trainers import trainer_of
+
+
+def follow(
+    team: Follower,
+    target: Any,
+    *,
+    seed: int = 0,
+    settings: str | Path | Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    catalogue: Catalogue | None = None,
+) -> None:
+    """Take part in a training with the devices of this process: compute what the leading process asks for.
+
+    Nothing is decided, written or measured here. It ends when the training does.
+
+    Arguments:
+        team: which this process belongs to.
+        target, seed, settings, overrides, parameters, catalogue: as of `train` in the leading process, also where that
+            one resumes a run.
+
+    Raises:
+        UserError: this process was asked for something else than the leading one, or for what cannot be had.
+        TeamLost: the leading process has gone, or failed.
+    """
+    catalogue = catalogue or Catalogue()
+    read = read_settings(settings, overrides or {}, catalogue)
+    _take_part(team, make_plan(target, read, (), checked_seed(seed), catalogue, parameters or {}, team))
+
+
+def follow_resumed(team: Follower, folder: Path, devices: int | None, catalogue: Catalogue) -> None:
+    """The same for a run that is resumed, in a folder that this process can read as well; see `resume`."""
+    opened = RunFolder.existing(folder)
+    plan = planned(opened, opened.read_record(), None, {"devices.count": devices}, catalogue, team)
+    _take_part(team, plan)
+
+
+def _take_part(team: Follower, plan: Plan) -> None:
+    trainer = trainer_of(plan)
+    trainer.compiled()
+    team.follow()
