@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from biglearn_sampler.runs import load_comparison as load_comparison
     from biglearn_sampler.runs import resume as resume
     from biglearn_sampler.runs import train as train
+    from biglearn_sampler.studies import StudyResults as StudyResults
+    from biglearn_sampler.studies import sweep as sweep
     from biglearn_sampler.tasks import AbstractLearningScheduler as AbstractLearningScheduler
     from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
     from biglearn_sampler.tasks import AbstractTransformation as AbstractTransformation
@@ -81,6 +83,7 @@ _HOMES = {
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "comparison": ["Comparison", "Trial"],
     "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "train"],
+    "studies": ["StudyResults", "sweep"],
     "tasks": [
         "AbstractLearningScheduler",
         "AbstractScheduler",

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands
+from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands, sweep_commands
 from biglearn_sampler.cli.session import Session, catalogue_of, read_options
 from biglearn_sampler.errors import BiglearnError
 
@@ -53,6 +53,7 @@ app = typer.Typer(cls=PluginGroup, no_args_is_help=True, add_completion=False, r
 
 run_commands.register(app)
 compare_commands.register(app)
+sweep_commands.register(app)
 data_commands.register(app)
 catalogue_commands.register(app)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of
 from biglearn_sampler.comparison import OURS, Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
@@ -111,10 +111,3 @@ def rebuilt_target(
             "%s has changed since the run in %s, so its target may be another", built.record.distribution, path
         )
     return built
-
-
-def spec_of(recorded: Any) -> Any:
-    """What the catalogue builds a recorded value from; entries may be nested."""
-    if isinstance(recorded, Mapping):
-        return {"name": recorded["name"], **{name: spec_of(value) for name, value in recorded["parameters"].items()}}
-    return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import RunFolderError, UserError
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
-from biglearn_sampler.runs.load import load, rebuilt_target, spec_of
+from biglearn_sampler.runs.load import load, rebuilt_target
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import versions
