@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.catalogue import use as use
     from biglearn_sampler.comparison import Comparison as Comparison
     from biglearn_sampler.comparison import Trial as Trial
+    from biglearn_sampler.compilation import keep_compiled as keep_compiled
     from biglearn_sampler.data import BigLearnMixture as BigLearnMixture
     from biglearn_sampler.data import DataFit as DataFit
     from biglearn_sampler.data import fit_data as fit_data
@@ -65,6 +66,7 @@ _HOMES = {
     "api": ["target"],
     "bridges": ["JumpKernel", "from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
+    "compilation": ["keep_compiled"],
     "data": ["BigLearnMixture", "DataFit", "fit_data"],
     "energy": [
         "AbstractTarget",
