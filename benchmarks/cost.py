@@ -1,9 +1,9 @@
-"""What sampling costs: the time and the memory of a step, the density kernel against the machine, compilation and start.
+"""What sampling costs: time and memory of a step, the density kernel against the machine, compilation and start.
 
     python benchmarks/cost.py step kernel              sizes up to K = 4,096 and D = 256; 15 minutes, 5 GiB
     python benchmarks/cost.py compile [TARGET ...]     the default training of the gallery, a process for each run
     python benchmarks/cost.py startup                  `biglearn --help`, and `biglearn train` up to its first step
-    python benchmarks/cost.py table                    writes results/cost.md and results/cost.png from what was measured
+    python benchmarks/cost.py table                    writes results/cost.md and cost.png from what was measured
 
 A step is one of the scheduled training, on an energy that costs next to nothing. Seconds are those of the fastest of
 several calls; memory is what the compiled program needs beside its arguments, as XLA plans it, and the arguments
@@ -283,8 +283,8 @@ def _steps_told() -> str:
     columns = ("K", "D", "points of a component", "resampled", "a step", "temporary, MiB", "state, MiB", "cores")
     slopes = "\n".join(f"| {axis} | {_exponent(axis):.2f} | {expected:g} |" for axis, expected in EXPECTED.items())
     return (
-        f"## A step\n\n{_markdown(columns, lines)}\n\nExponents of the time, from the two largest sizes along each axis "
-        "(the other sizes as in the base, K = 64, D = 8, 4 points), and what the sums say for large ones:\n\n"
+        f"## A step\n\n{_markdown(columns, lines)}\n\nExponents of the time, from the two largest sizes along each "
+        "axis (the other sizes as in the base, K = 64, D = 8, 4 points), and what the sums say for large ones:\n\n"
         f"| axis | measured | expected |\n|---|---|---|\n{slopes}\n\n![Time of a step](cost.png)\n"
     )
 
@@ -324,9 +324,9 @@ def _kernel_told() -> str:
     return (
         "## The density kernel\n\n`log_densities` of `learning/component_sums.py`: densities of all components at all "
         f"points. The machine, measured in the same process on {limits['cores']} core(s): {limits['gflops']:,.0f} "
-        f"GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in `a + 1`. The bound is the larger of "
-        "arithmetic and least traffic at these rates; the sums of squares are read and written once for each coordinate "
-        f"in it.\n\n{_markdown(columns, lines)}\n"
+        f"GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in `a + 1`. The bound is "
+        "the larger of arithmetic and least traffic at these rates; the sums of squares are read and written once for "
+        f"each coordinate in it.\n\n{_markdown(columns, lines)}\n"
     )
 
 
