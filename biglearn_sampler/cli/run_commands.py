@@ -18,11 +18,12 @@ from biglearn_sampler.errors import RunFailed, UserError
 RUNS = Path("runs")
 """Where runs go that name no folder."""
 
-WITH_RESUME = ("resume", "budget", "minutes", "quiet")
+WITH_RESUME = ("resume", "budget", "minutes", "quiet", "trust")
 """What may be said of a run that goes on."""
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="the same seed gives the same result")]
+Trust = Annotated[bool, typer.Option("--trust", help="run the file of the model that the folder names")]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +71,7 @@ def train(
             metavar="RUN", help="go on with the run in this folder, also under a larger --budget or more --minutes"
         ),
     ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="with --resume: run the file of the model it names")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
 ) -> None:
     """Train a sampler on a target, and measure it.
@@ -84,10 +86,14 @@ def train(
     from biglearn_sampler.runs.summary import sentences
 
     _check_one_run(ctx, target, resume)
+    if trust and resume is None:
+        raise UserError("--trust belongs to --resume RUN; a model in a file that is named as TARGET is run anyway")
     catalogue = catalogue_of(ctx)
     with signals_heard(), progress(quiet) as watcher:
         if resume is not None:
-            run = resume_run(resume, budget=budget, minutes=minutes, catalogue=catalogue, watcher=watcher)
+            run = resume_run(
+                resume, budget=budget, minutes=minutes, catalogue=catalogue, watcher=watcher, trusted=trust
+            )
         else:
             run = train_run(
                 target,
@@ -134,6 +140,7 @@ def evaluate(
     draws: Annotated[int | None, typer.Option(min=100, help="fresh draws; default: as many as the run took")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the draws")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Measure a trained sampler again, on fresh draws; the run folder stays as it is."""
     from biglearn_sampler.cli.run_tables import print_run_tables
@@ -142,7 +149,7 @@ def evaluate(
     from biglearn_sampler.runs.summary import sentences
 
     catalogue = catalogue_of(ctx)
-    metrics = evaluate_run(load(run, catalogue=catalogue), catalogue, draws=draws, seed=seed)
+    metrics = evaluate_run(load(run, catalogue=catalogue, trusted=trust), catalogue, draws=draws, seed=seed)
     if as_json:
         print_json(metrics)
         return

@@ -22,6 +22,7 @@ from biglearn_sampler.runs.record import versions
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.train import Beginning, carry_out
 from biglearn_sampler.runs.trainers import trainer_of
+from biglearn_sampler.runs.trust import check_trusted
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def resume(
     minutes: float | None = None,
     catalogue: Catalogue | None = None,
     watcher: Watcher | None = None,
+    trusted: bool = False,
 ) -> Run:
     """Go on with a run that was interrupted, or that its budget stopped, and measure it.
 
@@ -48,6 +50,7 @@ def resume(
         minutes: of training, likewise.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how the run goes.
+        trusted: as of `load`.
 
     Raises:
         RunFolderError: the folder holds no run, another process trains into it, its target cannot be built again or is
@@ -63,10 +66,12 @@ def resume(
     catalogue = catalogue or Catalogue()
     with only_here(opened.path):
         record = opened.read_record()
+        if target is None:
+            check_trusted(record["target"], opened.path, trusted)
         finished = _why_finished(opened, record, budget, minutes)
         if finished is not None:
             logger.warning("the run in %s is finished: %s", opened.path, finished)
-            return load(opened.path, target=target, catalogue=catalogue)
+            return load(opened.path, target=target, catalogue=catalogue, trusted=trusted)
         plan = _planned(opened, record, target, budget, minutes, catalogue)
         trainer = trainer_of(plan)
         checkpoint = _usable(opened, Origin.of(plan, trainer.energies))
