@@ -5,7 +5,8 @@
     python benchmarks/hostile.py table                   writes results/hostile.md from what was measured
 
 An energy passes if the run ends by itself with a finite sampler, and with the right `log Z` where there is one, or
-without the verdict "covered" where there is none; or if it is refused, or ended, with a sentence that says what is wrong.
+without the verdict "covered" where there is none; or if it is refused, or ended, with a sentence that says what is
+wrong.
 """
 
 from __future__ import annotations

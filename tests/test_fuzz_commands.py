@@ -38,8 +38,8 @@ VALUES = st.sampled_from(
 )
 ASSIGNMENTS = st.builds("{}={}".format, KEYS | NAMES | TEXTS, VALUES | NAMES | TEXTS) | TEXTS
 WITH_VALUE = st.sampled_from(
-    "--set -p --settings --seed --budget --minutes --components --baseline --with --seeds -n --draws --report --retries "
-    "-j --plugin --block --only --labels".split()
+    "--set -p --settings --seed --budget --minutes --components --baseline --with --seeds -n --draws --report "
+    "--retries -j --plugin --block --only --labels".split()
 )
 OUT = st.sampled_from([["--out", place] for place in ("out", "a/b", "", "\0", "é" * 300, "study.toml", "out.npy")])
 FLAGS = st.sampled_from("--help --quiet --resume --dry-run --json --trust --debug --strict -x --".split()).map(
