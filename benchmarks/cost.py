@@ -28,8 +28,6 @@ from typing import Any
 from report import RESULTS, add_row, commit, machine
 
 ROWS = RESULTS / "cost.jsonl"
-PATIENCE = 1.0
-"""Seconds after which a call is not repeated any more."""
 
 BASE = {"components": 64, "dim": 8, "points": 4}
 AXES = {
@@ -89,6 +87,7 @@ def steps() -> None:
 def _step(sizes: Mapping[str, int]) -> None:
     import jax
     import jax.numpy as jnp
+    from timing import fastest
 
     import biglearn_sampler as bl
     from biglearn_sampler.learning.refill import Supply
@@ -111,7 +110,7 @@ def _step(sizes: Mapping[str, int]) -> None:
         training = supply.renewed(state.parameters).into(training)
     drawn = training.scheduler.draw(keys.tasks, state.step, training.steps)
     compiled = jax.jit(lambda state: training.step(state, drawn, keys.points)[0]).lower(state).compile()
-    row = {**sizes, **_memory(compiled), "seconds": _fastest(lambda: compiled(state))}
+    row = {**sizes, **_memory(compiled), "seconds": fastest(lambda: compiled(state))}
     add_row(ROWS, {"part": "step", **row, **_about()})
 
 
@@ -128,16 +127,17 @@ def kernel() -> None:
     """`log_densities` beside what the machine can do, measured here: a large matrix product, and a sum of arrays."""
     import jax
     import jax.numpy as jnp
+    from timing import fastest
 
     from biglearn_sampler.learning.component_sums import log_densities
 
     size = 2048
     square = jnp.ones((size, size))
     product = jax.jit(lambda a: a @ a)
-    flops = 2 * size**3 / _fastest(lambda: product(square))
+    flops = 2 * size**3 / fastest(lambda: product(square))
     long = jnp.ones(2**26)
     added = jax.jit(lambda a: a + 1.0)
-    bandwidth = 2 * long.nbytes / _fastest(lambda: added(long))
+    bandwidth = 2 * long.nbytes / fastest(lambda: added(long))
     add_row(ROWS, {"part": "machine", "gflops": flops / 1e9, "gigabytes": bandwidth / 1e9, **_about()})
     for components, dim, count in KERNEL:
         keys = jax.random.split(jax.random.key(0), 2)
@@ -155,7 +155,7 @@ def kernel() -> None:
             "dim": dim,
             "count": count,
             **_memory(compiled),
-            "seconds": _fastest(lambda run=compiled, given=(points, means, inverse): run(*given)),
+            "seconds": fastest(lambda run=compiled, given=(points, means, inverse): run(*given)),
             "gigaflop": work / 1e9,
             "gigabytes": traffic / 1e9,
             "bound_seconds": max(work / flops, traffic / bandwidth),
@@ -395,19 +395,6 @@ def _draw() -> None:
 
 def _about() -> dict[str, Any]:
     return {"cores": len(os.sched_getaffinity(0)), "load": round(os.getloadavg()[0], 1), "commit": commit()}
-
-
-def _fastest(work: Callable[[], Any], most: int = 5) -> float:
-    """Seconds of the fastest of several calls, after one that warms up; of slow ones, few."""
-    import jax
-
-    jax.block_until_ready(work())
-    times: list[float] = []
-    while len(times) < most and sum(times) < PATIENCE * most:
-        began = time.perf_counter()
-        jax.block_until_ready(work())
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from typing import Any
 
 from biglearn_sampler.comparison import Comparison, Trial
 from biglearn_sampler.comparison.results import as_csv, results_of, rows_of
-from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.runs.trial_files import TrialFiles
-from biglearn_sampler.runs.whole_files import WholeFiles, new_folder, numbered_folder
+from biglearn_sampler.runs.whole_files import WholeFiles, check_holds, new_or_numbered
 
 RECORD = "comparison.json"
 
@@ -40,7 +39,7 @@ class ComparisonFolder:
         Raises:
             RunFolderError: it exists already and is not empty, or it cannot be made.
         """
-        return cls(new_folder(numbered_folder(path) if numbered else path, "trials"))
+        return cls(new_or_numbered(path, "trials", numbered=numbered))
 
     @classmethod
     def existing(cls, path: Path) -> ComparisonFolder:
@@ -49,9 +48,7 @@ class ComparisonFolder:
         Raises:
             RunFolderError: there is none.
         """
-        if not is_comparison(path):
-            missing = f"holds no {RECORD}" if path.exists() else "does not exist"
-            raise RunFolderError(f"{path} {missing}; expected the folder of a comparison, as `biglearn compare` writes")
+        check_holds(path, RECORD, "comparison", "compare")
         return cls(path)
 
     @property

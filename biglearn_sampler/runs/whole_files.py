@@ -176,6 +176,31 @@ def new_folder(path: Path, *inside: str) -> Path:
     return path
 
 
+def new_or_numbered(path: Path, inside: str, *, numbered: bool) -> Path:
+    """A new folder with one inside it; `path-001` or the next free number if that is asked for.
+
+    Raises:
+        RunFolderError: it exists already and is not empty, or it cannot be made.
+    """
+    return new_folder(numbered_folder(path) if numbered else path, inside)
+
+
+def check_holds(path: Path, record: str, what: str, command: str) -> None:
+    """See that a folder holds a record.
+
+    Arguments:
+        path: the folder.
+        record: name of the file.
+        what: the folder should be one of, and `command` the one that writes it; for what is told.
+
+    Raises:
+        RunFolderError: it does not.
+    """
+    if not (path / record).is_file():
+        missing = f"holds no {record}" if path.exists() else "does not exist"
+        raise RunFolderError(f"{path} {missing}; expected the folder of a {what}, as `biglearn {command}` writes")
+
+
 def numbered_folder(path: Path) -> Path:
     """A new folder `path-001`, or the next number that is free, also when several runs start at once.
 

@@ -19,7 +19,7 @@ from biglearn_sampler.comparison.results import as_csv
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.runs.record import finite
 from biglearn_sampler.runs.trial_files import TrialFiles
-from biglearn_sampler.runs.whole_files import FORMAT, WholeFiles, new_folder, numbered_folder
+from biglearn_sampler.runs.whole_files import FORMAT, WholeFiles, check_holds, new_or_numbered
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.processes import Outcome
 from biglearn_sampler.studies.surroundings import difference, versions
@@ -44,7 +44,7 @@ class StudyFolder:
         Raises:
             RunFolderError: it exists already and is not empty, or it cannot be made.
         """
-        return cls(new_folder(numbered_folder(path) if numbered else path, "jobs"))
+        return cls(new_or_numbered(path, "jobs", numbered=numbered))
 
     @classmethod
     def resumed(cls, path: Path) -> StudyFolder:
@@ -53,10 +53,8 @@ class StudyFolder:
         Raises:
             RunFolderError: it holds none, or one that was made with other versions of what figures depend on.
         """
+        check_holds(path, RECORD, "study", "sweep")
         files = WholeFiles(path)
-        if not files.has(RECORD):
-            missing = f"holds no {RECORD}" if path.exists() else "does not exist"
-            raise RunFolderError(f"{path} {missing}; expected the folder of a study, as `biglearn sweep` writes")
         record = files.read_json(RECORD)
         files.check_format(RECORD, record.get("format"))
         before = record.get("versions")
