@@ -348,7 +348,8 @@ def test_a_study_on_a_cluster(catalogue):
     assert [bool(row["failed"]) for row in results.rows] == [True, True, False, False]
 
 
-def test_a_scheduler_that_is_not_there(catalogue):
+def test_a_scheduler_that_is_not_there(catalogue, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr("biglearn_sampler.studies.pools.PATIENCE", 0.5)
     with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*`dask scheduler`"):
         sweep(STUDY, scheduler="tcp://127.0.0.1:1", catalogue=catalogue)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from biglearn_sampler.errors import MissingPackage, UserError
 from biglearn_sampler.studies.job import Job
@@ -19,6 +19,7 @@ PATIENCE = 30.0
 """Seconds in which a scheduler has to answer."""
 
 
+@runtime_checkable
 class Pool(Protocol):
     """Takes jobs; more of them than it can run at once wait."""
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
@@ -32,6 +32,7 @@ MOST_ATTEMPTS = 1000
 """Of a job: a number of retries beyond it is a slip of the hand."""
 
 
+@runtime_checkable
 class StudyWatcher(Protocol):
     """Is told how a study goes; whatever it does, the study stays the same."""
 
