@@ -142,7 +142,7 @@ def test_everything_that_is_wrong_is_told_at_once(catalogue):
         "settings.c: there is no preset 'papers'; did you mean 'paper'?",
         "settings: 'b' and 'd' are the same",
         "target 'two_modes' with settings 'e': start.sd",
-        "budget: 90 is too small for fair (at least 100) on biglearn_targets:two_modes",
+        "budget: 90 is too small for fair (at least 100), target 'two_modes'",
         "budget.evaluations: 90 is too small; expected at least",
     ):
         assert told in text, text
@@ -162,8 +162,7 @@ def test_a_file_that_is_no_study_is_refused(tmp_path, capsys):
 def test_baselines_run_once_for_settings_that_they_do_not_see(capsys):
     cells = planned(EXAMPLE, bl.Catalogue())
     assert len(cells) == 2 * 2 * 3 * 3
-    names = {(cell.target, cell.method): {each.job.name for each in cells} for cell in cells}
-    assert names and len({cell.job.name for cell in cells}) == 2 * (3 * 3 + 1 * 3)
+    assert len({cell.job.name for cell in cells}) == 2 * (3 * 3 + 2 * 3)
     assert main(["sweep", str(EXAMPLE), "--dry-run"]) == 0
     assert capsys.readouterr().out.split() == list(dict.fromkeys(cell.job.name for cell in cells))
 
@@ -251,7 +250,7 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
     results = sweep({**STUDY, "seeds": 3}, out=folder, resume=True, catalogue=catalogue)
     # The one that failed, those that were missing, and those that the study has grown by.
     assert len(ran) == 5 and not kept & set(ran) and not results.failures
-    rows = list(csv.DictReader((folder / "results.csv").open(newline="")))
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
     assert [(row["method"], row["seed"], row["evaluations"], row["host"]) for row in rows] == [
         (method, str(seed), "7", "here") for method in ("fair", "tired") for seed in range(3)
     ]
@@ -313,7 +312,12 @@ def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
 
 def test_a_study_in_processes(catalogue, tmp_path):
     """The one that is killed, and the one that raises, cost nothing but themselves."""
-    study = {**STUDY, "methods": ["killed", "fair", "tired"], "seeds": 1, "settings": {"few": {"metrics": ["ess"]}}}
+    study = {
+        **STUDY,
+        "methods": ["killed", "fair", "tired"],
+        "seeds": 1,
+        "settings": {"few": {"metrics": ["mode_coverage"]}},
+    }
     results = sweep(study, out=tmp_path / "study", processes=1, catalogue=catalogue)
     reasons = [results.trial("two_modes", method, 0).failed for method in ("killed", "fair", "tired")]
     assert reasons == [
@@ -323,7 +327,7 @@ def test_a_study_in_processes(catalogue, tmp_path):
     ]
     # As `compare` has it, and whatever was printed.
     fair = results.trial("two_modes", "fair", 0)
-    assert fair.evaluations == 1_000 and fair.figures["ess"] == pytest.approx(1.0)
+    assert fair.evaluations == 1_000 and fair.figures["modes_covered"] == 2
 
 
 @pytest.mark.slow
@@ -348,6 +352,8 @@ def test_a_study_on_a_cluster(catalogue):
     assert [bool(row["failed"]) for row in results.rows] == [True, True, False, False]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_that_is_not_there(catalogue, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("biglearn_sampler.studies.pools.PATIENCE", 0.5)

@@ -39,7 +39,7 @@ class _Planning:
             for name, read in settings.items():
                 plan = self._plan(title, target, name, read)
                 if plan is not None:
-                    self._look(plan, read, methods)
+                    self._look(plan, read, methods, f"target '{title}' with settings '{name}'")
                     cells += list(self._cells_of(plan, title, name, methods))
         # An error of one target, as a parameter out of range, comes again with all settings.
         self.problems = list(dict.fromkeys(self.problems))
@@ -93,17 +93,17 @@ class _Planning:
             self.problems.append(f"target '{title}' with settings '{name}': {error}")
             return None
 
-    def _look(self, plan: Plan, read: ReadSettings, methods: Mapping[str, Built[Any] | None]) -> None:
+    def _look(self, plan: Plan, read: ReadSettings, methods: Mapping[str, Built[Any] | None], where: str) -> None:
         """See that every method can work on the target, as far as that can be seen without asking the energy."""
         if OURS in methods:
             try:
                 unprobed_trainer(plan)
             except BiglearnError as error:
-                self.problems.append(f"{plan.target.record.name}: {error}")
+                self.problems.append(f"{where}: {error}")
         baselines = {label: built for label, built in methods.items() if built is not None}
         scene = Scene(plan, read, baselines, self.study.budget, self.catalogue)
         for poor in poor_baselines(scene):
-            self.problems.append(f"budget: {self.study.budget:,} is too small for {poor} on {plan.target.record.name}")
+            self.problems.append(f"budget: {self.study.budget:,} is too small for {poor}, {where}")
 
     def _cells_of(
         self, plan: Plan, title: str, settings: str, methods: Mapping[str, Built[Any] | None]

@@ -79,6 +79,6 @@ def dask_pool(surroundings: Surroundings, address: str) -> Iterator[Pool]:
         try:
             yield OnCluster()
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
     finally:
         client.close()
