@@ -44,6 +44,9 @@ def keep_compiled(folder: str | Path) -> None:
     # JAX reads its variables when it is imported.
     if "jax" in sys.modules:
         import jax
+        from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
         for name, value in options.items():
             jax.config.update(name, value)
+        # Where something was compiled already, JAX has decided to keep nothing.
+        reset_cache()
