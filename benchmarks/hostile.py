@@ -201,13 +201,14 @@ def fuzz(examples: int = 10_000) -> None:
     """The strategies of the tests, with more examples."""
     sys.path.insert(0, str(RESULTS.parent.parent / "tests"))
     import test_fuzz_commands as tests
-    from hypothesis import settings
+    from hypothesis import given, settings
 
-    for name in ("test_any_command_line", "test_any_settings_file"):
+    half = settings(tests.OFTEN, max_examples=examples // 2)
+    trials = {"command lines": (tests.COMMAND_LINES, tests.check), "settings files": (tests.FILES, tests.check_file)}
+    for name, (strategy, check) in trials.items():
         began = time.perf_counter()
-        test = settings(tests.OFTEN, max_examples=examples // 2)(getattr(tests, name))
         with tempfile.TemporaryDirectory() as folder, tests.planned_only(Path(folder)):
-            test()
+            half(given(strategy)(lambda typed, check=check: check(typed)))()
         seconds = round(time.perf_counter() - began)
         _keep("fuzz", name, True, f"{examples // 2:,} examples, no traceback", seconds=seconds)
 
