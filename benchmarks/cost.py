@@ -1,6 +1,7 @@
 """What sampling costs: time and memory of a step, the density kernel against the machine, compilation and start.
 
     python benchmarks/cost.py step kernel              sizes up to K = 4,096 and D = 256; 15 minutes, 5 GiB
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/cost.py step kernel       the same with huge pages
     python benchmarks/cost.py compile [TARGET ...]     the default training of the gallery, a process for each run
     python benchmarks/cost.py startup                  `biglearn --help`, and `biglearn train` up to its first step
     python benchmarks/cost.py table                    writes results/cost.md and cost.png from what was measured
@@ -261,54 +262,70 @@ def table() -> None:
     print(path.read_text(encoding="utf-8"))
 
 
-def _measured(part: str, *names: str) -> list[dict[str, Any]]:
-    """The last row for every value of what is named."""
+def _measured(part: str, *names: str, huge: bool = False) -> list[dict[str, Any]]:
+    """The last row for every value of what is named, with huge pages or without."""
     rows = [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
-    mine = [row for row in rows if row["part"] == part]
+    mine = [row for row in rows if row["part"] == part and row.get("huge", False) == huge]
     return list({tuple(row.get(name) for name in names): row for row in mine}.values())
 
 
+SIZES = ("components", "dim", "points", "resampled")
+
+
 def _steps_told() -> str:
-    rows = _measured("step", "components", "dim", "points", "resampled")
-    lines = [
-        [
-            *(f"{row[name]:,}" for name in ("components", "dim", "points")),
-            f"{row['resampled']:,}" if "resampled" in row else "-",
-            _seconds(row["seconds"]),
-            f"{row['temporary_mib']:,.1f}",
-            f"{row['state_mib']:,.1f}",
-            _where(row),
-        ]
-        for row in rows
+    with_huge = {tuple(map(row.get, SIZES)): row for row in _measured("step", *SIZES, huge=True)}
+    lines = []
+    for row in _measured("step", *SIZES):
+        sizes = tuple(map(row.get, SIZES))
+        huge = with_huge.get(sizes)
+        told = ["-" if size is None else f"{size:,}" for size in sizes]
+        told += [_seconds(row["seconds"]), "-" if huge is None else _seconds(huge["seconds"])]
+        lines.append([*told, f"{row['temporary_mib']:,.1f}", f"{row['state_mib']:,.1f}"])
+    columns = (
+        "K",
+        "D",
+        "points of a component",
+        "resampled",
+        "a step",
+        "with huge pages",
+        "temporary, MiB",
+        "state, MiB",
+    )
+    slopes = [
+        [axis, f"{_exponent(axis, huge=False):.2f}", f"{_exponent(axis, huge=True):.2f}", f"{expected:g}"]
+        for axis, expected in EXPECTED.items()
     ]
-    columns = ("K", "D", "points of a component", "resampled", "a step", "temporary, MiB", "state, MiB", "cores")
-    slopes = "\n".join(f"| {axis} | {_exponent(axis):.2f} | {expected:g} |" for axis, expected in EXPECTED.items())
     return (
-        f"## A step\n\n{_markdown(columns, lines)}\n\nExponents of the time, from the two largest sizes along each "
-        "axis (the other sizes as in the base, K = 64, D = 8, 4 points), and what the sums say for large ones:\n\n"
-        f"| axis | measured | expected |\n|---|---|---|\n{slopes}\n\n![Time of a step](cost.png)\n"
+        f"## A step\n\n{_markdown(columns, lines)}\n\nExponents of the time, between the two largest sizes along each "
+        "axis (the others as in the base, K = 64, D = 8, 4 points), and what the sums say for large sizes:\n\n"
+        f"{_markdown(('axis', 'measured', 'with huge pages', 'expected'), slopes)}\n\n![Time of a step](cost.png)\n\n"
+        "Where temporary arrays are larger than 32 MiB, glibc gives their memory back after every step, and the kernel "
+        "maps and clears it again page by page. `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment lets it use "
+        "pages of 2 MiB.\n"
     )
 
 
-def _along(axis: str) -> tuple[list[int], list[float]]:
+def _along(axis: str, *, huge: bool) -> tuple[list[int], list[float]]:
     """Sizes and seconds where nothing else differs from the base."""
-    found = []
-    for row in _measured("step", "components", "dim", "points", "resampled"):
-        others = {name: value for name, value in BASE.items() if name != axis}
-        plain = axis == "resampled" or "resampled" not in row
-        if plain and axis in row and all(row[name] == value for name, value in others.items()):
-            found.append((row[axis], row["seconds"]))
+    others = {name: value for name, value in BASE.items() if name != axis}
+    found = [
+        (row[axis], row["seconds"])
+        for row in _measured("step", *SIZES, huge=huge)
+        if axis in row
+        and ("resampled" in row) == (axis == "resampled")
+        and all(row[name] == value for name, value in others.items())
+    ]
     sizes, seconds = zip(*sorted(found), strict=True)
     return list(sizes), list(seconds)
 
 
-def _exponent(axis: str) -> float:
-    sizes, seconds = _along(axis)
+def _exponent(axis: str, *, huge: bool) -> float:
+    sizes, seconds = _along(axis, huge=huge)
     return math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2])
 
 
 def _kernel_told() -> str:
-    limits = _measured("machine", "cores")[-1]
+    limits = _measured("machine", "cores", huge=True)[-1]
     lines = [
         [
             *(f"{row[name]:,}" for name in ("components", "dim", "count")),
@@ -319,13 +336,13 @@ def _kernel_told() -> str:
             f"{row['bound_seconds'] / row['seconds']:.0%}",
             f"{row['temporary_mib'] + row['state_mib']:,.0f}",
         ]
-        for row in _measured("kernel", "components", "dim", "count")
+        for row in _measured("kernel", "components", "dim", "count", huge=True)
     ]
     columns = ("K", "D", "points", "time", "GFlop/s", "Flop per byte", "bound by", "of the bound", "MiB")
     return (
         "## The density kernel\n\n`log_densities` of `learning/component_sums.py`: densities of all components at all "
-        f"points. The machine, measured in the same process on {limits['cores']} core(s): {limits['gflops']:,.0f} "
-        f"GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in `max(a)`. The bound is "
+        f"points. The machine, measured in the same process on {limits['cores']} core(s), with huge pages: "
+        f"{limits['gflops']:,.0f} GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in `max(a)`. The bound is "
         "the larger of arithmetic and least traffic at these rates; the sums of squares are read and written once for "
         f"each coordinate in it.\n\n{_markdown(columns, lines)}\n"
     )
@@ -382,8 +399,9 @@ def _draw() -> None:
 
     figure, axes = plt.subplots(1, len(EXPECTED), figsize=(11, 2.8), sharey=True, layout="constrained")
     for axis, (name, expected) in zip(axes, EXPECTED.items(), strict=True):
-        sizes, seconds = _along(name)
-        axis.loglog(sizes, seconds, "o-", color="#2a78d6")
+        for huge, label, colour in ((False, "measured", "#2a78d6"), (True, "with huge pages", "#d9822b")):
+            sizes, seconds = _along(name, huge=huge)
+            axis.loglog(sizes, seconds, "o-", color=colour, label=label)
         line = [seconds[-1] * (size / sizes[-1]) ** expected for size in sizes]
         axis.loglog(sizes, line, "--", color="#8a8a8a", label=f"slope {expected:g}")
         axis.set_xlabel({"components": "K", "dim": "D", "points": "points of a component"}.get(name, name))
@@ -395,7 +413,13 @@ def _draw() -> None:
 
 
 def _about() -> dict[str, Any]:
-    return {"cores": len(os.sched_getaffinity(0)), "load": round(os.getloadavg()[0], 1), "commit": commit()}
+    huge = "hugetlb=1" in os.environ.get("GLIBC_TUNABLES", "")
+    return {
+        "huge": huge,
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
+        "commit": commit(),
+    }
 
 
 if __name__ == "__main__":
