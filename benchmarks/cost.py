@@ -343,8 +343,8 @@ def _kernel_told() -> str:
         "## The density kernel\n\n`log_densities` of `learning/component_sums.py`: densities of all components at all "
         f"points. The machine, measured in the same process on {limits['cores']} core(s), with huge pages: "
         f"{limits['gflops']:,.0f} GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in "
-        "`max(a)`. The bound is the larger of arithmetic and least traffic at these rates; the sums of squares are read "
-        "and written once for "
+        "`max(a)`. The bound is the larger of arithmetic and least traffic at these rates; the sums of squares are "
+        "read and written once for "
         f"each coordinate in it.\n\n{_markdown(columns, lines)}\n"
     )
 
