@@ -160,11 +160,11 @@ def test_a_file_that_is_no_study_is_refused(tmp_path, capsys):
 
 
 def test_baselines_run_once_for_settings_that_they_do_not_see(capsys):
-    cells = planned(EXAMPLE, bl.Catalogue())
-    assert len(cells) == 2 * 2 * 3 * 3
-    assert len({cell.job.name for cell in cells}) == 2 * (3 * 3 + 2 * 3)
     assert main(["sweep", str(EXAMPLE), "--dry-run"]) == 0
-    assert capsys.readouterr().out.split() == list(dict.fromkeys(cell.job.name for cell in cells))
+    jobs = capsys.readouterr().out.split()
+    ours = [name for name in jobs if "-biglearn-" in name]
+    # Two targets and three seeds; of the three settings a baseline looks at the metrics only.
+    assert len(set(jobs)) == len(jobs) == 2 * 3 * (3 + 2) and len(ours) == 2 * 3 * 3
 
 
 def job(**changes) -> Job:

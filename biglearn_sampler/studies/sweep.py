@@ -128,7 +128,8 @@ def _outcomes(pool: Pool, jobs: Sequence[Job], attempts: int) -> Iterator[tuple[
     pending: dict[Future[Outcome], tuple[Job, int]] = {pool.submit(job): (job, 1) for job in jobs}
     while pending:
         done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
+        # In the order in which they were submitted, and not in that of a set.
+        for future in [each for each in pending if each in done]:
             job, attempt = pending.pop(future)
             outcome = replace(_outcome(job, future), attempts=attempt)
             if outcome.trial.failed is not None and attempt < attempts:
