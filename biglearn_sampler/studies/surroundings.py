@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from biglearn_sampler.catalogue import Recipe
-
-PACKAGES = ("biglearn-sampler", "jax", "jaxlib", "numpyro", "numpy", "optax")
-"""On which the digits of a figure depend."""
+from biglearn_sampler.runs import record
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Surroundings:
 def versions() -> tuple[tuple[str, str], ...]:
     """Name and version of everything that figures depend on."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return (("python", python), *((name, version(name)) for name in PACKAGES))
+    return (("python", python), *record.versions().items())
 
 
 def difference(planned: dict[str, str], here: dict[str, str]) -> str | None:
