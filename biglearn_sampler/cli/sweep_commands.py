@@ -9,6 +9,7 @@ import typer
 
 from biglearn_sampler.cli.run_commands import RUNS
 from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_table
 
 
@@ -50,7 +51,7 @@ def sweep(
         jobs = dict.fromkeys(cell.job.name for cell in planned(study, catalogue))
         typer.echo("\n".join(jobs))
         return
-    with study_progress(quiet) as watcher:
+    with signals_heard(), study_progress(quiet) as watcher:
         results = run_study(
             study,
             out=out or RUNS / study.stem,
