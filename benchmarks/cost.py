@@ -295,7 +295,7 @@ def _steps_told() -> str:
         "state, MiB",
     )
     slopes = [
-        [axis, f"{_exponent(axis, huge=False):.2f}", f"{_exponent(axis, huge=True):.2f}", f"{expected:g}"]
+        [axis, _exponent(axis, huge=False), _exponent(axis, huge=True), f"{expected:g}"]
         for axis, expected in EXPECTED.items()
     ]
     return (
@@ -318,17 +318,20 @@ def _along(axis: str, *, huge: bool) -> tuple[list[int], list[float]]:
         and ("resampled" in row) == (axis == "resampled")
         and all(row[name] == value for name, value in others.items())
     ]
-    sizes, seconds = zip(*sorted(found), strict=True)
-    return list(sizes), list(seconds)
+    found.sort()
+    return [size for size, _ in found], [seconds for _, seconds in found]
 
 
-def _exponent(axis: str, *, huge: bool) -> float:
+def _exponent(axis: str, *, huge: bool) -> str:
     sizes, seconds = _along(axis, huge=huge)
-    return math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2])
+    if len(sizes) < 2:
+        return "not measured"
+    return f"{math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}"
 
 
 def _kernel_told() -> str:
-    limits = _measured("machine", "cores", huge=True)[-1]
+    huge = bool(_measured("kernel", "components", huge=True))
+    limits = _measured("machine", "cores", huge=huge)[-1]
     lines = [
         [
             *(f"{row[name]:,}" for name in ("components", "dim", "count")),
@@ -339,12 +342,12 @@ def _kernel_told() -> str:
             f"{row['bound_seconds'] / row['seconds']:.0%}",
             f"{row['temporary_mib'] + row['state_mib']:,.0f}",
         ]
-        for row in _measured("kernel", "components", "dim", "count", huge=True)
+        for row in _measured("kernel", "components", "dim", "count", huge=huge)
     ]
     columns = ("K", "D", "points", "time", "GFlop/s", "Flop per byte", "bound by", "of the bound", "MiB")
     return (
         "## The density kernel\n\n`log_densities` of `learning/component_sums.py`: densities of all components at all "
-        f"points. The machine, measured in the same process on {limits['cores']} core(s), with huge pages: "
+        f"points. The machine, measured in the same process on {limits['cores']} core(s), {'with huge pages' if huge else 'without huge pages'}: "
         f"{limits['gflops']:,.0f} GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in "
         "`max(a)`. The bound is the larger of arithmetic and least traffic at these rates; the sums of squares are "
         "read and written once for "
@@ -423,6 +426,7 @@ def _draw() -> None:
         for huge, label, colour in ((False, "measured", "#2a78d6"), (True, "with huge pages", "#d9822b")):
             sizes, seconds = _along(name, huge=huge)
             axis.loglog(sizes, seconds, "o-", color=colour, label=label)
+        sizes, seconds = _along(name, huge=False)
         line = [seconds[-1] * (size / sizes[-1]) ** expected for size in sizes]
         axis.loglog(sizes, line, "--", color="#8a8a8a", label=f"slope {expected:g}")
         axis.set_xlabel({"components": "K", "dim": "D", "points": "points of a component"}.get(name, name))
