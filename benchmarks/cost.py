@@ -331,6 +331,7 @@ def _exponent(axis: str, *, huge: bool) -> str:
 
 def _kernel_told() -> str:
     huge = bool(_measured("kernel", "components", huge=True))
+    pages = "with huge pages" if huge else "without huge pages"
     limits = _measured("machine", "cores", huge=huge)[-1]
     lines = [
         [
@@ -347,7 +348,7 @@ def _kernel_told() -> str:
     columns = ("K", "D", "points", "time", "GFlop/s", "Flop per byte", "bound by", "of the bound", "MiB")
     return (
         "## The density kernel\n\n`log_densities` of `learning/component_sums.py`: densities of all components at all "
-        f"points. The machine, measured in the same process on {limits['cores']} core(s), {'with huge pages' if huge else 'without huge pages'}: "
+        f"points. The machine, measured in the same process on {limits['cores']} core(s), {pages}: "
         f"{limits['gflops']:,.0f} GFlop/s in a product of 2,048 x 2,048 matrices, {limits['gigabytes']:.1f} GB/s in "
         "`max(a)`. The bound is the larger of arithmetic and least traffic at these rates; the sums of squares are "
         "read and written once for "
