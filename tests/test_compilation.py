@@ -22,7 +22,7 @@ def restored(monkeypatch):
     """The cache of this session of tests is what it was before."""
     for name in NAMES:
         monkeypatch.setenv(name.upper(), os.environ.get(name.upper(), ""))
-    before = {name: jax.config.read(name) for name in NAMES}
+    before = {name: getattr(jax.config, name) for name in NAMES}
     yield
     for name, value in before.items():
         jax.config.update(name, value)

@@ -391,10 +391,10 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name, folder):
 def test_a_link_that_waits_in_the_folder_is_not_followed(folder):
     victim = folder.path.parent / "victim"
     victim.write_text("mine")
-    (folder.path / ".metrics.json.partial").symlink_to(victim)
-    (folder.path / "metrics.json").symlink_to(victim)
-    folder.write_json("metrics.json", {"a": 1})
-    assert victim.read_text() == "mine" and folder.read_json("metrics.json") == {"a": 1}
+    (folder.path / ".notes.json.partial").symlink_to(victim)
+    (folder.path / "notes.json").symlink_to(victim)
+    folder.write_json("notes.json", {"a": 1})
+    assert victim.read_text() == "mine" and folder.read_json("notes.json") == {"a": 1}
 
 
 def test_the_dtype_of_the_sampler_is_kept(folder):
