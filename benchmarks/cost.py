@@ -59,7 +59,7 @@ MOST_COLD, MOST_CACHED = 10.0, 3.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="What sampling costs.")
     parser.add_argument("parts", nargs="+", help="step, kernel, compile, startup, table; behind compile its targets")
     parts = parser.parse_args().parts
     work: Mapping[str, Callable[[], None]] = {"step": steps, "kernel": kernel, "startup": startup, "table": table}

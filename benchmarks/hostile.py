@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,9 @@ def _called(arguments: list[str]) -> tuple[int, str]:
 def fuzz(examples: int = 10_000) -> None:
     """The strategies of the tests, with more examples."""
     sys.path.insert(0, str(RESULTS.parent.parent / "tests"))
-    import test_fuzz_commands as tests
     from hypothesis import given, settings
+
+    tests = import_module("test_fuzz_commands")
 
     half = settings(tests.OFTEN, max_examples=examples // 2)
     trials = {"command lines": (tests.COMMAND_LINES, tests.check), "settings files": (tests.FILES, tests.check_file)}

@@ -27,7 +27,9 @@ HEAVY = {
 }
 """Where a command stops checking and begins to work."""
 
-OFTEN = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+OFTEN = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=10)
 NAMES = st.sampled_from(
     "two_modes grid25 nuts joint paper page elbo two_modes:x none.py:model posteriordb:a/../b ../../x . runs".split()

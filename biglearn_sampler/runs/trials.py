@@ -70,7 +70,7 @@ def run_trial(scene: Scene, method: str, seed: int) -> Trial:
         return Trial(method, seed, {}, failed=reason)
 
 
-def reason_of_failure(error: Exception) -> str:
+def reason_of_failure(error: BaseException) -> str:
     """What a row says about a failure: our own errors are sentences already, others come with their type."""
     expected = isinstance(error, BiglearnError) or raised_on_host(error)
     return str(raised_on_host(error) or error) if expected else told(error)
