@@ -7,18 +7,16 @@ Both are timed in turn in one process, several times; the table has ratios of th
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
 from report import write_table
+from timing import fastest
 
 import biglearn_sampler as bl
 from biglearn_sampler.runs.plan import make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 
-REPEATS = 5
 CHUNK = 1000
 
 
@@ -53,9 +51,9 @@ def _row(target: str, settings: str | None, catalogue: bl.Catalogue) -> list[str
         with jax.disable_jit():
             return training.step(state, drawn, keys.points)
 
-    in_chunk = _fastest(lambda: chunk(state)) / CHUNK
-    singly = _fastest(lambda: one_by_one(state)) / 100
-    from_python = _fastest(lambda: uncompiled(state))
+    in_chunk = fastest(lambda: chunk(state)) / CHUNK
+    singly = fastest(lambda: one_by_one(state)) / 100
+    from_python = fastest(lambda: uncompiled(state))
     return [
         target,
         settings or "defaults",
@@ -63,17 +61,6 @@ def _row(target: str, settings: str | None, catalogue: bl.Catalogue) -> list[str
         f"{from_python / in_chunk:,.0f}",
         f"{singly / in_chunk:.1f}",
     ]
-
-
-def _fastest(work: Callable[[], Any]) -> float:
-    """Seconds of the fastest of several calls, after one that compiles."""
-    jax.block_until_ready(work())
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        jax.block_until_ready(work())
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 if __name__ == "__main__":

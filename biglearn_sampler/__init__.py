@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.catalogue import use as use
     from biglearn_sampler.comparison import Comparison as Comparison
     from biglearn_sampler.comparison import Trial as Trial
+    from biglearn_sampler.compilation import keep_compiled as keep_compiled
     from biglearn_sampler.data import BigLearnMixture as BigLearnMixture
     from biglearn_sampler.data import DataFit as DataFit
     from biglearn_sampler.data import fit_data as fit_data
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from biglearn_sampler.runs import load_comparison as load_comparison
     from biglearn_sampler.runs import resume as resume
     from biglearn_sampler.runs import train as train
+    from biglearn_sampler.studies import StudyResults as StudyResults
+    from biglearn_sampler.studies import sweep as sweep
     from biglearn_sampler.tasks import AbstractLearningScheduler as AbstractLearningScheduler
     from biglearn_sampler.tasks import AbstractScheduler as AbstractScheduler
     from biglearn_sampler.tasks import AbstractTransformation as AbstractTransformation
@@ -63,6 +66,7 @@ _HOMES = {
     "api": ["target"],
     "bridges": ["JumpKernel", "from_numpyro"],
     "catalogue": ["Catalogue", "Entry", "hookimpl", "use"],
+    "compilation": ["keep_compiled"],
     "data": ["BigLearnMixture", "DataFit", "fit_data"],
     "energy": [
         "AbstractTarget",
@@ -81,6 +85,7 @@ _HOMES = {
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "comparison": ["Comparison", "Trial"],
     "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "train"],
+    "studies": ["StudyResults", "sweep"],
     "tasks": [
         "AbstractLearningScheduler",
         "AbstractScheduler",

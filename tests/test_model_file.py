@@ -85,15 +85,17 @@ def test_a_run_leads_back_to_the_model(file: Path, monkeypatch: pytest.MonkeyPat
     elsewhere = file.parent / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert bl.load(file.parent / "run").target.observed()["heads"] == 7
+    with pytest.raises(RunFolderError, match=r"is to run that file; if the folder is your own, say --trust, or load\("):
+        bl.load(file.parent / "run")
+    assert bl.load(file.parent / "run", trusted=True).target.observed()["heads"] == 7
     assert caplog.text == ""
     file.write_text(MODELS.replace("np.array(7)", "np.array(8)"))
     with caplog.at_level(logging.WARNING):
-        assert bl.load(file.parent / "run").target.observed()["heads"] == 8
+        assert bl.load(file.parent / "run", trusted=True).target.observed()["heads"] == 8
     assert f"file {file} has changed since the run" in caplog.text
     file.unlink()
     with pytest.raises(RunFolderError, match=r"cannot be built again .*mine.py' cannot be read.*load\(folder, target="):
-        bl.load(file.parent / "run")
+        bl.load(file.parent / "run", trusted=True)
     mine = bl.target(lambda x: -(x[0] ** 2), dim=1, scale=1.0)
     assert bl.load(file.parent / "run", target=mine).target is mine
 
@@ -179,8 +181,9 @@ def test_a_plugin_registers_a_model_under_a_name() -> None:
 def test_the_command_line_trains_evaluates_and_draws(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "mine.py:coin"]) == 0
     assert "The run is in runs/coin-001" in capsys.readouterr().out
-    assert main(["evaluate", "runs/coin-001"]) == 0
-    run = bl.load("runs/coin-001")
+    assert main(["evaluate", "runs/coin-001"]) == 2
+    assert main(["evaluate", "runs/coin-001", "--trust"]) == 0
+    run = bl.load("runs/coin-001", trusted=True)
     assert set(run.posterior(100)) == {"fairness"}
     # Beta(9, 5).
     mean, error = run.metrics["moments"]["fairness"]["mean"], run.metrics["moments"]["fairness"]["mcse"]

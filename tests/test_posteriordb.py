@@ -218,6 +218,10 @@ ABOUT = '{"model_name": "gp_regr", "data_name": "curve", "reference_posterior_na
         ({"posteriors/b.json": ABOUT}, "has no posterior 'a'; did you mean|has no posterior 'a'."),
         ({"posteriors/a.json": ABOUT}, "there is neither .*curve.json nor curve.json.zip beside it"),
         ({"posteriors/a.json": "{"}, "a.json cannot be read as JSON"),
+        (
+            {"posteriors/a.json": ABOUT.replace('"curve"', '"../../secret"'), "secret.json": "{}"},
+            "names a file '../../secret', which leads out of its folder data",
+        ),
         ({"posteriors/a.json": "[]"}, "a.json names no model and no data"),
         (
             {"posteriors/a.json": ABOUT.replace("gp_regr", "arK")},

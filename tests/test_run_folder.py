@@ -380,6 +380,23 @@ def test_flipped_and_lost_bytes_are_refused_or_harmless(folder):
     assert refused > 150
 
 
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/passwd", "a/b.json", "", ".", "..", "a\0b"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(name, folder):
+    for act in (lambda: folder.files.read_json(name), lambda: folder.files.write_json(name, {"a": 1})):
+        with pytest.raises(RunFolderError, match="is no name of a file in"):
+            act()
+    assert not (folder.path.parent / "outside.json").exists()
+
+
+def test_a_link_that_waits_in_the_folder_is_not_followed(folder):
+    victim = folder.path.parent / "victim"
+    victim.write_text("mine")
+    (folder.path / ".notes.json.partial").symlink_to(victim)
+    (folder.path / "notes.json").symlink_to(victim)
+    folder.write_json("notes.json", {"a": 1})
+    assert victim.read_text() == "mine" and folder.read_json("notes.json") == {"a": 1}
+
+
 def test_the_dtype_of_the_sampler_is_kept(folder):
     folder.write_mixture(MIXTURE)
     assert folder.read_mixture().means.dtype == jnp.zeros(()).dtype

@@ -33,7 +33,7 @@ def build_target(spec: Any, catalogue: Catalogue, parameters: Mapping[str, Any] 
         UserError: there is no such thing, or it cannot be built.
     """
     name, *others = _name_of(spec)
-    if not _is_of_file(name):
+    if not is_of_file(name):
         return catalogue.build("target", spec, parameters)
     given = [*parameters, *others]
     if given:
@@ -86,7 +86,8 @@ def _name_of(spec: Any) -> tuple[str, ...]:
     return ("",)
 
 
-def _is_of_file(name: str) -> bool:
+def is_of_file(name: str) -> bool:
+    """Whether a name is that of a model in a file."""
     return name.endswith(".py") or name.rpartition(":")[0].endswith(".py")
 
 

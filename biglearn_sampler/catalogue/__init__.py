@@ -10,7 +10,9 @@ from biglearn_sampler.catalogue.hookspecs import hookimpl as hookimpl
 from biglearn_sampler.catalogue.offers import Offer as Offer
 from biglearn_sampler.catalogue.parameters import Parameter as Parameter
 from biglearn_sampler.catalogue.problems import PluginProblem as PluginProblem
+from biglearn_sampler.catalogue.recipe import Recipe as Recipe
 from biglearn_sampler.catalogue.records import MADE_IN_PYTHON as MADE_IN_PYTHON
 from biglearn_sampler.catalogue.records import Built as Built
 from biglearn_sampler.catalogue.records import EntryRecord as EntryRecord
 from biglearn_sampler.catalogue.records import PluginRecord as PluginRecord
+from biglearn_sampler.catalogue.records import spec_of as spec_of

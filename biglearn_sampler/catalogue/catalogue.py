@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from biglearn_sampler.catalogue.hookspecs import HOOKS, KINDS, OBSERVERS
 from biglearn_sampler.catalogue.loading import LoadedPlugin, Loading, chosen
 from biglearn_sampler.catalogue.offers import Offer, call, offers_of, problem_of
 from biglearn_sampler.catalogue.problems import CONTAINED, PluginProblem, did_you_mean, told
+from biglearn_sampler.catalogue.recipe import Recipe
 from biglearn_sampler.catalogue.records import Built, PluginRecord
 from biglearn_sampler.catalogue.sources import (
     GROUP,
@@ -91,6 +93,25 @@ class Catalogue:
         self._reported: set[tuple[str, str, type]] = set()
         self._strict = strict
         self._raise_if_strict()
+        self.recipe = Recipe(
+            modules=tuple(modules),
+            files=tuple(os.path.abspath(Path(file).expanduser()) for file in files),
+            entry_points=entry_points,
+            block=tuple(sorted(block)),
+            only=None if only is None else tuple(sorted(only)),
+            in_memory=tuple(sorted(plugins)),
+        )
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Catalogue:
+        """The catalogue of a recipe, without the plugins that are in the memory of another process."""
+        return cls(
+            modules=recipe.modules,
+            files=recipe.files,
+            entry_points=recipe.entry_points,
+            block=recipe.block,
+            only=recipe.only,
+        )
 
     @property
     def plugins(self) -> tuple[PluginRecord, ...]:

@@ -107,3 +107,10 @@ def record_of_object(kind: str, value: object) -> EntryRecord:
         version=None,
         reference=None,
     )
+
+
+def spec_of(recorded: Any) -> Any:
+    """What the catalogue builds a recorded value from, as JSON has it; entries may be nested."""
+    if isinstance(recorded, Mapping):
+        return {"name": recorded["name"], **{name: spec_of(value) for name, value in recorded["parameters"].items()}}
+    return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from biglearn_sampler.errors import UserError
 
@@ -70,7 +71,8 @@ def object_source(name: str, plugin: object) -> Source:
     return Source(name, "in memory", None, lambda: plugin)
 
 
-def _installed_source(entry_point: metadata.EntryPoint) -> Source:
+# `Any`: once the backport `importlib_metadata` is imported, as by Dask, entry points are of its class.
+def _installed_source(entry_point: Any) -> Source:
     distribution = entry_point.dist
     name = distribution.name if distribution else "unknown distribution"
     version = distribution.version if distribution else None

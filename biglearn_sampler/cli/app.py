@@ -16,8 +16,9 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands
+from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands, sweep_commands
 from biglearn_sampler.cli.session import Session, catalogue_of, read_options
+from biglearn_sampler.compilation import keep_compiled
 from biglearn_sampler.errors import BiglearnError
 
 # Plain help can be searched and piped, and brackets in the help of a plugin stay brackets.
@@ -41,6 +42,8 @@ class PluginGroup(TyperGroup):
         if ctx.obj is None:
             ctx.obj = Session()
         ctx.obj.options = read_options(values)
+        if ctx.obj.options.cache is not None:
+            keep_compiled(ctx.obj.options.cache)
         added = typer.Typer(rich_markup_mode=MARKUP)
         catalogue_of(ctx).add_commands(added, taken=tuple(self.commands))
         self.commands.update(get_group(added).commands)
@@ -53,6 +56,7 @@ app = typer.Typer(cls=PluginGroup, no_args_is_help=True, add_completion=False, r
 
 run_commands.register(app)
 compare_commands.register(app)
+sweep_commands.register(app)
 data_commands.register(app)
 catalogue_commands.register(app)
 
@@ -72,6 +76,9 @@ def biglearn(
         list[str] | None,
         typer.Option(metavar="NAME", help="Leave out all but this plugin or distribution; may be repeated."),
     ] = None,
+    cache: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keep compiled programs here, so that the next run need not wait.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at any problem of any plugin.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
@@ -80,7 +87,8 @@ def biglearn(
     Targets, schedulers, baselines, metrics and reports come from plugins: installed ones; those in --plugin
     and in the variable BIGLEARN_PLUGINS, separated as in PATH; and a file `biglearn_plugin.py` in the working
     directory, which is loaded as pytest loads `conftest.py`. BIGLEARN_BLOCK holds names for --block,
-    separated by commas. A plugin runs code when it is loaded, as any import does.
+    separated by commas, and BIGLEARN_CACHE the folder of --cache. A plugin runs code when it is loaded, as any
+    import does.
     """
 
 

@@ -9,7 +9,7 @@ import typer
 
 from biglearn_sampler.cli.assignments import assignments
 from biglearn_sampler.cli.method_names import methods_named
-from biglearn_sampler.cli.run_commands import RUNS
+from biglearn_sampler.cli.run_commands import RUNS, Trust
 from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.tables import print_table
 from biglearn_sampler.errors import RunFailed, UserError
@@ -99,6 +99,7 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="where to write; default: the folder, if there is only one")
     ] = None,
     name: Annotated[str, typer.Option("--report", metavar="NAME", help="which report to write")] = REPORT,
+    trust: Trust = False,
 ) -> None:
     """Write a page about finished runs on one target, or about a comparison again."""
     from biglearn_sampler.runs.gather import gathered
@@ -106,7 +107,7 @@ def report(
     if out is None and len(folders) > 1:
         raise UserError("the page is about several runs; say where it shall be, with --out DIR")
     catalogue = catalogue_of(ctx)
-    comparison = gathered(folders, catalogue)
+    comparison = gathered(folders, catalogue, trusted=trust)
     where = out or folders[0]
     built = catalogue.build("report", name)
     try:

@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import typer
+
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.runs.compare import ComparisonWatcher
 from biglearn_sampler.runs.watcher import Nobody, Watcher
+from biglearn_sampler.studies.job import Job
+from biglearn_sampler.studies.processes import Outcome
+from biglearn_sampler.studies.sweep import StudyWatcher
 
 
 @contextmanager
@@ -30,6 +35,18 @@ def comparison_progress(quiet: bool) -> Iterator[ComparisonWatcher | None]:
         return
     with _drawn() as bar:
         yield _TrialBar(bar)
+
+
+@contextmanager
+def study_progress(quiet: bool) -> Iterator[StudyWatcher | None]:
+    """A watcher for the duration of a study; without a terminal, as in a log of a batch system, a line for each job."""
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty():
+        yield _JobLines()
+    else:
+        with _drawn() as bar:
+            yield _JobBar(bar)
 
 
 @contextmanager
@@ -83,9 +100,47 @@ class _TrialBar:
 
     def trial_finished(self, trial: Trial) -> None:
         """Move the bar."""
-        covered, total = trial.figure("modes_covered"), trial.figure("modes_total")
-        modes = "" if covered is None or total is None else f", {covered:.0f} of {total:.0f} modes"
-        told = (
-            f"{trial.method}: failed" if trial.failed else f"{trial.method}: {trial.evaluations:,} evaluations{modes}"
-        )
-        self._bar.update(self._task, advance=1, told=told)
+        self._bar.update(self._task, advance=1, told=_told(trial))
+
+
+class _JobBar:
+    """Shows how many jobs are over, and what the last one found."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._task = bar.add_task("starting", total=None, told="")
+
+    def jobs_known(self, total: int, finished: int) -> None:
+        """Show how many there are."""
+        self._bar.update(self._task, description="jobs", completed=finished, total=total)
+
+    def job_finished(self, job: Job, outcome: Outcome) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, advance=1, told=f"{job.title}, seed {job.seed}, {_told(outcome.trial)}")
+
+
+class _JobLines:
+    """Writes a line for each job."""
+
+    def __init__(self) -> None:
+        self._total = self._finished = 0
+
+    def jobs_known(self, total: int, finished: int) -> None:
+        """Say how many there are."""
+        self._total, self._finished = total, finished
+        typer.echo(f"{total} jobs, {finished} of them finished before", err=True)
+
+    def job_finished(self, job: Job, outcome: Outcome) -> None:
+        """Say which, and what it found."""
+        self._finished += 1
+        told = f"{job.title}, seed {job.seed}, {_told(outcome.trial)} ({outcome.seconds:.0f} s on {outcome.host})"
+        typer.echo(f"{self._finished} of {self._total}: {told}", err=True)
+
+
+def _told(trial: Trial) -> str:
+    """What a trial found, in few words."""
+    if trial.failed:
+        return f"{trial.method}: failed"
+    covered, total = trial.figure("modes_covered"), trial.figure("modes_total")
+    modes = "" if covered is None or total is None else f", {covered:.0f} of {total:.0f} modes"
+    return f"{trial.method}: {trial.evaluations:,} evaluations{modes}"

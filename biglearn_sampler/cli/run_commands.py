@@ -23,6 +23,7 @@ WITH_RESUME = (
     "budget",
     "minutes",
     "quiet",
+    "trust",
     "devices",
     "coordinator",
     "process_id",
@@ -32,6 +33,7 @@ WITH_RESUME = (
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="the same seed gives the same result")]
+Trust = Annotated[bool, typer.Option("--trust", help="run the file of the model that the folder names")]
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +81,7 @@ def train(
             metavar="RUN", help="go on with the run in this folder, also under a larger --budget or more --minutes"
         ),
     ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="with --resume: run the file of the model it names")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
     devices: Annotated[
         int | None, typer.Option(metavar="N", help="devices of this machine, which share evaluations of the energy")
@@ -107,6 +110,8 @@ def train(
     from biglearn_sampler.runs.summary import sentences
 
     _check_one_run(ctx, target, resume)
+    if trust and resume is None:
+        raise UserError("--trust belongs to --resume RUN; a model in a file that is named as TARGET is run anyway")
     asked: dict[str, Any] = {
         "seed": seed,
         "settings": settings,
@@ -117,7 +122,7 @@ def train(
     with signals_heard(), met(Place.of(coordinator, process_id, processes)) as team:
         if isinstance(team, Follower):
             if resume is not None:
-                follow_resumed(team, resume, devices, catalogue)
+                follow_resumed(team, resume, devices, catalogue, trusted=trust)
             else:
                 follow(team, target, **asked, catalogue=catalogue)
             return
@@ -129,6 +134,7 @@ def train(
                     minutes=minutes,
                     catalogue=catalogue,
                     watcher=watcher,
+                    trusted=trust,
                     devices=devices,
                     team=team,
                 )
@@ -176,6 +182,7 @@ def evaluate(
     draws: Annotated[int | None, typer.Option(min=100, help="fresh draws; default: as many as the run took")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the draws")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Measure a trained sampler again, on fresh draws; the run folder stays as it is."""
     from biglearn_sampler.cli.run_tables import print_run_tables
@@ -184,7 +191,7 @@ def evaluate(
     from biglearn_sampler.runs.summary import sentences
 
     catalogue = catalogue_of(ctx)
-    metrics = evaluate_run(load(run, catalogue=catalogue), catalogue, draws=draws, seed=seed)
+    metrics = evaluate_run(load(run, catalogue=catalogue, trusted=trust), catalogue, draws=draws, seed=seed)
     if as_json:
         print_json(metrics)
         return

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.compilation import CACHE_VARIABLE
 from biglearn_sampler.errors import UserError
 
 # Loaded from the working directory without being asked for, as pytest loads `conftest.py`.
@@ -29,6 +30,7 @@ class GlobalOptions:
         plugins: files and modules that are plugins.
         block: plugins or distributions to leave out.
         only: when not empty, everything else is left out.
+        cache: folder of compiled programs, if they are to be kept.
         strict: whether a problem of any plugin is an error.
         debug: whether errors come with tracebacks.
     """
@@ -36,6 +38,7 @@ class GlobalOptions:
     plugins: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    cache: str | None = None
     strict: bool = False
     debug: bool = False
 
@@ -105,6 +108,7 @@ def read_options(values: Mapping[str, Any]) -> GlobalOptions:
         plugins=tuple(values.get("plugin") or ()),
         block=tuple(values.get("block") or ()),
         only=tuple(values.get("only") or ()),
+        cache=values.get("cache") or os.environ.get(CACHE_VARIABLE) or None,
         strict=bool(values.get("strict")),
         debug=bool(values.get("debug")),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biglearn_sampler.comparison.aggregate import Aggregate
 from biglearn_sampler.comparison.comparison import Comparison
 from biglearn_sampler.comparison.sentences import sentences_of
+from biglearn_sampler.comparison.trial import Trial
 
 
 def results_of(comparison: Comparison) -> dict[str, Any]:
@@ -32,18 +35,29 @@ def results_of(comparison: Comparison) -> dict[str, Any]:
 
 def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
     """One row for each trial: flat figures, their standard errors as `NAME_se`, and why it failed."""
-    return [
-        {
-            "target": comparison.name,
-            "method": trial.method,
-            "seed": trial.seed,
-            "failed": trial.failed or "",
-            "evaluations": trial.evaluations,
-            **_numbers(trial.figures),
-            **{f"{name}_se": error for name, error in trial.figures.get("standard_errors", {}).items()},
-        }
-        for trial in comparison.trials
-    ]
+    return [{"target": comparison.name, **row_of(trial)} for trial in comparison.trials]
+
+
+def row_of(trial: Trial) -> dict[str, Any]:
+    """A trial as a row of a table."""
+    return {
+        "method": trial.method,
+        "seed": trial.seed,
+        "failed": trial.failed or "",
+        "evaluations": trial.evaluations,
+        **_numbers(trial.figures),
+        **{f"{name}_se": error for name, error in trial.figures.get("standard_errors", {}).items()},
+    }
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as the text of a CSV file; a column for every name in any of them, empty where a row has none."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _means(comparison: Comparison, method: str) -> dict[str, dict[str, Any]]:

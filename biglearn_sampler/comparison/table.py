@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from biglearn_sampler.comparison.aggregate import Aggregate
+from biglearn_sampler.comparison.aggregate import Aggregate, aggregate
 from biglearn_sampler.comparison.comparison import Comparison
+from biglearn_sampler.comparison.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -43,29 +45,38 @@ COLUMNS = (
 
 def table_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Headings and rows, as texts: means over the seeds with their standard errors, or ranges."""
-    columns = [
-        column
-        for column in COLUMNS
-        if any(comparison.figure(method, column.figure) is not None for method in comparison.methods)
-    ]
+    groups = {(method,): [*comparison.finished(method), *comparison.failures(method)] for method in comparison.methods}
+    return table_of_groups(("method",), groups)
+
+
+def table_of_groups(
+    names: Sequence[str], groups: Mapping[tuple[str, ...], Sequence[Trial]]
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of trials in groups, each of one method on its seeds.
+
+    Arguments:
+        names: headings of what tells the groups apart.
+        groups: the trials of each, failed ones included.
+    """
+    finished = {place: [trial for trial in trials if trial.failed is None] for place, trials in groups.items()}
+    columns = [column for column in COLUMNS if any(aggregate(column.figure, good) for good in finished.values())]
     rows = [
-        [method, _seeds(comparison, method), *(_cell(comparison, method, column) for column in columns)]
-        for method in comparison.methods
+        [*place, _seeds(len(good), len(groups[place]) - len(good)), *(_cell(good, column) for column in columns)]
+        for place, good in finished.items()
     ]
-    return ["method", "seeds", *(column.heading for column in columns)], rows
+    return [*names, "seeds", *(column.heading for column in columns)], rows
 
 
-def _seeds(comparison: Comparison, method: str) -> str:
-    finished, failed = len(comparison.finished(method)), len(comparison.failures(method))
+def _seeds(finished: int, failed: int) -> str:
     return f"{finished}" if not failed else f"{finished} ({failed} failed)"
 
 
-def _cell(comparison: Comparison, method: str, column: Column) -> str:
-    found = comparison.figure(method, column.figure)
+def _cell(trials: Sequence[Trial], column: Column) -> str:
+    found = aggregate(column.figure, trials)
     if found is None:
         return "-"
     text = _range(found, column.digits) if column.ranged else _with_error(found, column.digits)
-    total = comparison.figure(method, "modes_total") if column.figure == "modes_covered" else None
+    total = aggregate("modes_total", trials) if column.figure == "modes_covered" else None
     return text if total is None else f"{text} of {total.most:.0f}"
 
 

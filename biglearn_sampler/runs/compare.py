@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import jax
-
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import OURS, Comparison, Trial
-from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
-from biglearn_sampler.comparison.trial import KEPT, thinned
-from biglearn_sampler.errors import BiglearnError, MissingPackage, RunFolderError, UserError, raised_on_host
+from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline
-from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
-from biglearn_sampler.runs.evaluate import baseline_figures
-from biglearn_sampler.runs.plan import Plan, by_bare_name, checked_seed, make_plan
-from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
+from biglearn_sampler.runs.plan import by_bare_name, checked_seed, make_plan
+from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import comparison_record
-from biglearn_sampler.runs.train import train_as_planned
 from biglearn_sampler.runs.trainers import trainer_of
-from biglearn_sampler.runs.watcher import Nobody
+from biglearn_sampler.runs.trials import Scene, poor_baselines, run_trial
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +42,6 @@ class ComparisonWatcher(Protocol):
 
     def trial_finished(self, trial: Trial) -> None:
         """A trial is over, or was read from disk."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What all trials share: the plan of our sampler, the baselines, or why one cannot be built, and the budget."""
-
-    plan: Plan
-    read: ReadSettings
-    baselines: Mapping[str, Built[AbstractBaseline] | str]
-    budget: int
-    catalogue: Catalogue
-
-    @property
-    def methods(self) -> list[str]:
-        return [OURS, *self.baselines]
 
 
 def compare(
@@ -116,9 +92,14 @@ def compare(
     read = read_settings(settings, {**(overrides or {}), "budget.evaluations": budget}, catalogue)
     plan = make_plan(target, read, (), chosen[0], catalogue, parameters or {})
     specs = plan.settings.compare.baselines if baselines is None else baselines
-    scene = _Scene(plan, read, _built(specs, catalogue), budget, catalogue)
+    scene = Scene(plan, read, _built(specs, catalogue), budget, catalogue)
     trainer_of(plan)  # looks at the energy, and refuses what cannot be trained
-    _check_budgets(scene)
+    poor = poor_baselines(scene)
+    if poor:
+        raise UserError(
+            f"a budget of {budget:,} evaluations is too small for {', '.join(poor)}; give a larger one, or leave "
+            "these out"
+        )
     records = {name: built.record if isinstance(built, Built) else None for name, built in scene.baselines.items()}
     record = comparison_record(plan, read, records, budget, chosen)
     folder, finished = _opened(out, numbered, resume, record, scene.methods)
@@ -154,24 +135,6 @@ def _built(specs: Sequence[Any], catalogue: Catalogue) -> dict[str, Built[Abstra
     if OURS in named:
         raise UserError(f"a baseline cannot be called '{OURS}', the name of our own sampler")
     return {**named, **missing}
-
-
-def _check_budgets(scene: _Scene) -> None:
-    """See that the budget suffices for every baseline.
-
-    Raises:
-        UserError: it does not, with what each of them needs at least.
-    """
-    target = scene.plan.target.value
-    least = {
-        name: built.value.least_budget(target) for name, built in scene.baselines.items() if isinstance(built, Built)
-    }
-    poor = [f"{name} (at least {needed:,})" for name, needed in least.items() if needed > scene.budget]
-    if poor:
-        raise UserError(
-            f"a budget of {scene.budget:,} evaluations is too small for {', '.join(poor)}; give a larger one, or leave "
-            "these out"
-        )
 
 
 def _opened(
@@ -210,7 +173,7 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
 
 
 def _run_all(
-    scene: _Scene,
+    scene: Scene,
     seeds: Sequence[int],
     folder: ComparisonFolder | None,
     finished: Sequence[Trial],
@@ -226,7 +189,7 @@ def _run_all(
     try:
         for number, (method, seed) in enumerate(places, start=1):
             watcher.trial_began(method, seed, number, len(places))
-            trial = known.get((method, seed)) or _isolated(scene, method, seed)
+            trial = known.get((method, seed)) or run_trial(scene, method, seed)
             trials.append(trial)
             if folder is not None and (method, seed) not in known:
                 folder.write_trial(trial)
@@ -239,40 +202,8 @@ def _run_all(
     return trials
 
 
-def _isolated(scene: _Scene, method: str, seed: int) -> Trial:
-    """A trial; whatever goes wrong in it is its reason."""
-    try:
-        return _of_ours(scene, seed) if method == OURS else _of_baseline(scene, method, seed)
-    except Exception as error:
-        expected = isinstance(error, BiglearnError) or raised_on_host(error)
-        reason = str(raised_on_host(error) or error) if expected else told(error)
-        logger.warning("%s failed on seed %d: %s", method, seed, reason)
-        return Trial(method, seed, {}, failed=reason)
-
-
-def _of_ours(scene: _Scene, seed: int) -> Trial:
-    plan = replace(scene.plan, seed=seed)
-    run = train_as_planned(plan, scene.read, scene.catalogue, Nobody())
-    kept = draws_of(run.sampler, run.target, KEPT, jax.random.fold_in(plan.keys.evaluation, KEPT))
-    figures = {name: value for name, value in run.metrics.items() if name != "baselines"}
-    return Trial(OURS, seed, figures, curve_of_training(run.history, figures), thinned(kept))
-
-
-def _of_baseline(scene: _Scene, method: str, seed: int) -> Trial:
-    baseline = scene.baselines[method]
-    if isinstance(baseline, str):
-        raise MissingPackage(baseline)
-    plan, target = replace(scene.plan, seed=seed), scene.plan.target.value
-    # By its name, so that a trial is the same whatever stands beside it.
-    key = jax.random.fold_in(plan.keys.baselines, zlib.crc32(method.encode()))
-    key_run, key_metrics = jax.random.split(key)
-    result = baseline.value.run(target, plan.start, key_run, scene.budget)
-    figures = baseline_figures(result, target, plan.metrics, key_metrics)
-    return Trial(method, seed, figures, curve_of_baseline(result, target.facts), thinned(result.draws))
-
-
 def _concluded(
-    scene: _Scene, trials: Sequence[Trial], record: Mapping[str, Any], folder: ComparisonFolder | None
+    scene: Scene, trials: Sequence[Trial], record: Mapping[str, Any], folder: ComparisonFolder | None
 ) -> Comparison:
     """The comparison, with its results and reports written."""
     finished = {**record, "status": "finished", "finished": _now()}

@@ -9,23 +9,17 @@ report.html       the page, and whatever other reports write
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from biglearn_sampler.comparison import Comparison, CoveragePoint, Trial
-from biglearn_sampler.comparison.results import results_of, rows_of
-from biglearn_sampler.errors import RunFolderError
-from biglearn_sampler.evaluation import Draws
-from biglearn_sampler.runs.whole_files import WholeFiles, new_folder, numbered_folder
+from biglearn_sampler.comparison import Comparison, Trial
+from biglearn_sampler.comparison.results import as_csv, results_of, rows_of
+from biglearn_sampler.runs.trial_files import TrialFiles
+from biglearn_sampler.runs.whole_files import WholeFiles, check_holds, new_or_numbered
 
 RECORD = "comparison.json"
-ARRAYS = ("points", "log_target", "log_sampler", "weights", "chains")
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class ComparisonFolder:
         Raises:
             RunFolderError: it exists already and is not empty, or it cannot be made.
         """
-        return cls(new_folder(numbered_folder(path) if numbered else path, "trials"))
+        return cls(new_or_numbered(path, "trials", numbered=numbered))
 
     @classmethod
     def existing(cls, path: Path) -> ComparisonFolder:
@@ -54,9 +48,7 @@ class ComparisonFolder:
         Raises:
             RunFolderError: there is none.
         """
-        if not is_comparison(path):
-            missing = f"holds no {RECORD}" if path.exists() else "does not exist"
-            raise RunFolderError(f"{path} {missing}; expected the folder of a comparison, as `biglearn compare` writes")
+        check_holds(path, RECORD, "comparison", "compare")
         return cls(path)
 
     @property
@@ -65,8 +57,8 @@ class ComparisonFolder:
         return WholeFiles(self.path)
 
     @property
-    def _trials(self) -> WholeFiles:
-        return WholeFiles(self.path / "trials")
+    def _trials(self) -> TrialFiles:
+        return TrialFiles(WholeFiles(self.path / "trials"))
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write `comparison.json`."""
@@ -87,18 +79,8 @@ class ComparisonFolder:
         return record
 
     def write_trial(self, trial: Trial) -> None:
-        """Write a trial; the draws first, so that a trial with figures is whole."""
-        name = _name(trial.method, trial.seed)
-        if trial.draws is not None:
-            self._trials.write_arrays(f"{name}.npz", _arrays(trial.draws))
-        content = {
-            "method": trial.method,
-            "seed": trial.seed,
-            "failed": trial.failed,
-            "curve": [list(point) for point in trial.curve],
-            "figures": dict(trial.figures),
-        }
-        self._trials.write_json(f"{name}.json", content)
+        """Write a trial."""
+        self._trials.write(_name(trial.method, trial.seed), trial)
 
     def read_trial(self, method: str, seed: int) -> Trial | None:
         """A trial, or `None` if it is not there.
@@ -106,37 +88,12 @@ class ComparisonFolder:
         Raises:
             RunFolderError: its files are damaged.
         """
-        name = _name(method, seed)
-        content = self._trials.read_json(f"{name}.json")
-        if not content:
-            return None
-        try:
-            curve = [CoveragePoint(int(spent), int(modes), float(off)) for spent, modes, off in content["curve"]]
-            failed, figures = content["failed"], dict(content["figures"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._trials.damaged(f"{name}.json", "expected a trial, with its figures and curve") from error
-        if failed is not None:
-            return Trial(method, seed, figures, curve, failed=str(failed))
-        return Trial(method, seed, figures, curve, self._draws(f"{name}.npz"))
+        return self._trials.read(_name(method, seed), method, seed)
 
     def write_results(self, comparison: Comparison) -> None:
         """Write `results.json` and `results.csv`."""
         self.files.write_json("results.json", results_of(comparison))
-        rows = rows_of(comparison)
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        self.files.write_text("results.csv", text.getvalue())
-
-    def _draws(self, name: str) -> Draws:
-        arrays = self._trials.read_arrays(name, ARRAYS, optional=True)
-        points, log_target = arrays.get("points"), arrays.get("log_target")
-        if points is None or log_target is None or points.ndim != 2 or log_target.shape != points.shape[:1]:
-            raise self._trials.damaged(name, "expected draws of shape (count, dim) with a log density for each")
-        chains = int(arrays["chains"]) if "chains" in arrays else None
-        return Draws(points, log_target, arrays.get("log_sampler"), chains, arrays.get("weights"))
+        self.files.write_text("results.csv", as_csv(rows_of(comparison)))
 
 
 def is_comparison(path: Path) -> bool:
@@ -146,8 +103,3 @@ def is_comparison(path: Path) -> bool:
 
 def _name(method: str, seed: int) -> str:
     return f"{method}-{seed}"
-
-
-def _arrays(draws: Draws) -> dict[str, np.ndarray]:
-    arrays = {name: getattr(draws, name) for name in ARRAYS}
-    return {name: np.asarray(array) for name, array in arrays.items() if array is not None}

@@ -13,6 +13,7 @@ from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.resume import planned
 from biglearn_sampler.runs.trainers import trainer_of
+from biglearn_sampler.runs.trust import check_trusted
 
 
 def follow(
@@ -43,10 +44,14 @@ def follow(
     _take_part(team, make_plan(target, read, (), checked_seed(seed), catalogue, parameters or {}, team))
 
 
-def follow_resumed(team: Follower, folder: Path, devices: int | None, catalogue: Catalogue) -> None:
+def follow_resumed(
+    team: Follower, folder: Path, devices: int | None, catalogue: Catalogue, *, trusted: bool = False
+) -> None:
     """The same for a run that is resumed, in a folder that this process can read as well; see `resume`."""
     opened = RunFolder.existing(folder)
-    plan = planned(opened, opened.read_record(), None, {"devices.count": devices}, catalogue, team)
+    record = opened.read_record()
+    check_trusted(record["target"], opened.path, trusted)
+    plan = planned(opened, record, None, {"devices.count": devices}, catalogue, team)
     _take_part(team, plan)
 
 

@@ -20,7 +20,7 @@ from biglearn_sampler.runs.load import load, load_comparison
 from biglearn_sampler.runs.run import Run
 
 
-def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None) -> Comparison:
+def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None, *, trusted: bool = False) -> Comparison:
     """A comparison from its folder, or one of finished runs, and of the baselines beside them.
 
     Runs with the same settings and different seeds are trials of one method; others go by the names of their folders.
@@ -28,6 +28,7 @@ def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None) 
     Arguments:
         folders: of runs on the same target, or one folder of a comparison.
         catalogue: of plugins; a fresh one by default.
+        trusted: as of `load`.
 
     Raises:
         UserError: runs on different targets, or a comparison among several folders.
@@ -38,8 +39,8 @@ def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None) 
     if any(is_comparison(path) for path in paths):
         if len(paths) > 1:
             raise UserError("a comparison has a page of its own; give one folder of a comparison, or folders of runs")
-        return load_comparison(paths[0], catalogue=catalogue)
-    runs = [load(path, catalogue=catalogue) for path in paths]
+        return load_comparison(paths[0], catalogue=catalogue, trusted=trusted)
+    runs = [load(path, catalogue=catalogue, trusted=trusted) for path in paths]
     for run, path in zip(runs, paths, strict=True):
         if not run.metrics:
             raise RunFolderError(f"the run in {path} did not finish: it has no figures")

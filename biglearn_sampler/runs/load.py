@@ -8,24 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of
 from biglearn_sampler.comparison import OURS, Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.trust import check_trusted
 
 logger = logging.getLogger(__name__)
 
 
-def load(folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None) -> Run:
+def load(
+    folder: str | Path,
+    *,
+    target: AbstractTarget | str | None = None,
+    catalogue: Catalogue | None = None,
+    trusted: bool = False,
+) -> Run:
     """A run from its folder, also one that was interrupted once it had a sampler.
 
     Arguments:
         folder: as `train` wrote it.
         target: the target, or its name, for runs on a function of your own; others are built again from the record.
         catalogue: of plugins; a fresh one by default.
+        trusted: whether the file may be run that the record names, where the target is a model in one. All else in a
+            folder is data, and nothing of it is run.
 
     Raises:
         RunFolderError: the folder holds no run, a file is damaged, or the target cannot be built again.
@@ -35,6 +44,7 @@ def load(folder: str | Path, *, target: AbstractTarget | str | None = None, cata
     sampler = opened.read_mixture()
     catalogue = catalogue or Catalogue()
     if target is None:
+        check_trusted(record["target"], opened.path, trusted)
         known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
@@ -55,13 +65,17 @@ def load(folder: str | Path, *, target: AbstractTarget | str | None = None, cata
 
 
 def load_comparison(
-    folder: str | Path, *, target: AbstractTarget | str | None = None, catalogue: Catalogue | None = None
+    folder: str | Path,
+    *,
+    target: AbstractTarget | str | None = None,
+    catalogue: Catalogue | None = None,
+    trusted: bool = False,
 ) -> Comparison:
     """A comparison from its folder, also one that was interrupted: with the trials that it has.
 
     Arguments:
         folder: as `compare` wrote it.
-        target, catalogue: as of `load`.
+        target, catalogue, trusted: as of `load`.
 
     Raises:
         RunFolderError: the folder holds no comparison, a file is damaged, or the target cannot be built again.
@@ -70,6 +84,7 @@ def load_comparison(
     record = opened.read_record()
     catalogue = catalogue or Catalogue()
     if target is None:
+        check_trusted(record["target"], opened.path, trusted)
         known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
@@ -111,10 +126,3 @@ def rebuilt_target(
             "%s has changed since the run in %s, so its target may be another", built.record.distribution, path
         )
     return built
-
-
-def spec_of(recorded: Any) -> Any:
-    """What the catalogue builds a recorded value from; entries may be nested."""
-    if isinstance(recorded, Mapping):
-        return {"name": recorded["name"], **{name: spec_of(value) for name, value in recorded["parameters"].items()}}
-    return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded

@@ -29,9 +29,9 @@ def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings) -> dict
         "baselines": {name: built.record.to_json() for name, built in plan.baselines.items()},
         "sources": trainer.sources,
         "entries": _entries(plan, read, [built.record for built in plan.baselines.values()]),
-        **_surroundings(),
+        **surroundings_record(),
     }
-    return _finite(record)
+    return finite(record)
 
 
 def comparison_record(
@@ -52,9 +52,9 @@ def comparison_record(
         "seeds": list(seeds),
         "methods": {name: record and record.to_json() for name, record in baselines.items()},
         "entries": _entries(plan, read, list(built.values())),
-        **_surroundings(),
+        **surroundings_record(),
     }
-    return _finite(record)
+    return finite(record)
 
 
 def _begun(plan: Plan, read: ReadSettings) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def _surroundings() -> dict[str, Any]:
+def surroundings_record() -> dict[str, Any]:
+    """Versions, machine, command and time of whatever begins now."""
     return {
         "versions": versions(),
         "platform": _platform(),
@@ -93,13 +94,13 @@ def _surroundings() -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity; as texts they are read back by the declared type of a parameter."""
+def finite(value: Any) -> Any:
+    """A value for JSON, without NaN and infinity; as texts they are read back by the declared type of a parameter."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _platform() -> dict[str, Any]:

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import RunFolderError, UserError
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
-from biglearn_sampler.runs.load import load, rebuilt_target, spec_of
+from biglearn_sampler.runs.load import load, rebuilt_target
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import versions
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.train import Beginning, carry_out
 from biglearn_sampler.runs.trainers import trainer_of
+from biglearn_sampler.runs.trust import check_trusted
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def resume(
     minutes: float | None = None,
     catalogue: Catalogue | None = None,
     watcher: Watcher | None = None,
+    trusted: bool = False,
     devices: int | None = None,
     team: AbstractTeam = ALONE,
 ) -> Run:
@@ -51,6 +53,7 @@ def resume(
         minutes: of training, likewise.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how the run goes.
+        trusted: as of `load`.
         devices: on which it goes on, of each process; as many as before by default.
         team: the processes that take part in it from here on; this one leads.
 
@@ -68,10 +71,12 @@ def resume(
     catalogue = catalogue or Catalogue()
     with only_here(opened.path):
         record = opened.read_record()
+        if target is None:
+            check_trusted(record["target"], opened.path, trusted)
         finished = _why_finished(opened, record, budget, minutes)
         if finished is not None:
             logger.warning("the run in %s is finished: %s", opened.path, finished)
-            return load(opened.path, target=target, catalogue=catalogue)
+            return load(opened.path, target=target, catalogue=catalogue, trusted=trusted)
         given = {"budget.evaluations": budget, "budget.minutes": minutes, "devices.count": devices}
         plan = planned(opened, record, target, given, catalogue, team)
         trainer = trainer_of(plan)

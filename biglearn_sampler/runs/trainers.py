@@ -211,11 +211,20 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
         UserError: something cannot be had; told before anything is written or trained.
     """
     energies = plan.probe()
-    trainer = AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
+    trainer = unprobed_trainer(plan)
     trainer.energies = energies
     plan.devices.team.agree(agreement(plan))
     plan.devices.acquaint()
     return trainer
+
+
+def unprobed_trainer(plan: Plan) -> AbstractTrainer:
+    """The trainer that the settings ask for, with everything checked but the energy itself.
+
+    Raises:
+        UserError: something cannot be had.
+    """
+    return AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
 
 
 def _have_settled(trends: Mapping[str, LossTrend | None]) -> bool:

@@ -51,7 +51,7 @@ class WholeFiles:
     def append_line(self, name: str, line: str) -> None:
         """Add a line to a text file; a crash can cost the last line only."""
         try:
-            with (self.path / name).open("a", encoding="utf-8") as file:
+            with self._place(name).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
             raise self._cannot_write(name, error) from error
@@ -66,14 +66,14 @@ class WholeFiles:
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
-        return (self.path / name).exists()
+        return self._place(name).exists()
 
     def read_text(self, name: str) -> str:
         """The text of a file; empty when there is none."""
         if not self.has(name):
             return ""
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return self._place(name).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise self.damaged(name, reason_of(error)) from error
 
@@ -98,7 +98,7 @@ class WholeFiles:
         """
         try:
             # NumPy leaves a damaged file open that it has opened itself.
-            with (self.path / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            with self._place(name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 version = int(stored["format"])
                 # A newer format may have other fields.
                 wanted = [field for field in fields if not optional or field in stored]
@@ -124,11 +124,23 @@ class WholeFiles:
         """The error for a file that makes no sense."""
         return RunFolderError(f"{self.path / name} cannot be read: {reason}")
 
+    def _place(self, name: str) -> Path:
+        """The path of a file; names may come from records that somebody else wrote.
+
+        Raises:
+            RunFolderError: the name leads out of the folder.
+        """
+        if not name or Path(name).name != name or name == ".." or "\0" in name:
+            raise RunFolderError(f"{name!r} is no name of a file in {self.path}; the record that names it is damaged")
+        return self.path / name
+
     def _replace(self, name: str, write: Callable[[IO[bytes]], Any]) -> None:
         """Write beside the file and put it in its place only when it is whole and on the disk."""
-        path, partial = self.path / name, self.path / f".{name}.partial"
+        path, partial = self._place(name), self._place(f".{name}.partial")
         try:
-            with partial.open("wb") as file:
+            # In a folder from elsewhere it could be a link to another file.
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -162,6 +174,31 @@ def new_folder(path: Path, *inside: str) -> Path:
     except (OSError, ValueError) as error:
         raise RunFolderError(f"the output folder {path} cannot be made: {reason_of(error)}") from error
     return path
+
+
+def new_or_numbered(path: Path, inside: str, *, numbered: bool) -> Path:
+    """A new folder with one inside it; `path-001` or the next free number if that is asked for.
+
+    Raises:
+        RunFolderError: it exists already and is not empty, or it cannot be made.
+    """
+    return new_folder(numbered_folder(path) if numbered else path, inside)
+
+
+def check_holds(path: Path, record: str, what: str, command: str) -> None:
+    """See that a folder holds a record.
+
+    Arguments:
+        path: the folder.
+        record: name of the file.
+        what: the folder should be one of, and `command` the one that writes it; for what is told.
+
+    Raises:
+        RunFolderError: it does not.
+    """
+    if not (path / record).is_file():
+        missing = f"holds no {record}" if path.exists() else "does not exist"
+        raise RunFolderError(f"{path} {missing}; expected the folder of a {what}, as `biglearn {command}` writes")
 
 
 def numbered_folder(path: Path) -> Path:

@@ -83,7 +83,7 @@ class Database:
         Raises:
             MissingData: there is no such file.
         """
-        path = self._existing(self.folder / "data" / "data" / f"{posterior.data}.json")
+        path = self._existing(self.folder / "data" / "data", posterior.data)
         found = _json(path)
         if not isinstance(found, dict):
             raise ValueError(f"{path} must hold an object with the data by name, got {type(found).__name__}")
@@ -98,7 +98,7 @@ class Database:
         if posterior.reference is None:
             return None
         folder = self.folder / "reference_posteriors" / "draws" / "draws"
-        path = self._existing(folder / f"{posterior.reference}.json")
+        path = self._existing(folder, posterior.reference)
         chains = _json(path)
         try:
             draws = {name: np.array([chain[name] for chain in chains], float) for name in chains[0]}
@@ -108,8 +108,11 @@ class Database:
             raise ValueError(f"{path} must hold a list of draws for every name of every chain")
         return draws
 
-    def _existing(self, path: Path) -> Path:
-        """The file, or the archive of that name."""
+    def _existing(self, folder: Path, name: str) -> Path:
+        """The file of that name in a folder, or its archive."""
+        if not isinstance(name, str) or Path(name).name != name:
+            raise ValueError(f"{self.folder} names a file {name!r}, which leads out of its folder {folder.name}")
+        path = folder / f"{name}.json"
         archive = path.with_name(f"{path.name}.zip")
         for each in (path, archive):
             if each.is_file():

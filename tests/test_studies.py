@@ -1,0 +1,361 @@
+"""Studies: refused at the door with everything that is wrong, isolated jobs, and nothing run twice."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+import tomllib
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import biglearn_sampler as bl
+from biglearn_sampler.catalogue import Recipe
+from biglearn_sampler.cli import main
+from biglearn_sampler.comparison import Trial
+from biglearn_sampler.errors import RunFolderError, SettingsError, UserError
+from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.studies import sweep
+from biglearn_sampler.studies.job import Job
+from biglearn_sampler.studies.process import Process
+from biglearn_sampler.studies.processes import Outcome, Processes
+from biglearn_sampler.studies.study import label_of, parse_study
+from biglearn_sampler.studies.surroundings import Surroundings
+from biglearn_sampler.studies.sweep import planned
+from biglearn_sampler.studies.work import work
+
+SWEEP = import_module("biglearn_sampler.studies.sweep")
+PROCESS = import_module("biglearn_sampler.studies.process")
+EXAMPLE = Path(__file__).parent.parent / "examples" / "study.toml"
+
+PLUGIN = """
+import os, signal
+import numpy as np
+import biglearn_sampler as bl
+
+
+class Method(bl.AbstractBaseline):
+    def __init__(self, act):
+        self.act = act
+
+    def least_budget(self, target):
+        return 100
+
+    def run(self, target, start, key, budget=None):
+        print("this must not come between the answers")
+        self.act()
+        points = np.asarray(target.facts.modes, float)[[0, 1] * 50]
+        spent = bl.Evaluations(gradient=budget)
+        return bl.BaselineResult(bl.Draws(points, np.zeros(100)), spent, 0.0, 0.0)
+
+
+def fair():
+    return Method(lambda: None)
+
+
+def tired():
+    def act():
+        raise RuntimeError("the computer is <b>tired</b>")
+    return Method(act)
+
+
+def killed():
+    return Method(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@bl.hookimpl
+def biglearn_baselines():
+    return [bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, tired, killed)]
+"""
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    file = tmp_path_factory.mktemp("plugins") / "methods.py"
+    file.write_text(PLUGIN)
+    return bl.Catalogue(files=[file])
+
+
+def problems_of(text: str) -> list[str]:
+    return parse_study(tomllib.loads(text))[1]
+
+
+# what is written down
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "targets: expected a list of targets"),
+        ("target = ['funnel']", "unknown key 'target'; did you mean 'targets'?"),
+        ("targets = 'funnel'", "targets: must be a list in brackets, got 'funnel'"),
+        ("targets = []", "targets: the list is empty; a study needs one at least"),
+        ("targets = [3]", "targets.0: must be a name, or a table with a name and parameters, got 3"),
+        ("targets = ['a', 'a']", "targets: 'a' stands there twice"),
+        ("targets = ['a']\nmethods = []", "methods: the list is empty"),
+        ("targets = ['a']\nmethods = [{name = 'biglearn', k = 3}]", "'biglearn' takes no parameters; give it settings"),
+        ("targets = ['a']\nseeds = []", "seeds: must be a number of at least 1, or a list of seeds, got []"),
+        ("targets = ['a']\nseeds = 0", "seeds: must be a number of at least 1"),
+        ("targets = ['a']\nseeds = [1, 1]", "seeds: 1 stands there twice"),
+        ("targets = ['a']\nseeds = [-1]", "seeds: seed must be a whole number from 0"),
+        ("targets = ['a']\nbudget = true", "budget: must be a whole number of at least 1, got True"),
+        ("targets = ['a']\nsettings = 'paper'", "settings: must be tables by name"),
+        ("targets = ['a']\nsettings.paper = 'paper'", "settings.paper: must be a table"),
+        ("targets = ['a']\n[settings]", "settings: there is none"),
+    ],
+)
+def test_a_study_without_form_is_refused(text, told):
+    assert any(told in problem for problem in problems_of(text)), problems_of(text)
+
+
+def test_a_study_with_form_has_no_problem():
+    assert problems_of(EXAMPLE.read_text()) == []
+    assert label_of({"name": "nuts", "chains": 2, "dense": True}) == "nuts(chains=2,dense=true)"
+
+
+def test_everything_that_is_wrong_is_told_at_once(catalogue):
+    study = {
+        "targets": ["funnell", "two_modes", {"name": "funnel", "dim": 1}],
+        "methods": ["biglearn", "fair", "nuts", "biglearn_baselines:nuts", {"name": "nuts", "chain": 2}],
+        "settings": {"a": {"componentz": 3}, "b": {}, "c": {"preset": "papers"}, "d": {}, "e": {"start.sd": [1, 2, 3]}},
+        "seeds": [0, 0],
+        "budget": 90,
+    }
+    with pytest.raises(SettingsError) as raised:
+        planned(study, catalogue)
+    text = str(raised.value)
+    for told in (
+        "problems in the study:",
+        "seeds: 0 stands there twice",
+        "there is no target 'funnell'; did you mean 'funnel'?",
+        "methods: 'nuts' and 'biglearn_baselines:nuts' are the same",
+        "funnel: `dim` must be at least 2",
+        "has no parameter 'chain'; did you mean 'chains'?",
+        "settings.a: 1 problem in the settings:\n      componentz: unknown key; did you mean 'components'?",
+        "settings.c: there is no preset 'papers'; did you mean 'paper'?",
+        "settings: 'b' and 'd' are the same",
+        "target 'two_modes' with settings 'e': start.sd",
+        "budget: 90 is too small for fair (at least 100), target 'two_modes'",
+        "budget.evaluations: 90 is too small; expected at least",
+    ):
+        assert told in text, text
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path, capsys):
+    (tmp_path / "study.toml").write_text("targets = [")
+    assert main(["sweep", str(tmp_path / "study.toml")]) == 2
+    assert "is no valid TOML" in capsys.readouterr().err
+    assert main(["sweep", str(tmp_path / "none.toml")]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+# the jobs
+
+
+def test_baselines_run_once_for_settings_that_they_do_not_see(capsys):
+    assert main(["sweep", str(EXAMPLE), "--dry-run"]) == 0
+    jobs = capsys.readouterr().out.split()
+    ours = [name for name in jobs if "-biglearn-" in name]
+    # Two targets and three seeds; of the three settings a baseline looks at the metrics only.
+    assert len(set(jobs)) == len(jobs) == 2 * 3 * (3 + 2) and len(ours) == 2 * 3 * 3
+
+
+def job(**changes) -> Job:
+    named = Job("../../etc/x.py:model", {"name": "two_modes"}, "fair", {"name": "fair"}, {}, 0, 1_000, False)
+    return replace(named, **changes)
+
+
+def test_a_name_is_a_file_name_and_tells_one_content_from_another():
+    assert job().name.startswith("etc_x_py_model-fair-0-") and "/" not in job().name and ".." not in job().name
+    changes = [{"budget": 1}, {"seed": 1}, {"settings": {"a": 1}}, {"target": {"name": "funnel"}}, {"float64": True}]
+    assert len({job().name, *(job(**change).name for change in changes)}) == 1 + len(changes)
+    assert job(title="y").name.rpartition("-")[2] == job().name.rpartition("-")[2]
+
+
+# how jobs are run, without processes
+
+
+def finished(which: Job, failed: str | None = None) -> Outcome:
+    draws = None if failed else Draws(np.zeros((2, 2)), np.zeros(2))
+    figures = {} if failed else {"elbo": 0.5, "energy_evaluations": 0, "gradient_evaluations": 7}
+    return Outcome(Trial(which.method, which.seed, figures, (), draws, failed), "here", 0.1)
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Jobs that are only pretended: the list of those that were run, and what the next ones do."""
+    ran, failing = [], []
+
+    class Pretended:
+        def submit(self, which):
+            ran.append(which.name)
+            outcome: Future[Outcome] = Future()
+            reason = failing.pop(0) if failing else None
+            if isinstance(reason, BaseException):
+                outcome.set_exception(reason)
+            else:
+                outcome.set_result(finished(which, reason))
+            return outcome
+
+    @contextmanager
+    def pool(*_):
+        yield Pretended()
+
+    monkeypatch.setattr(SWEEP, "_pool", pool)
+    return ran, failing
+
+
+STUDY = {"targets": ["two_modes"], "methods": ["fair", "tired"], "seeds": 2, "budget": 1_000}
+
+
+def test_a_failed_job_is_tried_again_and_then_told(pretended, catalogue):
+    ran, failing = pretended
+    failing += ["killed", "killed", None, RuntimeError("no workers")]
+    results = sweep({**STUDY, "methods": ["fair"], "seeds": 1}, retries=1, catalogue=catalogue)
+    assert len(ran) == 2 and list(results.failures.values()) == ["killed"]
+    assert results.rows[0]["attempts"] == 2 and results.rows[0]["failed"] == "killed"
+    results = sweep({**STUDY, "methods": ["fair"]}, retries=0, catalogue=catalogue)
+    assert list(results.failures.values()) == ["nobody could run it: RuntimeError: no workers"]
+    assert results.trial("two_modes", "fair", 0).failed is None
+    with pytest.raises(UserError, match="retries must be a whole number from 0"):
+        sweep(STUDY, retries=-1, catalogue=catalogue)
+
+
+def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
+    ran, failing = pretended
+    folder = tmp_path / "study"
+
+    class Interrupting:
+        def jobs_known(self, total, finished):
+            pass
+
+        def job_finished(self, job, outcome):
+            if len(list((folder / "jobs").glob("*.json"))) == 2:
+                raise KeyboardInterrupt
+
+    failing += ["tired"]
+    with pytest.raises(KeyboardInterrupt):
+        sweep(STUDY, out=folder, catalogue=catalogue, watcher=Interrupting())
+    assert json.loads((folder / "study.json").read_text())["status"] == "interrupted"
+    assert len((folder / "results.csv").read_text().splitlines()) == 3
+    kept = {file.stem for file in (folder / "jobs").glob("*.npz")}
+    ran.clear()
+    results = sweep({**STUDY, "seeds": 3}, out=folder, resume=True, catalogue=catalogue)
+    # The one that failed, those that were missing, and those that the study has grown by.
+    assert len(ran) == 5 and not kept & set(ran) and not results.failures
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+    assert [(row["method"], row["seed"], row["evaluations"], row["host"]) for row in rows] == [
+        (method, str(seed), "7", "here") for method in ("fair", "tired") for seed in range(3)
+    ]
+    assert json.loads((folder / "study.json").read_text())["status"] == "finished"
+
+    (folder / "jobs" / f"{ran[0]}.json").write_text('{"figures": 3}')
+    with pytest.raises(RunFolderError, match="expected a trial, with its figures"):
+        sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+    record = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**record, "versions": {**record["versions"], "jax": "0.1"}}))
+    with pytest.raises(RunFolderError, match=r"here is jax [\d.]+ in place of 0.1; install those again, or give"):
+        sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+    with pytest.raises(RunFolderError, match="exists already and is not empty"):
+        sweep(STUDY, out=folder, catalogue=catalogue)
+    with pytest.raises(RunFolderError, match=r"holds no study.json; expected the folder of a study"):
+        sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
+
+
+def test_plugins_in_memory_are_refused():
+    with pytest.raises(UserError, match="cannot see the plugin 'mine' in the memory of this one; put it into a file"):
+        sweep({"targets": ["two_modes"]}, catalogue=bl.Catalogue(plugins={"mine": type("Mine", (), {})()}))
+
+
+def test_a_machine_with_other_versions_gives_a_reason():
+    elsewhere = Surroundings(Recipe(), (("python", "3.1"), ("jax", "0.1")))
+    failed = work(job(), elsewhere).failed
+    assert failed is not None and "in place of 3.1" in failed and "install the same" in failed
+
+
+# processes
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("import os; os._exit(3)", "its process ended with status 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "signal 11, SIGSEGV (a crash of compiled code)"),
+        ("import sys; sys.stdout.buffer.write(b'\\x80\\x04half'); sys.stdout.flush()", "ended with status 0"),
+    ],
+)
+def test_how_a_process_died_is_its_reason(monkeypatch, program, told):
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", program))
+    trial, alive = Process(Surroundings.here(Recipe())).run(job())
+    assert not alive and trial.failed is not None and told in trial.failed
+
+
+def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    processes = Processes(Surroundings.here(Recipe()))
+    from threading import Timer
+
+    timer = Timer(0.3, processes.stop)
+    timer.start()
+    began = time.monotonic()
+    failed = processes.run(job()).trial.failed
+    processes.close()
+    assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
+
+
+def test_a_study_in_processes(catalogue, tmp_path):
+    """The one that is killed, and the one that raises, cost nothing but themselves."""
+    study = {
+        **STUDY,
+        "methods": ["killed", "fair", "tired"],
+        "seeds": 1,
+        "settings": {"few": {"metrics": ["mode_coverage"]}},
+    }
+    results = sweep(study, out=tmp_path / "study", processes=1, catalogue=catalogue)
+    reasons = [results.trial("two_modes", method, 0).failed for method in ("killed", "fair", "tired")]
+    assert reasons == [
+        "its process was killed by signal 9, SIGKILL (by hand, or for want of memory)",
+        None,
+        "RuntimeError: the computer is <b>tired</b>",
+    ]
+    # As `compare` has it, and whatever was printed.
+    fair = results.trial("two_modes", "fair", 0)
+    assert fair.evaluations == 1_000 and fair.figures["modes_covered"] == 2
+
+
+@pytest.mark.slow
+def test_a_job_gives_what_train_gives(tmp_path):
+    tiny = {"scheduler": "joint", "training.steps": 50, "components": 4, "evaluation.draws": 500, "metrics": ["elbo"]}
+    results = sweep({"targets": ["two_modes"], "seeds": [3], "settings": {"tiny": tiny}}, processes=1)
+    figures = results.trial("two_modes", "biglearn", 3).figures
+    trained = bl.train("two_modes", seed=3, settings=tiny).metrics
+    assert {name: value for name, value in figures.items() if not name.startswith("seconds")} == {
+        name: value for name, value in trained.items() if not name.startswith("seconds") and name != "baselines"
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_study_on_a_cluster(catalogue):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        results = sweep(
+            {**STUDY, "methods": ["killed", "fair"]}, scheduler=cluster.scheduler_address, catalogue=catalogue
+        )
+    assert [bool(row["failed"]) for row in results.rows] == [True, True, False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_is_not_there(catalogue, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("biglearn_sampler.studies.pools.PATIENCE", 0.5)
+    with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*`dask scheduler`"):
+        sweep(STUDY, scheduler="tcp://127.0.0.1:1", catalogue=catalogue)
