@@ -5,6 +5,7 @@ from __future__ import annotations
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, POINTS, WITHIN, agreeing_share
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -14,13 +15,15 @@ JOINT = View("joint")
 OTHERS = tuple(View(shape, degrees) for shape in ("marginal", "conditional") for degrees in (15.0, 45.0, 60.0))
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Surfaces of seven tasks, and the descent of six of them from the local optimum of the first."""
     views = (JOINT, *OTHERS)
+    tell(f"{len(views)} surfaces")
     surfaces = [surface_of(view) for view in views]
     trap = max(surfaces[0].local_optima, key=lambda each: sum(each.place))
     paths = {view.name: descended(view, trap) for view in OTHERS}
     free = {name: is_free(path) for name, path in paths.items()}
+    tell("the same surfaces by Monte Carlo")
     shares = [agreeing_share(view, surface) for view, surface in zip(views, surfaces, strict=True)]
     freeing = [name for name, freed in free.items() if freed]
     sentence = (
