@@ -74,4 +74,4 @@ def _draw(axes: Axes, panel: MixturePanel, variance: float) -> None:
     axes.set_xticks([-4, 0, 4])
     axes.set_yticks([-4, 0, 4])
     axes.set_aspect("equal")
-    axes.set_title(panel.title, fontsize=8)
+    axes.set_title(panel.title, fontsize=7)
