@@ -68,8 +68,8 @@ def find(tell: Tell) -> Finding:
         f"{np.median(joint.ess):.3f}: it does not see what it misses. Big learning as in the paper's code, with exact "
         f"channels, covers {exact.range}, and all of them in {exact.complete(len(MODES))} of {SEEDS}; from the energy "
         f"alone, after {courses[2].steps:,} steps, {energy.range}. The power of exploration is there on every seed, "
-        "not only on the one that the paper shows; but weights stay equal, and where two components share a mode another "
-        f"one stays empty. Our default training covers {default.range} from the same corner, from {short_count(spent)} "
+        "not only on the one that the paper shows; but weights stay equal, and where two components share a mode "
+        f"another one stays empty. Our default training covers {default.range} from the same corner, from {short_count(spent)} "
         "evaluations of the energy."
     )
     return Finding(
