@@ -69,8 +69,8 @@ def find(tell: Tell) -> Finding:
         f"channels, covers {exact.range}, and all of them in {exact.complete(len(MODES))} of {SEEDS}; from the energy "
         f"alone, after {courses[2].steps:,} steps, {energy.range}. The power of exploration is there on every seed, "
         "not only on the one that the paper shows; but weights stay equal, and where two components share a mode "
-        f"another one stays empty. Our default training covers {default.range} from the same corner, from {short_count(spent)} "
-        "evaluations of the energy."
+        f"another one stays empty. Our default training covers {default.range} from the same corner, from "
+        f"{short_count(spent)} evaluations of the energy."
     )
     return Finding(
         agrees=bool(min(exact.modes.min(), energy.modes.min()) > joint.modes.max()),
