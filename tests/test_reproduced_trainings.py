@@ -23,7 +23,7 @@ from biglearn_plugins.reproductions.many_seeds import train_seeds
 from biglearn_plugins.reproductions.mixture_picture import MixturePanel, mixture_picture
 from biglearn_plugins.reproductions.recipe import Recipe, modes_of, of_seed, price_of
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, unconstrain
 
 GRID = GaussianMixture.of(MODES, DATA_VARIANCE)
 STEPS = 40
@@ -49,8 +49,8 @@ def test_modes_are_matched_one_to_one_or_not():
 
 def test_coverage_tells_the_whole_from_one_mode_and_from_nothing():
     one = GaussianMixture.of(np.tile(MODES[:1], (25, 1)), DATA_VARIANCE)
-    broken = jax.tree.map(lambda leaf: jnp.nan * leaf, one)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), GRID, one, broken)
+    broken = jax.tree.map(lambda leaf: jnp.nan * leaf, unconstrain(one))
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(unconstrain, (GRID, one)), broken)
     found = coverage_of(stacked, GRID)
     assert found.modes.tolist() == [25.0, 1.0, 0.0]
     np.testing.assert_allclose(found.divergence, [0.0, np.log(25.0), np.inf], atol=1e-4)
@@ -64,15 +64,15 @@ def test_seeds_at_once_have_starts_and_maps_of_their_own_and_the_tasks_of_the_sc
     training = plan.training()
     first, middle, last = train_seeds(plan, training, 3, 2)
     assert [look.step for look in (first, middle, last)] == [0, STEPS // 2, STEPS]
-    begun, ended = np.asarray(first.mixtures.means), np.asarray(last.mixtures.means)
+    begun, ended = np.asarray(first.parameters.means), np.asarray(last.parameters.means)
     assert begun.shape == (3, 25, 2) and abs(begun + 5.0).max() < 0.5
     assert np.isfinite(ended).all() and (abs(ended - begun).max((1, 2)) > 0.1).all()
     # Two maps of one row each are two directions in which all components have moved.
-    moved = [np.linalg.svd(shift)[2][0] for shift in np.asarray(middle.mixtures.means) - begun]
+    moved = [np.linalg.svd(shift)[2][0] for shift in np.asarray(middle.parameters.means) - begun]
     assert abs(moved[0] @ moved[1]) < 0.999 and abs(moved[1] @ moved[2]) < 0.999
     assert last.task_steps.sum() == STEPS
     assert price_of(training, last.task_steps, 25).total == STEPS * 100
-    assert of_seed(last.mixtures, 1).means.shape == (25, 2) and modes_of(plan).components == 25
+    assert of_seed(last.parameters, 1).means.shape == (25, 2) and modes_of(plan).components == 25
 
 
 def test_another_scheduler_of_the_same_tasks_uses_the_same_code(catalogue):

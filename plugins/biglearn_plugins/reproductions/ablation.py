@@ -74,7 +74,7 @@ def find(tell: Tell) -> Finding:
     for place, variant in enumerate(VARIANTS, 1):
         tell(f"{variant.name}: {place} of {len(VARIANTS)}")
         *_, last = train_seeds(plan, training, SEEDS, 1, variant.scheduler(training.scheduler.tasks))
-        found[variant.name] = coverage_of(last.mixtures, target)
+        found[variant.name] = coverage_of(last.parameters, target)
     medians = {name: float(np.median(each.modes)) for name, each in found.items()}
     alone = {name: medians[f"{name} alone"] for name in FAMILIES}
     without = {name: medians[f"all but {name}"] for name in FAMILIES}

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_plugins.reports.page.numbers_as_text import number, span
 from biglearn_sampler.evaluation.mode_shares import coverage
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain
 
 DRAWS = 4000
 """Of every mixture."""
@@ -58,16 +58,16 @@ def _nats(value: float) -> str:
     return number(value, 3 if value < 10.0 else 0)
 
 
-def coverage_of(mixtures: GaussianMixture, target: GaussianMixture) -> Coverage:
+def coverage_of(parameters: UnconstrainedMixture, target: GaussianMixture) -> Coverage:
     """The figures of some mixtures, from draws of each.
 
     A mixture that is not finite any more covers nothing, and its divergence is infinite.
 
     Arguments:
-        mixtures: in arrays with a leading axis.
+        parameters: of all of them, in arrays with a leading axis.
         target: normalised.
     """
-    found = _figures(mixtures, target, jax.random.split(jax.random.key(0), len(mixtures.means)))
+    found = _figures(parameters, target, jax.random.split(jax.random.key(0), len(parameters.means)))
     shares, divergence, ess = (np.asarray(each, float) for each in found)
     modes, _ = coverage(np.nan_to_num(shares), np.asarray(target.weights, float))
     return Coverage(modes.astype(float), np.nan_to_num(divergence, nan=np.inf), np.nan_to_num(ess))
@@ -75,12 +75,13 @@ def coverage_of(mixtures: GaussianMixture, target: GaussianMixture) -> Coverage:
 
 @jax.jit
 def _figures(
-    mixtures: GaussianMixture, target: GaussianMixture, keys: Key[Array, " seeds"]
+    parameters: UnconstrainedMixture, target: GaussianMixture, keys: Key[Array, " seeds"]
 ) -> tuple[Float[Array, "seeds modes"], Float[Array, " seeds"], Float[Array, " seeds"]]:
-    def of_one(mixture: GaussianMixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
+    def of_one(parameters: UnconstrainedMixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
+        mixture = constrain(parameters)
         points = mixture.sample(key, DRAWS)
         ratios = target.log_density(points) - mixture.log_density(points)
         ess = jnp.exp(2.0 * logsumexp(ratios) - logsumexp(2.0 * ratios)) / DRAWS
         return target.responsibilities(points).mean(0), -ratios.mean(), ess
 
-    return jax.vmap(of_one)(mixtures, keys)
+    return jax.vmap(of_one)(parameters, keys)

@@ -92,8 +92,8 @@ def followed(recipe: Recipe, catalogue: Catalogue, tell: Tell) -> Course:
     frames, course, spent = [], [], 0
     for look in train_seeds(plan, training, SEEDS, LOOKS):
         tell(f"{recipe.name}: step {look.step:,} of {training.steps:,}")
-        frames.append(of_seed(look.mixtures, 0))
-        course.append(coverage_of(look.mixtures, target))
+        frames.append(of_seed(look.parameters, 0))
+        course.append(coverage_of(look.parameters, target))
         spent = price_of(training, look.task_steps, plan.settings.scheduled_components).total
     return Course(recipe.name, training.steps, frames, course, spent)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from biglearn_sampler.learning import Training, TrainState
-from biglearn_sampler.mixture import GaussianMixture, constrain, unconstrain
+from biglearn_sampler.mixture import UnconstrainedMixture, unconstrain
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.tasks import AbstractScheduler, TaskDraw
 
@@ -22,12 +22,12 @@ class Look(NamedTuple):
 
     Arguments:
         step: steps done.
-        mixtures: one for each seed, in arrays with a leading axis.
+        parameters: of one mixture for each seed, in arrays with a leading axis.
         task_steps: steps on each task so far, the same for all seeds.
     """
 
     step: int
-    mixtures: GaussianMixture
+    parameters: UnconstrainedMixture
     task_steps: Int[np.ndarray, " tasks"]
 
 
@@ -57,13 +57,13 @@ def train_seeds(
     order, components = jax.random.key(3 * seeds), plan.settings.scheduled_components
     states = _begun(plan, training, keys.starts, components)
     counts = np.zeros(len(training.matchings), int)
-    yield Look(0, jax.vmap(constrain)(states.parameters), counts)
+    yield Look(0, states.parameters, counts)
     for first in range(0, training.steps, length):
         last = min(first + length, training.steps)
         draws = _drawn(chosen, order, jnp.arange(first, last), training.steps)
         states = _advanced(training, states, draws, keys, jnp.arange(first, last))
         counts = counts + np.bincount(np.asarray(draws.task), minlength=len(counts))
-        yield Look(last, jax.vmap(constrain)(states.parameters), counts)
+        yield Look(last, states.parameters, counts)
 
 
 def _begun(plan: Plan, training: Training, keys: Key[Array, " seeds"], components: int) -> TrainState:

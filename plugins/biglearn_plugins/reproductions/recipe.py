@@ -11,7 +11,7 @@ import jax
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.learning import Training
-from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain
 from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 
@@ -56,6 +56,6 @@ def price_of(training: Training, task_steps: Any, components: int) -> Evaluation
     return spent
 
 
-def of_seed(mixtures: GaussianMixture, seed: int) -> GaussianMixture:
-    """One of many mixtures."""
-    return jax.tree.map(lambda leaf: leaf[seed], mixtures)
+def of_seed(parameters: UnconstrainedMixture, seed: int) -> GaussianMixture:
+    """One of many mixtures, whose arrays have a leading axis."""
+    return constrain(jax.tree.map(lambda leaf: leaf[seed], parameters))
