@@ -155,9 +155,9 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
         values = np.nan_to_num(block)
         # Chan's update: means and squares of two parts, without subtracting large squares.
         mass = seen.sum(0)
-        mean = (seen * values).sum(0) / np.maximum(mass, np.finfo(float).tiny)
         total = np.maximum(count + mass, np.finfo(float).tiny)
         with np.errstate(over="ignore", invalid="ignore"):  # told below
+            mean = (seen * values).sum(0) / np.maximum(mass, np.finfo(float).tiny)
             spread += (seen * (values - mean) ** 2).sum(0) + (mean - centre) ** 2 * count * mass / total
         centre += (mean - centre) * mass / total
         count += mass
