@@ -22,6 +22,7 @@ from biglearn_plugins.reproductions.grid import (
 from biglearn_plugins.reproductions.many_seeds import train_seeds
 from biglearn_plugins.reproductions.mixture_picture import MixturePanel, mixture_picture
 from biglearn_plugins.reproductions.recipe import Recipe, modes_of, of_seed, price_of
+from biglearn_plugins.schedulers.weighted import Weighted
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.mixture import GaussianMixture, unconstrain
 
@@ -78,10 +79,10 @@ def test_seeds_at_once_have_starts_and_maps_of_their_own_and_the_tasks_of_the_sc
 def test_another_scheduler_of_the_same_tasks_uses_the_same_code(catalogue):
     plan = Recipe("short", {"training.steps": STEPS}).plan(catalogue)
     training = plan.training()
-    joint = figure_3.JOINT.plan(catalogue).scheduler.value
-    places = [each.name for each in training.scheduler.tasks]
-    *_, last = train_seeds(plan, training, 3, 2, type(joint)(training.scheduler.tasks, (1.0, 0.0)))
-    assert last.task_steps.tolist() == [STEPS if name == places[0] else 0 for name in places]
+    tasks = training.scheduler.tasks
+    assert [task.name for task in tasks] == ["transformed_marginal", "joint"]
+    *_, last = train_seeds(plan, training, 3, 2, Weighted(tasks, (0.0, 1.0)))
+    assert last.task_steps.tolist() == [0, STEPS]
 
 
 def test_every_family_is_alone_once_and_left_out_once():

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.energy import Evaluations, MixtureTarget
 from biglearn_sampler.learning import Training
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain
 from biglearn_sampler.runs.plan import Plan, make_plan
@@ -43,9 +43,9 @@ class Recipe:
 
 def modes_of(plan: Plan) -> GaussianMixture:
     """The mixture that is to be matched."""
-    facts = plan.target.value.facts
-    assert facts.modes is not None  # of the grid they are known
-    return plan.target.value.mixture  # pyright: ignore[reportAttributeAccessIssue]
+    target = plan.target.value
+    assert isinstance(target, MixtureTarget)  # the grid is one
+    return target.mixture
 
 
 def price_of(training: Training, task_steps: Any, components: int) -> Evaluations:
