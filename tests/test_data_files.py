@@ -62,6 +62,10 @@ def test_labels_are_a_column_or_a_file(here):
     np.save("kinds.npy", KINDS[:7])
     with pytest.raises(DataError, match="kinds.npy: expected one label for each of 90 points, got 7"):
         read_labels("kinds.npy", ROWS)
+    with pytest.raises(DataError, match="the last column was to be labels, and all 90 are different"):
+        read_labels("last", table)
+    with pytest.raises(DataError, match="the first column was to be labels, and row 0 has none"):
+        read_labels("first", np.full((3, 2), np.nan))
     with pytest.raises(DataError, match="none.csv cannot be read: No such file"):
         read_labels("none.csv", ROWS)
 
@@ -76,8 +80,8 @@ def test_labels_are_a_column_or_a_file(here):
         ("a.csv", b"1,2\n1\n", "different lengths"),
         ("a.csv", b"1,2\n3,cat\n", "row 1, column 1: expected a number, got 'cat'"),
         ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
-        ("a.npy", b"nonsense", "a.npy cannot be read"),
-        ("a.npz", b"nonsense", "a.npz cannot be read"),
+        ("a.npy", b"nonsense", "a.npy cannot be read: it is no whole file of numpy's format"),
+        ("a.npz", b"nonsense", "a.npz cannot be read: it is no whole file of numpy's format"),
         ("a.mat", b"nonsense that is long enough " * 9, "a.mat cannot be read"),
     ],
 )

@@ -183,11 +183,14 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (np.array([["a", "b"]] * 5), {}, "must be a table of numbers"),
         (clusters(), {"sample_weight": np.ones(7)}, r"one number for each of 300 points, got shape \(7,\)"),
         (clusters(), {"sample_weight": -np.ones(300)}, "finite, not negative and not all zero"),
-        (clusters(), {"components": 0}, "components must be at least 1, got 0"),
-        (clusters(), {"floor": 0.0}, "floor must be above 0 and below 1, got 0.0"),
-        (clusters(), {"steps": 0}, "steps must be at least 1, got 0"),
-        (clusters(), {"smoothing": -1.0}, "smoothing must be finite and not negative"),
-        (clusters(), {"start": 0.0}, "start must be finite and above 0"),
+        (clusters(), {"components": 0}, "components must be a whole number of at least 1, got 0"),
+        (clusters() * 1e200, {}, "values are too large to be squared in columns 0, 1"),
+        (np.empty((5, 0)), {}, "the data have no column"),
+        (clusters(), {"seed": -1}, "seed must be a whole number and not negative, got -1"),
+        (clusters(), {"floor": 0.0}, "floor must be a number above 0 and below 1, got 0.0"),
+        (clusters(), {"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        (clusters(), {"smoothing": -1.0}, "smoothing must be a finite number and not negative"),
+        (clusters(), {"start": 0.0}, "start must be a finite number above 0"),
         (clusters(), {"flor": 0.1}, "there is no option 'flor'"),
         (clusters(), {"scheduler": "uniform"}, "'transformed_conditional' has no EM step in closed form"),
         ("nowhere.npy", {}, "nowhere.npy cannot be read as a file of numpy's format"),
@@ -206,9 +209,21 @@ def test_points_to_look_at_are_checked(usual):
 
 
 @pytest.mark.usefixtures("unchecked_types")
-def test_unknown_coordinates_are_told():
-    with pytest.raises(DataError, match="coordinates must be 'standardized' or 'raw', got 'polar'"):
-        fit(clusters(), coordinates="polar")
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"coordinates": "polar"}, "coordinates must be 'standardized' or 'raw', got 'polar'"),
+        ({"components": 2.5}, "components must be a whole number of at least 1, got 2.5"),
+        ({"components": True}, "components must be a whole number of at least 1, got True"),
+        ({"starts": "3"}, "starts must be a whole number of at least 1, got '3'"),
+        ({"steps": None}, "steps must be a whole number of at least 1, got None"),
+        ({"floor": "small"}, "floor must be a number above 0 and below 1, got 'small'"),
+        ({"missing": "yes"}, "missing must be True or False, got 'yes'"),
+    ],
+)
+def test_values_of_another_kind_are_told(wrong, text):
+    with pytest.raises(DataError, match=text):
+        fit(clusters(), **{"components": 3, **wrong})
 
 
 def test_the_example_of_the_docstring_runs():

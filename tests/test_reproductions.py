@@ -18,6 +18,7 @@ from biglearn_plugins.reproductions.inner_steps import successes
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
+from biglearn_plugins.reproductions.progress import silence
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import Surface, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -116,11 +117,11 @@ def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
 def quick(agrees: bool) -> Reproduction:
     drawn = picture(50, 50, lambda figure: None, alt="nothing", caption="Empty.")
     finding = Finding(agrees, "It is 3 < 4.", (drawn,), ("a", "b"), (("1", "<2>"),), {"quick.gif": b"GIF89a"})
-    return Reproduction("quick", "A quick one", "The paper says so.", lambda: finding)
+    return Reproduction("quick", "A quick one", "The paper says so.", lambda tell: finding)
 
 
 def test_the_page_has_claim_and_verdict_side_by_side_and_escapes():
-    page = page_of([(each, each.find()) for each in (quick(agrees=True), quick(agrees=False))])
+    page = page_of([(each, each.find(silence)) for each in (quick(agrees=True), quick(agrees=False))])
     assert "1 of 2 agree" in page and "The paper says so." in page and "It is 3 &lt; 4." in page
     assert "&lt;2&gt;" in page and 'class="verdict not-covered"' in page and 'alt="nothing"' in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
@@ -136,6 +137,6 @@ def test_the_command_comes_by_the_public_hook_and_writes_a_folder(tmp_path, monk
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(UserError, match=r"no reproduction 'fig2'.* There are: fig1, fig4, fig5, fig6, bi_level, fig7"):
-        registry.reproductions_named("fig2")
+    with pytest.raises(UserError, match=r"no reproduction 'fig8'.* There are: fig1, fig2, fig3, fig4, .*, traps, all$"):
+        registry.reproductions_named("fig8")
     assert registry.reproductions_named("fig7")[0].name == "fig7"

@@ -14,6 +14,8 @@ from biglearn_sampler.errors import DataError
 
 ENDINGS = (".csv", ".npy", ".npz", ".mat")
 
+NOT_NUMPY = "it is no whole file of numpy's format that holds numbers only"
+
 UNREADABLE = (OSError, ValueError, UnicodeError, zipfile.BadZipFile, NotImplementedError, EOFError)
 """What readers raise on files that are not what their names say."""
 
@@ -44,11 +46,12 @@ def read_labels(spec: str, table: np.ndarray) -> tuple[np.ndarray, Shaped[np.nda
         table: with as many rows as labels.
 
     Raises:
-        DataError: the file cannot be read, or has another number of labels.
+        DataError: the file cannot be read, or has another number of labels; a label of the column is missing, or each
+            is another one.
     """
     if spec in ("first", "last"):
         place = 0 if spec == "first" else table.shape[1] - 1
-        return np.delete(table, place, 1), table[:, place]
+        return np.delete(table, place, 1), _checked_column(table[:, place], spec)
     path = Path(spec)
     labels = _lines(path) if path.suffix.lower() in (".csv", ".txt") else read_table(path).reshape(-1)
     if len(labels) != len(table):
@@ -56,10 +59,20 @@ def read_labels(spec: str, table: np.ndarray) -> tuple[np.ndarray, Shaped[np.nda
     return table, labels
 
 
+def _checked_column(labels: np.ndarray, spec: str) -> np.ndarray:
+    if np.isnan(labels).any():
+        raise DataError(f"the {spec} column was to be labels, and row {int(np.isnan(labels).argmax())} has none")
+    if len(labels) > 1 and len(np.unique(labels)) == len(labels):
+        raise DataError(
+            f"the {spec} column was to be labels, and all {len(labels)} are different; is it the other one?"
+        )
+    return labels
+
+
 def _tables(path: Path) -> Mapping[str, np.ndarray]:
     readers: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
         ".csv": _csv,
-        ".npy": lambda file: {"": np.load(file, mmap_mode="r", allow_pickle=False)},
+        ".npy": lambda file: {"": mapped(file)},
         ".npz": _npz,
         ".mat": _mat,
     }
@@ -122,9 +135,25 @@ def _lines(path: Path) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def mapped(path: Path) -> np.ndarray:
+    """The array of a file `.npy`, mapped and not read.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is something else; what numpy says of it would advise to load it unsafely.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(NOT_NUMPY) from error
+
+
 def _npz(path: Path) -> Mapping[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError) as error:
+        raise ValueError(NOT_NUMPY) from error
 
 
 def _mat(path: Path) -> Mapping[str, np.ndarray]:

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data.agenda import check_tasks
 from biglearn_sampler.data.course import Course, Outcome
-from biglearn_sampler.data.options import DataOptions, options_of
+from biglearn_sampler.data.files import mapped
+from biglearn_sampler.data.options import DataOptions, is_count, options_of
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of
 from biglearn_sampler.data.result import DataFit
@@ -67,8 +68,10 @@ def fit_data(
         [-4, 0, 4]
     """
     began, chosen = time.perf_counter(), options_of(options)
-    if components < 1:
-        raise DataError(f"components must be at least 1, got {components}")
+    if not is_count(components):
+        raise DataError(f"components must be a whole number of at least 1, got {components!r}")
+    if not is_count(seed, least=0):
+        raise DataError(f"seed must be a whole number and not negative, got {seed!r}")
     rows = _mapped(points) if isinstance(points, str | Path) else np.asanyarray(points)
     data = points_of(
         rows,
@@ -128,6 +131,6 @@ def _mapped(path: str | Path) -> np.ndarray:
         DataError: there is no such file, or it has another format.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped(Path(path))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a file of numpy's format .npy: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from biglearn_sampler.catalogue.problems import did_you_mean
@@ -57,15 +58,24 @@ class DataOptions:
             raise DataError(problem)
 
     def _problems(self) -> list[str]:
-        above = {name: getattr(self, name) for name in ("steps", "agreement", "starts", "minibatch")}
-        told = [f"{name} must be at least 1, got {value}" for name, value in above.items() if not _is_count(value)]
-        if not 0 < self.floor < 1:
-            told.append(f"floor must be above 0 and below 1, got {self.floor}")
+        counts = {name: getattr(self, name) for name in ("steps", "agreement", "starts")}
+        if self.minibatch is not None:
+            counts["minibatch"] = self.minibatch
+        told = [
+            f"{name} must be a whole number of at least 1, got {value!r}"
+            for name, value in counts.items()
+            if not is_count(value)
+        ]
+        if not (_is_number(self.floor) and 0 < self.floor < 1):
+            told.append(f"floor must be a number above 0 and below 1, got {self.floor!r}")
         for name, value in {"prior": self.prior, "smoothing": self.smoothing}.items():
-            if value is not None and not 0 <= value < math.inf:
-                told.append(f"{name} must be finite and not negative, got {value}")
-        if not 0 < self.start < math.inf:
-            told.append(f"start must be finite and above 0, got {self.start}")
+            if value is not None and not (_is_number(value) and 0 <= value < math.inf):
+                told.append(f"{name} must be a finite number and not negative, got {value!r}")
+        if not (_is_number(self.start) and 0 < self.start < math.inf):
+            told.append(f"start must be a finite number above 0, got {self.start!r}")
+        for name, value in {"missing": self.missing, "relocate": self.relocate, "shrink": self.shrink}.items():
+            if value not in (True, False, None):
+                told.append(f"{name} must be True or False, got {value!r}")
         if self.coordinates not in ("standardized", "raw"):
             told.append(f"coordinates must be 'standardized' or 'raw', got {self.coordinates!r}")
         return told
@@ -84,5 +94,10 @@ def options_of(given: dict[str, Any]) -> DataOptions:
     return DataOptions(**given)
 
 
-def _is_count(value: int | None) -> bool:
-    return value is None or value >= 1
+def is_count(value: Any, least: int = 1) -> bool:
+    """Whether a value is a whole number, and large enough."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -121,6 +121,8 @@ def points_of(
     """
     if rows.ndim != 2 or rows.dtype.kind not in "fiub":
         raise DataError(f"the data must be a table of numbers of shape (count, dim), got {rows.dtype} {rows.shape}")
+    if rows.shape[1] == 0:
+        raise DataError("the data have no column; expected a table of numbers of shape (count, dim)")
     shares = None if weights is None else _checked_weights(weights, len(rows))
     counted = len(rows) if shares is None else int((shares > 0).sum())
     if counted < least:
@@ -143,7 +145,8 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of every column, over what is observed.
 
     Raises:
-        DataError: infinite values, NaN that was not asked for, a row without any value, or a constant column.
+        DataError: infinite values, NaN that was not asked for, a row without any value, a constant column, or values
+            whose squares are no numbers any more.
     """
     count, centre, spread, largest = (np.zeros(points.dim) for _ in range(4))
     for number, (block, weights) in enumerate(points.blocks()):
@@ -152,12 +155,16 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
         values = np.nan_to_num(block)
         # Chan's update: means and squares of two parts, without subtracting large squares.
         mass = seen.sum(0)
-        mean = (seen * values).sum(0) / np.maximum(mass, np.finfo(float).tiny)
         total = np.maximum(count + mass, np.finfo(float).tiny)
-        spread += (seen * (values - mean) ** 2).sum(0) + (mean - centre) ** 2 * count * mass / total
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            mean = (seen * values).sum(0) / np.maximum(mass, np.finfo(float).tiny)
+            spread += (seen * (values - mean) ** 2).sum(0) + (mean - centre) ** 2 * count * mass / total
         centre += (mean - centre) * mass / total
         count += mass
         largest = np.maximum(largest, (np.abs(values) * (seen > 0)).max(0, initial=0.0))
+    if not np.isfinite(spread).all():
+        places = ", ".join(map(str, np.flatnonzero(~np.isfinite(spread))[:SHOWN]))
+        raise DataError(f"values are too large to be squared in columns {places}; divide them by a constant")
     deviation = np.sqrt(spread / np.maximum(count, np.finfo(float).tiny))
     _check_columns(deviation <= CONSTANT * largest)
     return centre, deviation

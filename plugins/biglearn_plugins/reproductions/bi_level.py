@@ -11,6 +11,7 @@ from numpy import ndarray
 from biglearn_plugins.reports.canvas import BLUE, VERMILLION
 from biglearn_plugins.reports.page.drawing import Picture, picture
 from biglearn_plugins.reproductions.inner_steps import STEPS, successes
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import surface_of
 from biglearn_plugins.reproductions.tailored import target
@@ -26,12 +27,13 @@ NEEDLESS = 0.95
 """A share of seeds from which more inner steps are not needed."""
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Shares of success of both families, from beside a local optimum of joint matching."""
     start = surface_of(View("joint")).local_optima[0].place
     rotations = Orthogonal()
     marginal = transformed_marginal(1, rotations)
     conditional = transformed_conditional(1, rotations, "broad")
+    tell(f"both families, {SEEDS} seeds, {len(INNER)} numbers of steps")
     shares = {
         "marginal": successes(marginal, ExactChannelEstimator(target()), start, INNER, SEEDS),
         "conditional": successes(conditional, EnergyEstimator(target()), start, INNER, SEEDS),

@@ -19,12 +19,14 @@ def reproduce(
     Prints what the paper says and what was found; writes one page, `report.html`, and every picture by itself.
     """
     from biglearn_plugins.reproductions.folder import write
+    from biglearn_plugins.reproductions.progress import progress
     from biglearn_plugins.reproductions.registry import reproductions_named
 
     chosen, found = reproductions_named(name), []
     for number, reproduction in enumerate(chosen, 1):
         typer.echo(f"[{number}/{len(chosen)}] {reproduction.title}", err=True)
-        finding = reproduction.find()
+        with progress() as tell:
+            finding = reproduction.find(tell)
         found.append((reproduction, finding))
         typer.echo(
             f"{reproduction.name}: {finding.verdict}\n  paper: {reproduction.claim}\n  found: {finding.sentence}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, POINTS, WITHIN, agreeing_share
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -13,8 +14,9 @@ from biglearn_plugins.reproductions.view import View
 VIEWS = (View("joint"), View("marginal"), View("conditional"))
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Surfaces of the three tasks as they are, their largest difference, and where each leads from a local optimum."""
+    tell(f"{len(VIEWS)} surfaces")
     surfaces = [surface_of(view) for view in VIEWS]
     apart = max(abs(each.values - surfaces[0].values).max() for each in surfaces[1:])
     traps = surfaces[0].local_optima

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import average_of, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -12,8 +13,9 @@ from biglearn_plugins.reproductions.view import ROTATIONS, View
 VIEWS = tuple(View("marginal", degrees) for degrees in ROTATIONS)
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Surfaces of all rotations and of their mean."""
+    tell(f"{len(VIEWS)} surfaces and their average")
     surfaces = [surface_of(view) for view in VIEWS]
     average = average_of("average", VIEWS)
     without = [each for each in surfaces if each.global_optima and not each.local_optima]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import average_of, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -13,10 +14,12 @@ CONDITIONS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 """The average is uniform over them, as it is over rotations."""
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Surfaces of some rotations and conditions; the mean over all, and over the target's own conditions."""
+    tell(f"{len(SHOWN)} surfaces")
     surfaces = [surface_of(view) for view in SHOWN]
     uniform = [View("conditional", degrees, condition=value) for degrees in ROTATIONS for value in CONDITIONS]
+    tell(f"averages over {len(uniform)} tasks")
     averages = [
         average_of("average, uniform", uniform),
         average_of("average, target's", [View("conditional", degrees) for degrees in ROTATIONS]),

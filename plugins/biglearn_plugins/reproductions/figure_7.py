@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
+from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -14,8 +15,9 @@ from biglearn_plugins.reproductions.view import View
 VIEWS = tuple(View("joint", noise=noise) for noise in (0.0, 0.2, 0.4, 0.6, 0.8, 1.2))
 
 
-def find() -> Finding:
+def find(tell: Tell) -> Finding:
     """Surfaces of rising noise; local optima and the curvature at the global one."""
+    tell(f"{len(VIEWS)} surfaces")
     surfaces = [surface_of(view) for view in VIEWS]
     counts = [len(each.local_optima) for each in surfaces]
     curvatures = [max((each.curvature for each in surface.global_optima), default=0.0) for surface in surfaces]

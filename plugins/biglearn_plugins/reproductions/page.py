@@ -67,7 +67,7 @@ def _verdict(finding: Finding) -> Markup:
 
 def _moving(name: str, content: bytes) -> Markup:
     source = "data:image/gif;base64," + base64.b64encode(content).decode()
-    alt = f"The surfaces of the table one after another, as {name}."
+    alt = f"What the picture shows, one after another, as {name}."
     return element("figure", element("figcaption", "The same, moving."), element("img", src=source, alt=alt))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from biglearn_plugins.reports.page.drawing import Picture
+from biglearn_plugins.reproductions.progress import Tell
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class Reproduction:
         name: what users type.
         title: a heading.
         claim: what the paper says, in short.
-        find: makes the simulation again; the same numbers every time.
+        find: makes the simulation again, the same numbers every time, and tells what it is at.
     """
 
     name: str
     title: str
     claim: str
-    find: Callable[[], Finding]
+    find: Callable[[Tell], Finding]

@@ -1,0 +1,87 @@
+"""What trained mixtures cover of a mixture that is known: modes, reverse KL and effective sample size, over seeds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Key
+
+from biglearn_plugins.reports.page.numbers_as_text import number, span
+from biglearn_sampler.evaluation.mode_shares import coverage
+from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain
+
+DRAWS = 4000
+"""Of every mixture."""
+
+HEADINGS = ("modes", "median", "all of them", "KL, median", "ESS, median")
+
+
+class Coverage(NamedTuple):
+    """Figures of many mixtures.
+
+    Arguments:
+        modes: that hold at least a tenth of their mass each.
+        divergence: `KL[p || q]`, in nats.
+        ess: effective sample size of importance weights, as a share of the draws.
+    """
+
+    modes: Float[np.ndarray, " seeds"]
+    divergence: Float[np.ndarray, " seeds"]
+    ess: Float[np.ndarray, " seeds"]
+
+    @property
+    def range(self) -> str:
+        """Fewest and most modes."""
+        return span(self.modes.min(), self.modes.max(), 0)
+
+    def complete(self, total: int) -> int:
+        """Mixtures that cover so many modes."""
+        return int((self.modes == total).sum())
+
+    def cells(self, total: int) -> tuple[str, ...]:
+        """The row of a table, as `HEADINGS` say."""
+        return (
+            self.range,
+            number(float(np.median(self.modes)), 1),
+            f"{self.complete(total)} of {len(self.modes)}",
+            _nats(float(np.median(self.divergence))),
+            number(float(np.median(self.ess)), 3),
+        )
+
+
+def _nats(value: float) -> str:
+    """With three decimals where they say something."""
+    return number(value, 3 if value < 10.0 else 0)
+
+
+def coverage_of(parameters: UnconstrainedMixture, target: GaussianMixture) -> Coverage:
+    """The figures of some mixtures, from draws of each.
+
+    A mixture that is not finite any more covers nothing, and its divergence is infinite.
+
+    Arguments:
+        parameters: of all of them, in arrays with a leading axis.
+        target: normalised.
+    """
+    found = _figures(parameters, target, jax.random.split(jax.random.key(0), len(parameters.means)))
+    shares, divergence, ess = (np.asarray(each, float) for each in found)
+    modes, _ = coverage(np.nan_to_num(shares), np.asarray(target.weights, float))
+    return Coverage(modes.astype(float), np.nan_to_num(divergence, nan=np.inf), np.nan_to_num(ess))
+
+
+@jax.jit
+def _figures(
+    parameters: UnconstrainedMixture, target: GaussianMixture, keys: Key[Array, " seeds"]
+) -> tuple[Float[Array, "seeds modes"], Float[Array, " seeds"], Float[Array, " seeds"]]:
+    def of_one(parameters: UnconstrainedMixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
+        mixture = constrain(parameters)
+        points = mixture.sample(key, DRAWS)
+        ratios = target.log_density(points) - mixture.log_density(points)
+        ess = jnp.exp(2.0 * logsumexp(ratios) - logsumexp(2.0 * ratios)) / DRAWS
+        return target.responsibilities(points).mean(0), -ratios.mean(), ess
+
+    return jax.vmap(of_one)(parameters, keys)
