@@ -304,7 +304,7 @@ def _steps_told() -> str:
         f"{_markdown(('axis', 'measured', 'with huge pages', 'expected'), slopes)}\n\n![Time of a step](cost.png)\n\n"
         "Where temporary arrays are larger than 32 MiB, glibc gives their memory back after every step, and the kernel "
         "maps and clears it again page by page. `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment lets it use "
-        "pages of 2 MiB.\n"
+        "pages of 2 MiB. Not everything gains by it: K = 256 does not.\n"
     )
 
 
