@@ -47,7 +47,7 @@ class Refinement:
 
     Arguments:
         population: the components.
-        before: those of an earlier time, which come back if they are lost.
+        before: those of an earlier time, the modes that were found at first, which come back if they are lost.
         log_mass: of the target, about.
         cycle: number of the cycle.
         first: steps of the cycle that are done.
@@ -102,8 +102,7 @@ class Refiner:
         """
         if not self._can_pay(self.rules.refine_components(modes.dim)):
             return Refinement(modes, modes, complete=False, ended=True)
-        population = self._begun(modes)
-        return Refinement(population, population)
+        return Refinement(self._begun(modes), modes)
 
     def advanced(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
         """The state after one more stretch, or after the end of a cycle.
@@ -171,10 +170,10 @@ class Refiner:
         if moves and len(dead):
             population, dead = spared(population, dead, state.log_mass, self.stepper, self.generator)
             population = self._moved(population, dead, first / length) if len(dead) else population
-        # What was there before weights were learnt, and before nothing moves any more, comes back if it is lost.
-        if not learns:
-            state = replace(state, before=population)
-        elif moves and state.first >= rules.moving_share * length:
+        # What was found, what was there before weights were learnt, and what was there before nothing moves any more:
+        # each comes back at the next of these times if it is lost.
+        times = (rules.held_share * length, rules.moving_share * length)
+        if any(first < time <= state.first for time in times):
             population = self._restored(population, state)
             state = replace(state, before=population)
         self.told("refine", population, trace)

@@ -45,7 +45,7 @@ UNMOVED = 0.99
 """Share of points without known explanation from which a searcher has settled by itself."""
 
 UNBOUNDED = 1e5
-"""Width in declared scales that no component of a proper density reaches."""
+"""Declared scales beyond which no component of a proper density lies or reaches."""
 
 LEAST_EVIDENCE = -1e20
 """Stands for no density at all."""
@@ -181,19 +181,19 @@ class Search:
         """The modes as components; while there are none, the searchers as they are.
 
         Raises:
-            Diverged: the searchers grew beyond all bounds, as they do where the density cannot be normalised.
+            Diverged: they went beyond all bounds, as they do where the density cannot be normalised.
         """
-        if self.archive.count:
-            population = self.archive.population()
-            heaviest = np.argsort(-population.log_weights, kind="stable")
-            return population.take(np.sort(heaviest[: self.rules.most_modes(population.dim)]))
-        width = float(np.abs(self.searchers.factors).max())
-        if not width < UNBOUNDED:
+        population = self.archive.population() if self.archive.count else self.searchers
+        reach = float(max(np.abs(population.factors).max(), np.abs(population.means).max()))
+        if not reach < UNBOUNDED:
             raise Diverged(
-                f"the components grew to {width:.0e} declared scales without settling: the density seems to have no "
-                "finite mass (is it flat somewhere, or does it grow?). Bound it, for example by a prior"
+                f"the components grew or went to {reach:.0e} declared scales: the density seems to have no finite mass "
+                "(is it flat somewhere, or does it grow?). Bound it, for example by a prior"
             )
-        return self.searchers
+        if not self.archive.count:
+            return population
+        heaviest = np.argsort(-population.log_weights, kind="stable")
+        return population.take(np.sort(heaviest[: self.rules.most_modes(population.dim)]))
 
     def again(self, archive: Archive) -> None:
         """Begin anew from other known modes: every searcher sets out."""

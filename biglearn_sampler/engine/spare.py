@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from biglearn_sampler.engine.archive import LARGEST_SPREAD
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities, log_density_of
+from biglearn_sampler.engine.zero_density import bounded
 
 SURPRISING = 1.0
 """Nats by which the target must exceed the other components at the mean of one that may be needed."""
@@ -94,11 +96,18 @@ def _needed(
 def _unexplained_masses(
     components: Population, others: Population, log_mass: float, stepper: Stepper, generator: np.random.Generator
 ) -> Float[np.ndarray, " components"]:
-    """The share of the target around components that the others do not explain, `E_k[(q / Z - p)^+ / N_k]`."""
+    """The share of the target around components that the others do not explain, `E_k[(q / Z - p)^+ / N_k]`.
+
+    Of few draws, where no single Gaussian fits, that mean is far too low. So it may also be what the second cumulant of
+    `r = log q - log Z - log N_k` makes of it, `exp(E_k[r] + Var_k[r] / 2)` times the share that is not explained.
+    """
     points = components.draws(generator, POINTS)
     log_target = stepper.log_density(points, "proposals") - log_mass
     own = np.repeat(np.arange(components.count), POINTS)
     log_own = component_log_densities(points, components)[np.arange(len(points)), own]
     unexplained = -np.expm1(np.minimum(log_density_of(others, points) - log_target, 0.0))
-    share = unexplained * np.exp(np.minimum(log_target - log_own, LARGEST))
-    return share.reshape(components.count, -1).mean(1)
+    unexplained = unexplained.reshape(components.count, -1)
+    log_ratio = bounded(np.minimum(log_target - log_own, LARGEST)).reshape(components.count, -1)
+    few = (unexplained * np.exp(log_ratio)).mean(1)
+    log_share = log_ratio.mean(1) + np.minimum(0.5 * log_ratio.var(1), LARGEST_SPREAD)
+    return np.maximum(few, unexplained.mean(1) * np.exp(np.minimum(log_share, 0.0)))
