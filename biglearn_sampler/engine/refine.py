@@ -131,13 +131,25 @@ class Refiner:
         return replace(state, population=population, effective_share=effective_share, ended=True)
 
     def _begun(self, modes: Population) -> Population:
-        """The heaviest modes and fresh components, in random order, since they draw by turns."""
+        """The heaviest modes, copies of them, and fresh components, in random order, since they draw by turns.
+
+        Fresh ones fall to the modes that lie near the middle of the region; copies give every mode its share.
+        """
         count = self.rules.refine_components(modes.dim)
         best = modes.take(np.argsort(-modes.log_weights, kind="stable")[: max(count // 2, 1)])
-        if best.count == count:
+        left = count - best.count
+        if not left:
             return best.equal()
-        fresh = self._fresh(count - best.count)
-        return best.joined(fresh).take(self.generator.permutation(count)).equal()
+        copied = left // 2 if best.count > 1 else 0
+        begun = best.joined(self._copied(best, copied)) if copied else best
+        return begun.joined(self._fresh(left - copied)).take(self.generator.permutation(count)).equal()
+
+    def _copied(self, modes: Population, count: int) -> Population:
+        """Components at draws of the modes by turns, each with the shape of its mode."""
+        origin = np.arange(count) % modes.count
+        noise = self.generator.standard_normal((count, modes.dim))
+        means = modes.means[origin] + np.einsum("nij,nj->ni", modes.factors[origin], noise)
+        return Population(means, modes.factors[origin], equal_log_weights(count))
 
     def _fresh(self, count: int) -> Population:
         """Round components over the region, of widths log-uniform between two: narrow ones spread over more modes."""
