@@ -38,7 +38,7 @@ from biglearn_sampler.runs.checkpoint import Checkpoint
 
 ROWS = RESULTS / "reliability.jsonl"
 
-PLUGIN = """
+PLUGIN = """import biglearn_sampler as bl
 
 def ridge():
     return bl.target(lambda x: -0.5 * x[0] ** 2 - 8.0 * (x[1] - x[0] ** 2) ** 2, dim=2, scale=2.0)
