@@ -1,7 +1,7 @@
 """Whether a run survives what machines do to it: kills, full disks, folders that cannot be written, damaged files.
 
-    python benchmarks/reliability.py [--only TRIAL;...] [--times N]     try, and add to results/reliability.jsonl
-    python benchmarks/reliability.py --table                            write results/reliability.md from it
+    python benchmarks/reliability.py [--only TRIAL;...] [--times N] [--minutes M]   add to results/reliability.jsonl
+    python benchmarks/reliability.py --table                                        write results/reliability.md
 
 A trial is a function that makes the attempts that it is asked for and gives what came of each; another one is a
 function more in `TRIALS`. The runs are small: `two_modes` and a curved ridge, with a few components. Needs Linux; a
@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import errno
 import json
+import math
 import os
 import random
 import shutil
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,9 @@ def biglearn_targets():
 
 COMMON = ("--set", "reports=[]", "--set", "metrics=['elbo']", "--set", "evaluation.draws=200")
 OFTEN = ("--set", "checkpoint.minutes=0.001")
-ADAPTIVE = ("ridge", "--set", "components=8", *COMMON, *OFTEN)
+ADAPTIVE = ("ridge", "--set", "components=4", *COMMON, *OFTEN)
 SCHEDULED = (
-    *("two_modes", "--set", "components=16", "--set", "training.steps=6000", "--set", "training.chunk=60"),
+    *("two_modes", "--set", "components=16", "--set", "training.steps=900", "--set", "training.chunk=30"),
     *("--set", "scheduler={name='bandit', tasks=['joint', 'noised']}", "--set", "optimizer.name='adam'"),
     *(*COMMON, *OFTEN),
 )
@@ -88,24 +89,27 @@ class Trial:
     what: str
     promised: str
     times: int
-    attempts: Callable[[int], Iterator[Attempt]]
+    attempts: Callable[[int], Generator[Attempt]]
 
 
 # kills
 
 
-def killed(arguments: Sequence[str], number: signal.Signals = signal.SIGKILL) -> Callable[[int], Iterator[Attempt]]:
+def killed(arguments: Sequence[str], number: signal.Signals = signal.SIGKILL) -> Callable[[int], Generator[Attempt]]:
     """A run is killed at a random moment between its first history row and its end, again and again, and resumed."""
 
-    def attempts(times: int) -> Iterator[Attempt]:
+    def attempts(times: int) -> Generator[Attempt]:
         chance = random.Random(0)
         with _workplace() as place:
-            whole, seconds = place / "whole", time.monotonic()
-            _train([*arguments, "--out", str(whole)])
+            whole = place / "whole"
+            process = _begun([*arguments, "--out", str(whole)], whole)
+            seconds = time.monotonic()
+            if process.wait():
+                raise RuntimeError(f"the run without a kill ended with status {process.returncode}")
             seconds = time.monotonic() - seconds
             for attempt in range(times):
                 folder = place / f"run-{attempt}"
-                # Evenly over the whole length, start and the measuring at the end included.
+                # Evenly over the whole length, the measuring at the end included.
                 yield _killed_once([*arguments, "--out", str(folder)], folder, whole, chance.random() * seconds, number)
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,30 +119,36 @@ def killed(arguments: Sequence[str], number: signal.Signals = signal.SIGKILL) ->
 def _killed_once(
     arguments: Sequence[str], folder: Path, whole: Path, seconds: float, number: signal.Signals
 ) -> Attempt:
-    process = subprocess.Popen(_program(["train", *arguments]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(number)
-        process.communicate()
+    process = _begun(arguments, folder)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    process.send_signal(number)
+    status = process.wait()
     expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
-    begun = (folder / "run.json").exists()
-    if begun and process.returncode not in (0, expected, -number):
-        return Attempt(f"status {process.returncode}", False)
-    had = bool(list((folder / "checkpoints").glob("*.checkpoint"))) if begun else False
-    again = ["--resume", str(folder)] if begun else [*arguments]
-    done = subprocess.run(_program(["train", *again]), capture_output=True, text=True)
-    if done.returncode or "Traceback" in done.stderr:
+    if status not in (0, expected):
+        return Attempt(f"status {status}", False)
+    written = any((folder / "checkpoints").glob("*.checkpoint"))
+    moment = "after its end" if not status else "in the training" if written else "with no checkpoint"
+    done = subprocess.run(_program(["train", "--resume", str(folder)]), capture_output=True, text=True)
+    if done.returncode:
         return Attempt(f"resume failed: {done.stderr[-300:]}", False)
     same = _left(folder) == _left(whole)
-    moment = "in the training" if had else "before the first checkpoint" if begun else "before the run began"
-    return Attempt(f"{'the same bits' if same else 'OTHER BITS'}, killed {moment}", same)
+    return Attempt(f"{'the same bits' if same else 'OTHER BITS'}, stopped {moment}", same)
+
+
+def _begun(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """A run in a process of its own that has written the first row of its history."""
+    process = subprocess.Popen(_program(["train", *arguments]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    history = folder / "history.jsonl"
+    while process.poll() is None and not (history.exists() and history.stat().st_size):
+        time.sleep(0.02)
+    return process
 
 
 # a full disk, a folder that cannot be written
 
 
-def no_room(times: int) -> Iterator[Attempt]:
+def no_room(times: int) -> Generator[Attempt]:
     """Every write of a run fails once, the first, the second ...: `ENOSPC` from the system call that flushes it."""
     with _workplace() as place:
         whole = place / "whole"
@@ -156,7 +166,7 @@ def no_room(times: int) -> Iterator[Attempt]:
             yield Attempt(f"{how}; resumed to {'the same bits' if same else 'OTHER BITS'}", not resumed and same)
 
 
-def small_files(times: int) -> Iterator[Attempt]:
+def small_files(times: int) -> Generator[Attempt]:
     """The system lets no file grow beyond a few kilobytes (`RLIMIT_FSIZE`), as where a quota is used up."""
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST_FILE}, {LARGEST_FILE}))"
     with _workplace() as place:
@@ -172,7 +182,7 @@ def small_files(times: int) -> Iterator[Attempt]:
             yield Attempt(f"{'ended with a sentence' if told else done.stderr[-200:]}; resumed", told and same)
 
 
-def read_only(times: int) -> Iterator[Attempt]:
+def read_only(times: int) -> Generator[Attempt]:
     """The folder for runs, or the one of a run that goes on, takes no file (`EROFS`)."""
     with _workplace() as place:
         folder = place / "run"
@@ -189,7 +199,7 @@ def read_only(times: int) -> Iterator[Attempt]:
 # damaged checkpoints
 
 
-def flipped(times: int) -> Iterator[Attempt]:
+def flipped(times: int) -> Generator[Attempt]:
     """One to three bits of a checkpoint are flipped, or its end is lost."""
     chance = random.Random(0)
     with _workplace() as place:
@@ -206,7 +216,7 @@ def flipped(times: int) -> Iterator[Attempt]:
                 yield Attempt("refused", True)
 
 
-def resumed_beside_damage(times: int) -> Iterator[Attempt]:
+def resumed_beside_damage(times: int) -> Generator[Attempt]:
     """The newest checkpoint of an interrupted run is damaged; the one before is used."""
     chance = random.Random(1)
     with _workplace() as place:
@@ -311,10 +321,15 @@ def _contents(data: bytes) -> Any:
     return content, [array.tobytes() for array in arrays]
 
 
-def tried(name: str, times: int | None) -> dict[str, Any]:
-    """The row of a trial."""
+def tried(name: str, times: int | None, minutes: float) -> dict[str, Any]:
+    """The row of a trial: so many attempts, or as many as are begun within the minutes."""
     trial, began = TRIALS[name], time.monotonic()
-    attempts = list(trial.attempts(trial.times if times is None else times))
+    attempts = []
+    with contextlib.closing(trial.attempts(trial.times if times is None else times)) as made:
+        for attempt in made:
+            attempts.append(attempt)
+            if time.monotonic() - began > 60 * minutes:
+                break
     return {
         "trial": name,
         "times": len(attempts),
@@ -349,6 +364,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help=f"trials, separated by semicolons: {'; '.join(TRIALS)}")
     parser.add_argument("--times", type=int, help="attempts of each; a default for each trial")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for the attempts of each trial")
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     if arguments.table:
@@ -356,7 +372,7 @@ def main() -> None:
         return
     wanted = [name.strip() for name in arguments.only.split(";") if name.strip()]
     for name in wanted or TRIALS:
-        add_row(ROWS, tried(name, arguments.times))
+        add_row(ROWS, tried(name, arguments.times, arguments.minutes))
 
 
 if __name__ == "__main__":
