@@ -259,7 +259,7 @@ TRIALS: dict[str, Trial] = {
 def _program(arguments: Sequence[str], first: str = "pass") -> list[str]:
     """The command line in a process that hears signals, whatever its parent ignores."""
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{first}; {heard}; from biglearn_sampler.cli import main; raise SystemExit(main())"
+    code = f"{first}; {heard}; from biglearn_sampler.cli import program; program()"
     return [sys.executable, "-c", code, "--plugin", "ridge_plugin.py", *arguments]
 
 

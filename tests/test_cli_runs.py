@@ -25,10 +25,11 @@ from biglearn_sampler.runs.summary import sentences
 
 ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
 TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
+APP = import_module("biglearn_sampler.cli.app")
 TRAINERS = import_module("biglearn_sampler.runs.trainers")
 # A shell starts background jobs with SIGINT ignored, and every process below them inherits that.
 HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-PROGRAM = [sys.executable, "-c", f"{HEARS_CTRL_C}; from biglearn_sampler.cli import main; raise SystemExit(main())"]
+PROGRAM = [sys.executable, "-c", f"{HEARS_CTRL_C}; from biglearn_sampler.cli import program; program()"]
 
 
 @pytest.fixture(autouse=True)
@@ -323,6 +324,19 @@ def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     assert plan.target.record.to_json() == record["target"] and list(plan.baselines) == ["nuts"]
     assert beginning.record["settings"]["budget"]["evaluations"] == 5000
     assert plan.settings.training.steps == 20 and beginning.checkpoint is None
+
+
+def test_an_ended_command_leaves_before_python_takes_down_what_still_computes(monkeypatch):
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    for status in (130, 143):
+        monkeypatch.setattr(APP, "main", lambda status=status: status)
+        APP.program()
+    assert left == [130, 143]
+    monkeypatch.setattr(APP, "main", lambda: 1)
+    with pytest.raises(SystemExit, match="1"):
+        APP.program()
+    assert left == [130, 143]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

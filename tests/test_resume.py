@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import biglearn_sampler as bl
-from biglearn_sampler.errors import RunFailed, RunFolderError
+from biglearn_sampler.errors import RunFailed, RunFolderError, UserError
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.watcher import Nobody
 
@@ -143,6 +143,24 @@ def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_
     run = bl.resume(folder, target=RIDGE, budget=80_000)
     assert left_behind(folder) == whole["adaptive"]
     assert run.record["settings"]["budget"]["evaluations"] == 80_000
+
+
+def test_ctrl_c_in_the_measuring_tells_how_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def impatient(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TRAIN, "verdict_of", impatient)
+        bl.train(RIDGE, settings=SCHEDULED, out=tmp_path / "run")
+    assert f"`biglearn train --resume {tmp_path / 'run'}` goes on with the run" in caplog.text
+
+
+@pytest.mark.parametrize("limit", [{"budget": 0}, {"budget": -5}, {"minutes": 0.0}, {"minutes": float("nan")}])
+def test_a_budget_of_nothing_is_refused(limit: Any, folder: Path) -> None:
+    with pytest.raises(UserError, match="expected a number above zero, got"):
+        bl.resume(folder, target=RIDGE, **limit)
 
 
 def test_a_run_without_a_checkpoint_begins_anew(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:

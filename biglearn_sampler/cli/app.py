@@ -6,10 +6,12 @@ A new command of this package is registered below, beside the others; a command 
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -23,6 +25,9 @@ from biglearn_sampler.errors import BiglearnError
 
 # Plain help can be searched and piped, and brackets in the help of a plugin stay brackets.
 MARKUP = None
+
+ENDED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Statuses of a command that a signal has ended."""
 
 
 class PluginGroup(TyperGroup):
@@ -106,6 +111,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if summary:
         typer.echo(summary, err=True)
     return status
+
+
+def program() -> NoReturn:
+    """Run the command line as the installed command does, and end the process with its status."""
+    status = main()
+    if status not in ENDED:
+        raise SystemExit(status)
+    # A computation may still run in a thread of JAX; what Python takes down under it can end in a segmentation fault.
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 def _run(arguments: Sequence[str] | None, session: Session) -> int:

@@ -68,6 +68,9 @@ def resume(
         >>> run = bl.resume("runs/funnel-001", budget=1_000_000)  # doctest: +SKIP
     """
     opened = RunFolder.existing(Path(folder))
+    for name, given in (("budget", budget), ("minutes", minutes)):
+        if given is not None and not given > 0:
+            raise UserError(f"{name}: expected a number above zero, got {given}")
     catalogue = catalogue or Catalogue()
     with only_here(opened.path):
         record = opened.read_record()

@@ -127,7 +127,8 @@ def carry_out(
         _close(folder, record, "interrupted", None)
         raise
     except Exception as error:
-        _close(folder, record, "failed", told(error) if raised_on_host(error) else str(error) or told(error))
+        reason = told(error) if raised_on_host(error) else str(error) or told(error)
+        _close(folder, record, "failed", reason, goes_on=not isinstance(error, Diverged))
         if isinstance(error, BiglearnError):
             raise
         cause = None if raised_on_host(error) else error  # a user's function: the text has all that helps
@@ -200,8 +201,7 @@ def _trained(plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning
         _write_sampler(folder, recorder)
         raise
     except BaseException:
-        if checkpointer.write_last():
-            logger.warning("`biglearn train --resume %s` goes on with the run", folder.path)
+        checkpointer.write_last()
         # The sampler as far as it came is worth having.
         if recorder.progress is not None:
             _write_sampler(folder, recorder)
@@ -261,11 +261,15 @@ def _write_reports(plan: Plan, run: Run, folder: RunFolder) -> None:
             logger.warning("report %s failed: %s", report.record.name, told(error))
 
 
-def _close(folder: RunFolder | None, record: Mapping[str, Any], status: str, reason: str | None) -> None:
-    """Say in `run.json` how the run ended, if the disk still takes it."""
+def _close(
+    folder: RunFolder | None, record: Mapping[str, Any], status: str, reason: str | None, *, goes_on: bool = True
+) -> None:
+    """Say how the run ended, in `run.json` too if the disk still takes it, and whether it can go on."""
     if folder is None:
         return
     logger.warning("the run is %s; as far as it came it is in %s", status, folder.path)
+    if goes_on and checkpoints_of(folder).names():
+        logger.warning("`biglearn train --resume %s` goes on with the run", folder.path)
     try:
         folder.write_json("run.json", {**record, "status": status, "finished": _now(), "reason": reason})
     except RunFailed as error:
