@@ -326,17 +326,19 @@ def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     assert plan.settings.training.steps == 20 and beginning.checkpoint is None
 
 
-def test_an_ended_command_leaves_before_python_takes_down_what_still_computes(monkeypatch):
-    left = []
-    monkeypatch.setattr(os, "_exit", left.append)
-    for status in (130, 143):
-        monkeypatch.setattr(APP, "main", lambda status=status: status)
+@pytest.mark.parametrize(("status", "left_at_once"), [(130, True), (143, True), (0, False), (1, False), (2, False)])
+def test_an_ended_command_leaves_before_python_takes_down_what_still_computes(status, left_at_once, monkeypatch):
+    class Left(BaseException):
+        pass
+
+    def leave(number: int) -> None:
+        raise Left(number)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(APP, "main", lambda: status)
+    with pytest.raises(Left if left_at_once else SystemExit) as ended:
         APP.program()
-    assert left == [130, 143]
-    monkeypatch.setattr(APP, "main", lambda: 1)
-    with pytest.raises(SystemExit, match="1"):
-        APP.program()
-    assert left == [130, 143]
+    assert ended.value.args == (status,)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
