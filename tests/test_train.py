@@ -539,7 +539,7 @@ def test_no_argument_of_a_named_target_is_ignored():
 
 def test_a_chunk_is_never_longer_than_the_training(bowl_target, monkeypatch):
     lengths = []
-    monkeypatch.setattr(TRAINERS, "Fitter", lambda training, state, keys, chunk: lengths.append(chunk))
+    monkeypatch.setattr(TRAINERS, "Fitter", lambda training, state, keys, chunk, devices: lengths.append(chunk))
     for training in ({"steps": 20, "chunk": 10**9}, {"steps": 2 * 10**9}, {"steps": 2000}):
         with pytest.raises(RunFailed):
             bl.train(bowl_target, settings={**TINY, "training": training})
