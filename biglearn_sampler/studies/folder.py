@@ -109,8 +109,8 @@ class StudyFolder:
 
 
 def _as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
+    import pyarrow  # pyright: ignore[reportMissingImports]
+    import pyarrow.parquet  # pyright: ignore[reportMissingImports]
 
     columns = dict.fromkeys(name for row in rows for name in row)
     table = {name: _column([row.get(name) for row in rows]) for name in columns}

@@ -57,7 +57,7 @@ def dask_pool(surroundings: Surroundings, address: str) -> Iterator[Pool]:
         UserError: no scheduler answers.
     """
     try:
-        from distributed import Client
+        from distributed import Client  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingPackage("a cluster needs Dask; run `pip install 'biglearn-sampler[cluster]'`") from error
     try:
