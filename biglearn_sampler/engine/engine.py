@@ -177,8 +177,11 @@ class Engine:
             or not self._can_go_on()
         ):
             return Judging(stage.search, fit)
-        search.again(self._known(fit, search.archive, generator))
-        return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance)
+        known = self._known(fit, search.archive, generator)
+        search.again(known)
+        # A mode that was lost is no news to the search, but to a fit that would be the last one.
+        lost = known.count - fit.merged.count if fit.good else 0
+        return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance, news=lost)
 
     def _judge(self, stage: Judging, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
         search, fit = self._search(stage.search, generator), stage.fit

@@ -215,17 +215,18 @@ class Search:
         on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
         last = self.finished or self.rounds >= self.rules.rounds(self.archive.dim) - LAST_ROUNDS
         if last and not self._swept and self.archive.count < self.rules.most_modes(self.archive.dim):
-            self.sweep(concluded, on_their_way)
+            self.sweep(concluded)
         elif concluded and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
             self._restart(concluded, self._unexplained(seen_points, seen_values, on_their_way))
 
-    def sweep(self, free: Sequence[int], on_their_way: Sequence[Mode] = ()) -> None:
+    def sweep(self, free: Sequence[int]) -> None:
         """A last look all over: where the target exceeds what is known, the free searchers set out once more.
+
+        What others are about to find does not count: they may not arrive before the search is over.
 
         Arguments:
             free: numbers of searchers that may leave.
-            on_their_way: what the others are about to find.
         """
         archive, account = self.archive, self.stepper.account
         if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
@@ -234,7 +235,7 @@ class Search:
         points = self.proposer.sweep(Region.found(archive.population()), self.rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
         self.archive = archive.calibrated(points, log_target)
-        unexplained = self._unexplained(points, log_target, on_their_way)
+        unexplained = self._unexplained(points, log_target, ())
         if len(unexplained.points):
             strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
             self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)
