@@ -201,7 +201,7 @@ def _wrong_mass(
     wrong, uneven = 0.0, 0.0
     excess = weights - 1.0 / len(weights)
     for mixture, view in parts:
-        responsibilities = np.asarray(jax.jit(mixture.responsibilities)(jnp.asarray(view, float)), float)
+        responsibilities = _responsibilities(mixture, view)
         difference = excess @ responsibilities
         noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ responsibilities**2)
         uneven = max(uneven, 0.5 * float(np.abs(difference).sum() - noise.sum()))
@@ -218,7 +218,7 @@ def _wrong_basins(
 ) -> float:
     """The same for the modes of the target, which one component of the sampler may span."""
     dense = weights > 0
-    responsibilities = np.asarray(jax.jit(sampler.responsibilities)(jnp.asarray(points, float)))
+    responsibilities = _responsibilities(sampler, points)
     component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
     number = basins_of(points[dense], component, factors, _region(points).width, stepper, generator)
     raw = np.bincount(number) / len(number)
@@ -309,7 +309,28 @@ def _missed(mode: Mode, sampler: Mixture, log_z: float, stepper: Stepper, genera
 
 
 def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.asarray(jax.jit(sampler.log_density)(jnp.asarray(points, float)), float)
+    return np.asarray(_compiled_log_density(sampler, jnp.asarray(points, float)), float)
+
+
+def _responsibilities(
+    sampler: GaussianMixture, points: Float[np.ndarray, "count dim"]
+) -> Float[np.ndarray, "count components"]:
+    return np.asarray(_compiled_responsibilities(sampler, jnp.asarray(points, float)), float)
+
+
+# The sampler is an argument, not bound: one program serves every call.
+
+
+@jax.jit
+def _compiled_log_density(sampler: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    return sampler.log_density(points)
+
+
+@jax.jit
+def _compiled_responsibilities(
+    sampler: GaussianMixture, points: Float[Array, "count dim"]
+) -> Float[Array, "count components"]:
+    return sampler.responsibilities(points)
 
 
 def _decided(
