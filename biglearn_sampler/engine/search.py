@@ -220,13 +220,19 @@ class Search:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
             self._restart(concluded, self._unexplained(seen_points, seen_values, on_their_way))
 
-    def sweep(self, free: Sequence[int]) -> None:
+    def sweep(
+        self,
+        free: Sequence[int],
+        more_points: Float[np.ndarray, "more dim"] | None = None,
+        more_log_target: Float[np.ndarray, " more"] | None = None,
+    ) -> None:
         """A last look all over: where the target exceeds what is known, the free searchers set out once more.
 
         What others are about to find does not count: they may not arrive before the search is over.
 
         Arguments:
             free: numbers of searchers that may leave.
+            more_points, more_log_target: points that are to count too, and the log density of the target there.
         """
         archive, account = self.archive, self.stepper.account
         if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
@@ -235,6 +241,9 @@ class Search:
         points = self.proposer.sweep(Region.found(archive.population()), self.rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
         self.archive = archive.calibrated(points, log_target)
+        if more_points is not None and more_log_target is not None:
+            points = np.concatenate([points, more_points])
+            log_target = np.concatenate([log_target, more_log_target])
         unexplained = self._unexplained(points, log_target, ())
         if len(unexplained.points):
             strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]

@@ -18,7 +18,7 @@ from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import probe_evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
-from biglearn_sampler.evaluation import BaselineResult
+from biglearn_sampler.evaluation import BaselineResult, Draws
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
 from biglearn_sampler.runs.checkpointer import Checkpointer
@@ -154,9 +154,9 @@ def _execute(plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher
     ended = _trained(plan, trainer, recorder, beginning)
     plan.devices.team.dismiss()
     watcher.phase_began("measuring")
-    metrics = _metrics(plan, recorder, ended)
+    draws, metrics = _metrics(plan, recorder, ended)
     watcher.phase_began("looking for what was missed")
-    metrics["verdict"] = verdict_of(plan, recorder.sampler, trainer.stepper)
+    metrics["verdict"] = verdict_of(plan, recorder.sampler, trainer.stepper, draws)
     if folder is not None:
         # Already now: a baseline may take long and may be interrupted.
         folder.write_json("metrics.json", metrics)
@@ -216,15 +216,15 @@ def _write_sampler(folder: RunFolder, recorder: Recorder) -> None:
     folder.write_snapshots(recorder.snapshots())
 
 
-def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `metrics.json` without baselines."""
+def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> tuple[Draws, dict[str, Any]]:
+    """Fresh draws of the sampler, and the content of `metrics.json` without baselines."""
     progress = recorder.progress
     assert progress is not None  # a training has at least one step
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(recorder.sampler)):
         raise RunFailed("the sampler is not finite; try a smaller optimizer.learning_rate")
     key_draws, key_metrics = jax.random.split(plan.keys.evaluation)
     draws = draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
-    return {
+    return draws, {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
         **costs_of(progress),
         **ended,

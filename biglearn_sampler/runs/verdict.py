@@ -7,23 +7,26 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.engine import Rules, Stepper
+from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
-from biglearn_sampler.verdict import CANNOT_TELL, judge
+from biglearn_sampler.verdict import CANNOT_TELL, WeighedDraws, judge
 
 logger = logging.getLogger(__name__)
 
 
-def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None) -> dict[str, Any]:
+def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Draws) -> dict[str, Any]:
     """Whether a sampler covers the target of a plan, as it stands in `metrics.json`.
 
     Arguments:
         plan: of the run; its settings say in which coordinates the target is looked at.
         sampler: in the target's own units.
         stepper: of the training, if it had one.
+        draws: of the sampler, in the target's own units, on which its figures were measured.
     """
     target = plan.target.value
     centre, scale = np.zeros(target.dim), np.ones(target.dim)
@@ -33,9 +36,19 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None) -> dict[st
     try:
         rules = Rules() if stepper is None else stepper.rules
         target, tasks = plan.target_of_training(), plan.exploration_tasks
-        verdict = judge(target, inside, tasks, rules, plan.keys.verdict, centre, scale, stepper)
+        verdict = judge(
+            target, inside, tasks, rules, plan.keys.verdict, centre, scale, stepper, _weighed(draws, centre, scale)
+        )
     except Exception as error:
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))
         return {"verdict": CANNOT_TELL, "sentence": f"Cannot tell: the search for missed mass failed: {told(error)}."}
     return verdict.to_json()
+
+
+def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> WeighedDraws | None:
+    """Draws in the coordinates of training."""
+    if draws.log_sampler is None:
+        return None
+    volume = float(np.log(scale).sum())
+    return WeighedDraws((draws.points - centre) / scale, draws.log_target + volume, draws.log_sampler + volume)

@@ -5,3 +5,4 @@ from biglearn_sampler.verdict.judge import COVERED as COVERED
 from biglearn_sampler.verdict.judge import NOT_COVERED as NOT_COVERED
 from biglearn_sampler.verdict.judge import Verdict as Verdict
 from biglearn_sampler.verdict.judge import judge as judge
+from biglearn_sampler.verdict.own_draws import WeighedDraws as WeighedDraws

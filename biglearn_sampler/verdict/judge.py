@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
@@ -15,22 +14,18 @@ from scipy.special import logsumexp
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine import Account, Rules
 from biglearn_sampler.engine.archive import NEWS, Archive, Mode
-from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.importance import Reservoir, pareto_smooth
-from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
+from biglearn_sampler.importance import Reservoir
+from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
-from biglearn_sampler.verdict.basins import basins_of
 from biglearn_sampler.verdict.chains import tempered_chains
+from biglearn_sampler.verdict.own_draws import OwnDraws, WeighedDraws, log_density, own_draws, region_of
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
-
-DRAWS = 4000
-"""Fresh draws of the sampler."""
 
 BROAD = 2000
 """Fresh broad and noised draws."""
@@ -100,19 +95,6 @@ class Verdict:
         return dict(vars(self))
 
 
-@dataclass(frozen=True, eq=False)
-class _Own:
-    """The sampler on its own draws."""
-
-    points: Float[np.ndarray, "draws dim"]
-    log_ratio: Float[np.ndarray, " draws"]
-    log_z: float
-    effective: float
-    khat: float | None
-    wrong_mass: float | None
-    uneven: float | None
-
-
 def judge(
     target: AbstractTarget,
     sampler: Mixture,
@@ -122,14 +104,15 @@ def judge(
     centre: Float[np.ndarray, " dim"],
     scale: Float[np.ndarray, " dim"],
     stepper: Stepper | None = None,
+    more: WeighedDraws | None = None,
 ) -> Verdict:
     """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
 
     Three witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
     modes and by those of the target; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must
     agree with that of the sampler; (3) searchers that start where short tempered chains from broad and noised points
-    end, and where a sweep of broad points finds more than the sampler explains; they pass by what it explains, and
-    settle on the rest.
+    end, and where a sweep of broad points, or a draw of the sampler, meets more than the sampler explains; they pass by
+    what it explains, and settle on the rest.
 
     Arguments:
         target: in the coordinates of training.
@@ -139,6 +122,7 @@ def judge(
         key: apart from those of the training.
         centre, scale: of the coordinates of training, to tell places in the target's own units.
         stepper: of a training on the same target and rules, if there was one: what it compiled is used again.
+        more: draws of the sampler beside those that are made here; the more, the smaller what they show.
     """
     key_own, key_broad, key_chains, key_search = jax.random.split(key, 4)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_broad), np.uint32))
@@ -147,18 +131,18 @@ def judge(
         # What a user allows the sampler is no limit for the search for what it misses.
         rules, stepper = replace(rules, most_components=None), None
     stepper = Stepper(target, rules, account) if stepper is None else stepper.booking(account)
-    own = _own(sampler, stepper, key_own, generator)
-    region = _region(own.points)
+    own = own_draws(sampler, stepper, key_own, generator, more)
+    region = region_of(own.points)
     broad = _broad(sampler, own, region, stepper, generator)
     known = _known(sampler, own, generator, stepper)
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
-    found = _search(known, ends.points, stepper, tasks, rules, generator, key_search)
+    found = _search(known, ends.points, own, stepper, tasks, rules, generator, key_search)
     found = [mode._replace(evidence=_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
     new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
     evidence = {
         "log_z": own.log_z,
-        "ess": own.effective / DRAWS,
+        "ess": own.effective_share,
         "khat": own.khat,
         "uneven_components": own.uneven,
         "log_z_broad": broad.log_mass if np.isfinite(broad.log_mass) else None,
@@ -169,69 +153,9 @@ def judge(
     return _decided(own, broad, new, evidence, account.total.total, centre, scale)
 
 
-def _own(sampler: Mixture, stepper: Stepper, key: Key[Array, ""], generator: np.random.Generator) -> _Own:
-    points = np.asarray(sampler.sample(key, DRAWS), float)
-    log_target = stepper.log_density(points, "verdict")
-    log_ratio = log_target - _log_density(sampler, points)
-    if not np.isfinite(log_ratio).any():
-        return _Own(points, log_ratio, -np.inf, 0.0, None, None, None)
-    smoothed, khat = pareto_smooth(log_ratio)
-    log_z = float(logsumexp(log_ratio) - np.log(DRAWS))
-    weights = np.exp(smoothed)
-    effective = float(1.0 / (weights**2).sum())
-    khat = None if khat is None or not np.isfinite(khat) else float(khat)
-    wrong, uneven = _wrong_mass(sampler, points, weights)
-    if isinstance(sampler, GaussianMixture):
-        wrong = max(wrong, _wrong_basins(sampler, points, weights, stepper, generator))
-    return _Own(points, log_ratio, log_z, effective, khat, wrong, uneven)
-
-
-def _wrong_mass(
-    sampler: Mixture, points: Float[np.ndarray, "draws dim"], weights: Float[np.ndarray, " draws"]
-) -> tuple[float, float]:
-    """How far the masses of the sampler's modes, and of its components, are from their weighted ones.
-
-    Of a product, in the worst factor. From the distance of the components' masses, which any coarser parting of space
-    along components can only lower, what noise of the weights alone would give is taken off.
-    """
-    if isinstance(sampler, FactoredMixture):
-        parts = [(f, points[:, list(block)]) for block, f in zip(sampler.blocks, sampler.factors_of, strict=True)]
-    else:
-        parts = [(sampler, points)]
-    wrong, uneven = 0.0, 0.0
-    excess = weights - 1.0 / len(weights)
-    for mixture, view in parts:
-        responsibilities = _responsibilities(mixture, view)
-        difference = excess @ responsibilities
-        noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ responsibilities**2)
-        uneven = max(uneven, 0.5 * float(np.abs(difference).sum() - noise.sum()))
-        wrong = max(wrong, 0.5 * float(np.abs(np.bincount(mode_groups(responsibilities), difference)).sum()))
-    return wrong, uneven
-
-
-def _wrong_basins(
-    sampler: GaussianMixture,
-    points: Float[np.ndarray, "draws dim"],
-    weights: Float[np.ndarray, " draws"],
-    stepper: Stepper,
-    generator: np.random.Generator,
-) -> float:
-    """The same for the modes of the target, which one component of the sampler may span."""
-    dense = weights > 0
-    responsibilities = _responsibilities(sampler, points)
-    component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
-    number = basins_of(points[dense], component, factors, _region(points).width, stepper, generator)
-    raw = np.bincount(number) / len(number)
-    weighed = np.bincount(number, weights[dense])
-    return 0.5 * float(np.abs(raw - weighed / weighed.sum()).sum())
-
-
-def _region(points: Float[np.ndarray, "draws dim"]) -> Region:
-    """Around the draws of the sampler, and never narrower than declared."""
-    return Region(points.mean(0), np.maximum(1.0, 2.0 * points.std(0)))
-
-
-def _broad(sampler: Mixture, own: _Own, region: Region, stepper: Stepper, generator: np.random.Generator) -> Reservoir:
+def _broad(
+    sampler: Mixture, own: OwnDraws, region: Region, stepper: Stepper, generator: np.random.Generator
+) -> Reservoir:
     """Points of one law, half broad and half the sampler itself, with its exact density."""
     scales = generator.choice(BROAD_SCALES, BROAD)
     broad = region.draws(generator, scales)
@@ -242,11 +166,11 @@ def _broad(sampler: Mixture, own: _Own, region: Region, stepper: Stepper, genera
     dim = points.shape[1]
     volume = np.log(region.width).sum() + 0.5 * dim * np.log(2.0 * np.pi)
     parts = [-0.5 * standard.sum(1) / s**2 - dim * np.log(s) - volume - np.log(len(BROAD_SCALES)) for s in BROAD_SCALES]
-    log_proposal = np.logaddexp(np.logaddexp(*parts), _log_density(sampler, points)) - np.log(2.0)
+    log_proposal = np.logaddexp(np.logaddexp(*parts), log_density(sampler, points)) - np.log(2.0)
     return Reservoir.empty(len(points), dim).add(points, log_target, log_proposal)
 
 
-def _starts(own: _Own, region: Region, generator: np.random.Generator) -> Float[np.ndarray, "chains dim"]:
+def _starts(own: OwnDraws, region: Region, generator: np.random.Generator) -> Float[np.ndarray, "chains dim"]:
     """Half broad, half noised draws of the sampler."""
     half = CHAINS // 2
     broad = region.draws(generator, generator.choice(FAR_SCALES, half))
@@ -255,7 +179,7 @@ def _starts(own: _Own, region: Region, generator: np.random.Generator) -> Float[
     return np.concatenate([broad, mine + region.width * noise])
 
 
-def _known(sampler: Mixture, own: _Own, generator: np.random.Generator, stepper: Stepper) -> Archive:
+def _known(sampler: Mixture, own: OwnDraws, generator: np.random.Generator, stepper: Stepper) -> Archive:
     """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again."""
     dim = own.points.shape[1]
     if not isinstance(sampler, GaussianMixture) or not np.isfinite(own.log_z):
@@ -275,6 +199,7 @@ def _known(sampler: Mixture, own: _Own, generator: np.random.Generator, stepper:
 def _search(
     known: Archive,
     starts: Float[np.ndarray, "starts dim"],
+    own: OwnDraws,
     stepper: Stepper,
     tasks: Sequence[Task],
     rules: Rules,
@@ -286,7 +211,7 @@ def _search(
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
-    search.sweep(range(first.count // 2))
+    search.sweep(range(first.count // 2), own.points, own.log_target)
     while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
     return [mode for mode in search.archive.modes if not mode.settled]
@@ -301,40 +226,15 @@ def _missed(mode: Mode, sampler: Mixture, log_z: float, stepper: Stepper, genera
     alone = Population(mode.mean[None], mode.factor[None], np.zeros(1))
     points = alone.draws(generator, CONFIRMING)
     log_target = stepper.log_density(points, "verdict")
-    known = log_z + _log_density(sampler, points) if np.isfinite(log_z) else np.full(len(points), -np.inf)
+    known = log_z + log_density(sampler, points) if np.isfinite(log_z) else np.full(len(points), -np.inf)
     unknown = log_target > known + NEWS
     left = np.log1p(-np.exp(np.where(unknown, known - log_target, -1.0)))
     log_ratio = np.where(unknown, log_target + left - component_log_densities(points, alone)[:, 0], -np.inf)
     return float(logsumexp(log_ratio) - np.log(len(points)))
 
 
-def _log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
-    return np.asarray(_compiled_log_density(sampler, jnp.asarray(points, float)), float)
-
-
-def _responsibilities(
-    sampler: GaussianMixture, points: Float[np.ndarray, "count dim"]
-) -> Float[np.ndarray, "count components"]:
-    return np.asarray(_compiled_responsibilities(sampler, jnp.asarray(points, float)), float)
-
-
-# The sampler is an argument, not bound: one program serves every call.
-
-
-@jax.jit
-def _compiled_log_density(sampler: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-    return sampler.log_density(points)
-
-
-@jax.jit
-def _compiled_responsibilities(
-    sampler: GaussianMixture, points: Float[Array, "count dim"]
-) -> Float[Array, "count components"]:
-    return sampler.responsibilities(points)
-
-
 def _decided(
-    own: _Own,
+    own: OwnDraws,
     broad: Reservoir,
     new: Sequence[Mode],
     evidence: dict[str, Any],
@@ -364,13 +264,13 @@ def _decided(
             NOT_COVERED,
             f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows.",
         )
-    if own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * DRAWS) or (
-        own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * DRAWS
+    if own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count) or (
+        own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * own.count
     ):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
         return told(
             CANNOT_TELL,
-            f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective / DRAWS:.3f}, k-hat "
+            f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "
             f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses.",
         )
     if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
@@ -391,7 +291,7 @@ def _decided(
     )
 
 
-def _disagreement(own: _Own, broad: Reservoir) -> float | None:
+def _disagreement(own: OwnDraws, broad: Reservoir) -> float | None:
     """Share of the mass by which broad draws exceed the sampler, where that is beyond doubt; `None` if it is not."""
     log_weights = broad.log_weights
     if not np.isfinite(broad.log_mass) or broad.quality().effective_size < LEAST_EFFECTIVE:

@@ -1,0 +1,169 @@
+"""The sampler on its own draws: their weights, and what these say about its masses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+from scipy.special import logsumexp
+
+from biglearn_sampler.engine.groups import mode_groups
+from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
+from biglearn_sampler.verdict.basins import basins_of
+
+DRAWS = 4000
+"""Fresh draws of the sampler."""
+
+BATCH = 2000
+"""Points at which densities are computed at once, which bounds the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeighedDraws:
+    """Fresh draws of the sampler whose densities somebody has asked for already, for example to measure it.
+
+    Arguments:
+        points: in the coordinates of the training.
+        log_target: `log q(x)` at each, in these coordinates; `-inf` where the target has no density.
+        log_sampler: `log p(x)` at each, in these coordinates.
+    """
+
+    points: Float[np.ndarray, "draws dim"]
+    log_target: Float[np.ndarray, " draws"]
+    log_sampler: Float[np.ndarray, " draws"]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnDraws:
+    """The sampler on its own draws.
+
+    Arguments:
+        points: the draws.
+        log_target: `log q(x)` at each.
+        log_ratio: `log q(x) - log p(x)` at each.
+        log_z: the importance estimate of `log Z`.
+        effective: effective number of draws, by smoothed weights.
+        khat: the shape of the weights' tail.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
+        uneven: the same of its components, without what noise of the weights alone would give.
+    """
+
+    points: Float[np.ndarray, "draws dim"]
+    log_target: Float[np.ndarray, " draws"]
+    log_ratio: Float[np.ndarray, " draws"]
+    log_z: float
+    effective: float
+    khat: float | None
+    wrong_mass: float | None
+    uneven: float | None
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return len(self.points)
+
+    @property
+    def effective_share(self) -> float:
+        """The effective number as a share of all draws."""
+        return self.effective / self.count
+
+
+def own_draws(
+    sampler: Mixture, stepper: Stepper, key: Key[Array, ""], generator: np.random.Generator, more: WeighedDraws | None
+) -> OwnDraws:
+    """Draw from the sampler and weigh the draws, together with those that are weighed already."""
+    points = np.asarray(sampler.sample(key, DRAWS), float)
+    log_target, log_sampler = stepper.log_density(points, "verdict"), log_density(sampler, points)
+    if more is not None:
+        points = np.concatenate([points, more.points])
+        log_target = np.concatenate([log_target, more.log_target])
+        log_sampler = np.concatenate([log_sampler, more.log_sampler])
+    log_ratio = log_target - log_sampler
+    if not np.isfinite(log_ratio).any():
+        return OwnDraws(points, log_target, log_ratio, -np.inf, 0.0, None, None, None)
+    smoothed, khat = pareto_smooth(log_ratio)
+    log_z = float(logsumexp(log_ratio) - np.log(len(points)))
+    weights = np.exp(smoothed)
+    effective = float(1.0 / (weights**2).sum())
+    khat = None if khat is None or not np.isfinite(khat) else float(khat)
+    wrong, uneven = _wrong_mass(sampler, points, weights)
+    if isinstance(sampler, GaussianMixture):
+        wrong = max(wrong, _wrong_basins(sampler, points, weights, stepper, generator))
+    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven)
+
+
+def _wrong_mass(
+    sampler: Mixture, points: Float[np.ndarray, "draws dim"], weights: Float[np.ndarray, " draws"]
+) -> tuple[float, float]:
+    """How far the masses of the sampler's modes, and of its components, are from their weighted ones.
+
+    Of a product, in the worst factor. From the distance of the components' masses, which any coarser parting of space
+    along components can only lower, what noise of the weights alone would give is taken off.
+    """
+    if isinstance(sampler, FactoredMixture):
+        parts = [(f, points[:, list(block)]) for block, f in zip(sampler.blocks, sampler.factors_of, strict=True)]
+    else:
+        parts = [(sampler, points)]
+    wrong, uneven = 0.0, 0.0
+    excess = weights - 1.0 / len(weights)
+    for mixture, view in parts:
+        responsibilities = _responsibilities(mixture, view)
+        difference = excess @ responsibilities
+        noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ responsibilities**2)
+        uneven = max(uneven, 0.5 * float(np.abs(difference).sum() - noise.sum()))
+        wrong = max(wrong, 0.5 * float(np.abs(np.bincount(mode_groups(responsibilities), difference)).sum()))
+    return wrong, uneven
+
+
+def _wrong_basins(
+    sampler: GaussianMixture,
+    points: Float[np.ndarray, "draws dim"],
+    weights: Float[np.ndarray, " draws"],
+    stepper: Stepper,
+    generator: np.random.Generator,
+) -> float:
+    """The same for the modes of the target, which one component of the sampler may span."""
+    dense = weights > 0
+    responsibilities = _responsibilities(sampler, points)
+    component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
+    number = basins_of(points[dense], component, factors, region_of(points).width, stepper, generator)
+    raw = np.bincount(number) / len(number)
+    weighed = np.bincount(number, weights[dense])
+    return 0.5 * float(np.abs(raw - weighed / weighed.sum()).sum())
+
+
+def region_of(points: Float[np.ndarray, "draws dim"]) -> Region:
+    """Around the draws of the sampler, and never narrower than declared."""
+    return Region(points.mean(0), np.maximum(1.0, 2.0 * points.std(0)))
+
+
+def log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    """`log p(x)` of the sampler at points."""
+    return np.asarray(_compiled_log_density(sampler, jnp.asarray(points, float)), float)
+
+
+def _responsibilities(
+    sampler: GaussianMixture, points: Float[np.ndarray, "count dim"]
+) -> Float[np.ndarray, "count components"]:
+    return np.asarray(_compiled_responsibilities(sampler, jnp.asarray(points, float)), float)
+
+
+# The sampler is an argument of what is compiled, so that one program serves every call.
+
+
+@jax.jit
+def _compiled_log_density(sampler: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    return jax.lax.map(sampler.log_density, points, batch_size=BATCH)
+
+
+@jax.jit
+def _compiled_responsibilities(
+    sampler: GaussianMixture, points: Float[Array, "count dim"]
+) -> Float[Array, "count components"]:
+    return jax.lax.map(sampler.responsibilities, points, batch_size=BATCH)
