@@ -32,6 +32,7 @@ from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
 from biglearn_sampler.runs.gather import comparison_of, gathered
+from biglearn_sampler.verdict import CANNOT_TELL, Verdict
 
 TRAIN = import_module("biglearn_sampler.runs.train")
 TINY = {
@@ -43,7 +44,7 @@ TINY = {
     "metrics": ["elbo", "log_z", "mode_coverage", "chain_diagnostics"],
     "compare.reports": ["rows"],
 }
-VERDICT = {"verdict": "cannot tell", "sentence": "Cannot tell: nobody looked."}
+VERDICT = Verdict.bare(CANNOT_TELL, "Cannot tell: nobody looked.")
 BUDGET = 2_000
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import biglearn_sampler as bl
 from biglearn_sampler.learning.convergence import WINDOW, LossTrend
+from biglearn_sampler.verdict import COVERED, Verdict
 
 NOISE = np.random.default_rng(0).normal(size=(2000, 2 * WINDOW))
 
@@ -32,7 +33,7 @@ def test_what_was_long_ago_says_nothing() -> None:
 
 def test_a_training_ends_when_its_losses_have_stopped_falling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before its weights are learnt, and with the figures that it ended for."""
-    verdict = {"verdict": "covered", "sentence": "By hand."}
+    verdict = Verdict.bare(COVERED, "By hand.")
     monkeypatch.setattr(import_module("biglearn_sampler.runs.train"), "verdict_of", lambda *_: verdict)
     target = bl.target(lambda x: -0.5 * (x**2).sum(), dim=1, scale=2.0)
     training = {"steps": 4000, "chunk": 10, "stop": "converged"}

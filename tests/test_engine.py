@@ -17,6 +17,7 @@ import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import RunFailed, SettingsError, TargetError
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.verdict import COVERED, Verdict
 
 TRAIN = import_module("biglearn_sampler.runs.train")
 QUICK: dict[str, Any] = {"metrics": ("elbo", "log_z", "ess", "mode_coverage"), "evaluation.draws": 4000}
@@ -30,7 +31,7 @@ def trained(
     """A run with the default settings and some others."""
     with pytest.MonkeyPatch.context() as patch:
         if not verdict:
-            patch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
+            patch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))
         return bl.train(target, seed=seed, settings={**QUICK, **settings}, parameters=parameters, out=out)
 
 

@@ -19,6 +19,7 @@ from biglearn_sampler.energy import Evaluations, HostTarget, Whitened, from_nump
 from biglearn_sampler.errors import RunFailed, SettingsError, TargetError
 from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
 from biglearn_sampler.testing import conformance
+from biglearn_sampler.verdict import COVERED, Verdict
 
 CENTRES = np.array([[-2.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
 WEIGHTS = np.array([0.3, 0.7])
@@ -272,7 +273,7 @@ STEPS = {"training.steps": 30, "components": 4, "scheduler": "joint"}
 @pytest.fixture
 def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes most of the time of a short run."""
-    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "", "evaluations": 0})
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))
 
 
 def told_and_asked(kind: str, settings: dict[str, Any]) -> tuple[bl.Run, int, int]:

@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import biglearn_sampler as bl
+from biglearn_sampler.energy import Evaluations, MixtureTarget
+from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import RunFailed, RunFolderError, UserError
+from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.watcher import Nobody
+from biglearn_sampler.verdict import COVERED, NOT_COVERED, Verdict
 
 TRAIN = import_module("biglearn_sampler.runs.train")
 QUICK: dict[str, Any] = {"metrics": ["elbo"], "evaluation.draws": 200, "reports": []}
@@ -56,7 +61,7 @@ RIDGE = bl.target(bent, dim=2, scale=2.0)
 @pytest.fixture(autouse=True)
 def no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than the rest, and comes after all that is tested here."""
-    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))
 
 
 class Impatient(Nobody):
@@ -89,7 +94,7 @@ def left_behind(folder: Path) -> dict[str, Any]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What runs without a pause leave behind."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TRAIN, "verdict_of", lambda *_: {"verdict": "covered", "sentence": "By hand."})
+        patch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))
         left = {}
         for name, settings in {"adaptive": ADAPTIVE, "scheduled": SCHEDULED}.items():
             folder = tmp_path_factory.mktemp("whole") / name
@@ -127,6 +132,36 @@ def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: 
     run = bl.resume(folder, target=RIDGE)
     assert left_behind(folder) == whole["adaptive"]
     assert len(run.record["resumed"]) == 3
+
+
+def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uninterrupted, and interrupted after the verdict; what the verdict asked counts for the training then."""
+    needle, width, asked = np.full(2, 3.0), 1.5e-3, Evaluations(energy=1000)
+    looks: list[bytes] = []
+
+    def finds_the_needle(plan: Any, sampler: Any, stepper: Any, draws: Any, key: Any) -> Verdict:
+        looks.append(np.asarray(jax.random.key_data(key)).tobytes())
+        if float(sampler.log_density(jnp.asarray(2.0 * needle))) > 0.0:
+            return Verdict.bare(COVERED, "By hand.")
+        none = (np.zeros((0, 2)), np.zeros(0))
+        mode = Mode(needle, width * np.eye(2), float(np.log(0.5)), *none)
+        return Verdict(NOT_COVERED, "By hand.", 0.5, None, [], {"new_modes": 1}, asked, (mode,))
+
+    law = GaussianMixture.of(np.array([[0.0, 0.0], [6.0, 6.0]]), np.array([np.eye(2), 9e-6 * np.eye(2)]), [0.5, 0.5])
+    target, settings = MixtureTarget.of(law, scale=2.0), {**QUICK, "metrics": ["elbo", "mode_coverage"]}
+    monkeypatch.setattr(TRAIN, "verdict_of", finds_the_needle)
+    run = bl.train(target, settings=settings, out=tmp_path / "whole")
+    assert run.metrics["modes_covered"] == 2 and run.metrics["verdict"]["verdict"] == COVERED
+    (earlier,) = run.metrics["earlier_verdicts"]
+    assert earlier["verdict"] == NOT_COVERED and earlier["evaluations"] == 1000
+    assert run.metrics["evaluations_by_purpose"]["missed"] == 1000 + 200  # the draws behind the first figures too
+    assert len(set(looks)) == 2  # every look is made afresh
+
+    chunks = sum("missed" in row["evaluations_by_purpose"] for row in run.history)
+    folder = tmp_path / "paused"
+    interrupted(folder, settings, len(run.history) - chunks + 2, target)
+    bl.resume(folder, target=target)
+    assert left_behind(folder) == left_behind(tmp_path / "whole")
 
 
 def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:

@@ -23,6 +23,7 @@ from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, Baseli
 from biglearn_sampler.runs import AbstractReport
 from biglearn_sampler.runs.evaluate import evaluate
 from biglearn_sampler.runs.watcher import Nobody
+from biglearn_sampler.verdict import COVERED, Verdict
 
 TINY = {
     "scheduler": "joint",
@@ -47,7 +48,7 @@ PROMISED = {
     "seconds_compile",
     "seconds_run",
 }
-VERDICT = {"verdict": "covered", "sentence": "Covered: by hand."}
+VERDICT = Verdict.bare(COVERED, "Covered: by hand.")
 METRICS = ["elbo", "mode_coverage", "odd_metric", "raises_too"]
 # The function of that name hides the module.
 TRAIN = import_module("biglearn_sampler.runs.train")

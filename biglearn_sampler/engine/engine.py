@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.devices import ONE_DEVICE, Devices
-from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.factors import FactorFitter, block_steppers
@@ -47,6 +47,10 @@ def compiled_for(target: AbstractTarget, rules: Rules, devices: Devices) -> None
     """All that an adaptive training has compiled code do, made ready in a process that follows another one."""
     Stepper(target, rules, Account(), devices)
     block_steppers(target, rules, devices)
+
+
+MOST_RESUMPTIONS = 2
+"""Times that a training goes on after its end: what keeps missing modes will not find them all."""
 
 
 class _Keys(NamedTuple):
@@ -124,6 +128,43 @@ class Engine:
             self._step,
             self.account.books,
             self.stepper.seconds_compile,
+            state.resumptions,
+        )
+
+    def go_on(self, ended: EngineState, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
+        """The state from which a training that has ended goes on with modes that it missed.
+
+        Only where it had taken the modes that it knew for the whole target; `None` elsewhere, after `MOST_RESUMPTIONS`,
+        and where the budget does not allow it.
+
+        Arguments:
+            ended: the state at its end.
+            found: the modes, each with its evidence.
+            asked: evaluations that it took to find them; from now on they count as its own.
+        """
+        outcome = ended.stage
+        assert isinstance(outcome, Outcome)
+        self.account.set_back(ended.books)
+        self.account.add("missed", asked)
+        if outcome.how != "settled" or ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
+            return None
+        assert isinstance(outcome.mixture, GaussianMixture)
+        known = Population.of(outcome.mixture)
+        nothing = (np.zeros((0, known.dim)), np.zeros(0))
+        evidence = outcome.evidence + known.log_weights
+        modes = [Mode(known.means[k], known.factors[k], float(evidence[k]), *nothing) for k in range(known.count)]
+        key = jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(ended.key)), ended.resumptions + 1)
+        generator = ended.generator.generator()
+        archive = Archive(known.dim, (*modes, *found))
+        search = Search(self.stepper, self.rules, self._first, archive, self._proposer, generator)
+        return EngineState(
+            Settling(search.state, None),
+            np.asarray(jax.random.key_data(key), np.uint32),
+            ended.generator,
+            ended.step,
+            self.account.books,
+            ended.seconds_compile,
+            ended.resumptions + 1,
         )
 
     def _advanced(self, stage: Stage, keys: _Keys, generator: np.random.Generator) -> Stage:
@@ -185,16 +226,37 @@ class Engine:
 
     def _judge(self, stage: Judging, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
         search, fit = self._search(stage.search, generator), stage.fit
+        whole = False
         if fit.settled:
-            fit = self._settler(generator).judged(fit, jax.random.fold_in(key, search.rounds + 1))
-        if fit.good or not self._can_go_on():
+            fit, whole = self._judged(fit, search, key, generator)
+        if whole or not self._can_go_on():
             # What was found may be a perfect mixture although the search for the rest was cut short.
-            how = "settled" if fit.good and search.complete else "stopped"
+            how = "settled" if whole and search.complete else "stopped"
             grounds = {"rounds": search.rounds, "failures": search.failures}
             if fit.settled:
                 grounds |= {"variance": fit.variance}
             return self._finished(fit.population, how, search.archive, grounds)
         return Dividing(search.archive, fit)
+
+    def _judged(
+        self, fit: Fit, search: Search, key: Key[Array, ""], generator: np.random.Generator
+    ) -> tuple[Fit, bool]:
+        """The fit with its best weights, and whether it is the target: good, and without a mode that it lost.
+
+        A fit that is good but for modes that its steps lost is made once more, with these modes beside its components.
+        """
+        settler = self._settler(generator)
+        fit = settler.judged(fit, jax.random.fold_in(key, search.rounds + 1))
+        if not fit.good:
+            return fit, False
+        lost = self._lost(fit, search.archive, generator)
+        if not lost.count or not self._can_go_on():
+            return fit, not lost.count
+        again = settler.settle(_joined(fit, lost), jax.random.fold_in(key, search.rounds + 2))
+        if again.settled:
+            again = settler.judged(again, jax.random.fold_in(key, search.rounds + 3))
+        fit = again if again.elbo > fit.elbo else fit
+        return fit, fit.good and not self._lost(fit, search.archive, generator).count
 
     def _divide(self, stage: Dividing, generator: np.random.Generator) -> Stage:
         archive, fit = stage.archive, stage.fit
@@ -262,13 +324,13 @@ class Engine:
         lost = tuple(mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode))
         return replace(settled, modes=(*settled.modes, *lost))
 
+    def _lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
+        """The modes that a fit lost."""
+        return Archive(archive.dim, self._known(fit, archive, generator).modes[fit.merged.count :])
+
     def _with_lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Population:
-        """The components of a fit, and the modes that it lost: what is fitted worse than the rest loses its weight."""
-        if not fit.settled:
-            return fit.merged
-        modes = self._known(fit, archive, generator).modes[fit.merged.count :]
-        lost = Archive(archive.dim, modes)
-        return lost.population().joined(fit.merged).equal() if lost.count else fit.merged
+        """The components of a fit, and the modes that it lost."""
+        return _joined(fit, self._lost(fit, archive, generator)) if fit.settled else fit.merged
 
     def _finished(self, population: Population, how: str, archive: Archive, grounds: Mapping[str, float]) -> Outcome:
         mixture: GaussianMixture = jax.tree.map(jnp.asarray, population.mixture())
@@ -311,3 +373,8 @@ class Engine:
                 seconds_compile=self.stepper.seconds_compile,
             )
         )
+
+
+def _joined(fit: Fit, lost: Archive) -> Population:
+    """The components of a fit and the modes that it lost: what is fitted worse than the rest loses its weight."""
+    return lost.population().joined(fit.merged).equal() if lost.count else fit.merged

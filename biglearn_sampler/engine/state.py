@@ -4,6 +4,8 @@
                                                  |           `-----> Refining  -> Outcome
                                                  `--> Outcome
 
+Where somebody finds modes that a settled outcome lacks, it goes on as `Settling`.
+
 Every state is a value: what is made from it is made again, bit for bit, if the work is interrupted.
 """
 
@@ -181,6 +183,7 @@ class EngineState:
         step: gradient steps done.
         books: evaluations and seconds so far.
         seconds_compile: of these, about how many went into compilation.
+        resumptions: how many times it went on after its end, with modes that it had missed.
     """
 
     stage: Stage
@@ -189,6 +192,7 @@ class EngineState:
     step: int = 0
     books: Books = Books()
     seconds_compile: float = 0.0
+    resumptions: int = 0
 
     @property
     def ended(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,13 @@ class Recorded:
         rows: of the history.
         sampler: the last one, in the target's own units.
         taken: snapshots.
+        verdicts: those after which the training went on, as JSON.
     """
 
     rows: int
     sampler: Mixture
     taken: Taken
+    verdicts: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -90,13 +93,15 @@ class Recorder:
         self._count_modes = _mode_counter(plan)
         self._saved = time.monotonic()
         self.history: list[dict[str, Any]] = []
+        self.verdicts: list[dict[str, Any]] = []
         self.progress: TrainingProgress | None = None
         self.sampler: Mixture = trainer.first
 
     @property
     def recorded(self) -> Recorded:
         """What was kept until now."""
-        return Recorded(len(self.history), self.sampler, self._taker.taken)
+        verdicts = tuple(json.dumps(verdict) for verdict in self.verdicts)
+        return Recorded(len(self.history), self.sampler, self._taker.taken, verdicts)
 
     def go_on(self, recorded: Recorded, history: Sequence[Mapping[str, Any]]) -> None:
         """Go on from what was kept, as if there had been no pause.
@@ -107,6 +112,7 @@ class Recorder:
         """
         self.history, self.sampler = [dict(row) for row in history], recorded.sampler
         self._taker.taken = recorded.taken
+        self.verdicts = [json.loads(verdict) for verdict in recorded.verdicts]
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Take in a chunk."""

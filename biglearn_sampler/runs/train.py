@@ -12,15 +12,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Key
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.devices import ALONE, AbstractTeam
-from biglearn_sampler.energy import probe_evaluations
+from biglearn_sampler.energy import Evaluations, probe_evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult, Draws
 from biglearn_sampler.evaluation.drawing import draws_of
-from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
+from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, SavedTraining, checkpoints_of
 from biglearn_sampler.runs.checkpointer import Checkpointer
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
@@ -151,12 +152,8 @@ def _execute(plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher
     catalogue.notify("biglearn_run_started", run=active)
     watcher.training_began(trainer.steps)
     recorder = Recorder(plan, active, catalogue, watcher, folder, trainer)
-    ended = _trained(plan, trainer, recorder, beginning)
+    metrics = _trained_and_judged(plan, trainer, recorder, beginning, watcher)
     plan.devices.team.dismiss()
-    watcher.phase_began("measuring")
-    draws, metrics = _metrics(plan, recorder, ended)
-    watcher.phase_began("looking for what was missed")
-    metrics["verdict"] = verdict_of(plan, recorder.sampler, trainer.stepper, draws)
     if folder is not None:
         # Already now: a baseline may take long and may be interrupted.
         folder.write_json("metrics.json", metrics)
@@ -178,23 +175,72 @@ def _execute(plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher
         watcher.phase_began("drawing")
         _write_reports(plan, run, folder)
         folder.write_json("run.json", finished)
-        if ended["training_ended"] != "stopped":
+        if metrics["training_ended"] != "stopped":
             checkpoints_of(folder).remove()
     return run
 
 
-def _trained(plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning: Beginning) -> dict[str, Any]:
-    """Train, with checkpoints where there is a folder for them; gives what the trainer has to say."""
+def _trained_and_judged(
+    plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning: Beginning, watcher: Watcher
+) -> dict[str, Any]:
+    """Train, measure and judge; where the verdict finds modes that are missing, the training goes on with them.
+
+    Each verdict is made afresh. What earlier ones asked, and the draws that they saw, counts for the training then.
+    """
+    checkpointer = _checkpointer(plan, trainer, recorder, beginning)
+    ended = _trained(trainer, recorder, beginning.folder, checkpointer, _saved(recorder, beginning))
+    while True:
+        look = len(recorder.verdicts)
+        watcher.phase_began("measuring")
+        draws, metrics = _metrics(plan, recorder, ended, _fresh(plan.keys.evaluation, look))
+        watcher.phase_began("looking for what was missed")
+        verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
+        asked = verdict.asked.plus(Evaluations(energy=draws.count))
+        onward = trainer.onward(verdict.found, asked) if verdict.found else None
+        if onward is None:
+            return {**metrics, "verdict": verdict.to_json(), "earlier_verdicts": recorder.verdicts}
+        recorder.verdicts.append(verdict.to_json())
+        watcher.phase_began("going on with what was missed")
+        ended = _trained(trainer, recorder, beginning.folder, checkpointer, onward)
+
+
+def _fresh(key: Key[Array, ""], look: int) -> Key[Array, ""]:
+    """A key for every look."""
+    return jax.random.fold_in(key, look) if look else key
+
+
+def _checkpointer(
+    plan: Plan, trainer: AbstractTrainer, recorder: Recorder, beginning: Beginning
+) -> Checkpointer | None:
+    if beginning.folder is None:
+        return None
+    origin = Origin.of(plan, trainer.energies)
+    return Checkpointer(beginning.folder, plan.settings.checkpoint, origin, recorder)
+
+
+def _saved(recorder: Recorder, beginning: Beginning) -> SavedTraining | None:
+    """Where the training stood when it was cut short, with the record of it."""
     folder, checkpoint = beginning.folder, beginning.checkpoint
     if folder is None:
-        return trainer.train(recorder)
-    checkpointer = Checkpointer(folder, plan.settings.checkpoint, Origin.of(plan, trainer.energies), recorder)
-    saved = None
+        return None
     if checkpoint is not None:
         recorder.go_on(checkpoint.recorded, folder.keep_history(checkpoint.recorded.rows))
-        saved = checkpoint.training
-    elif folder.files.has("history.jsonl"):
+        return checkpoint.training
+    if folder.files.has("history.jsonl"):
         folder.keep_history(0)  # of a run that was killed before its first checkpoint
+    return None
+
+
+def _trained(
+    trainer: AbstractTrainer,
+    recorder: Recorder,
+    folder: RunFolder | None,
+    checkpointer: Checkpointer | None,
+    saved: SavedTraining | None,
+) -> dict[str, Any]:
+    """Train, with checkpoints where there is a folder for them; gives what the trainer has to say."""
+    if folder is None or checkpointer is None:
+        return trainer.train(recorder, saved=saved)
     try:
         ended = trainer.train(recorder, checkpointer, saved)
     except Diverged:
@@ -216,13 +262,15 @@ def _write_sampler(folder: RunFolder, recorder: Recorder) -> None:
     folder.write_snapshots(recorder.snapshots())
 
 
-def _metrics(plan: Plan, recorder: Recorder, ended: Mapping[str, Any]) -> tuple[Draws, dict[str, Any]]:
+def _metrics(
+    plan: Plan, recorder: Recorder, ended: Mapping[str, Any], key: Key[Array, ""]
+) -> tuple[Draws, dict[str, Any]]:
     """Fresh draws of the sampler, and the content of `metrics.json` without baselines."""
     progress = recorder.progress
     assert progress is not None  # a training has at least one step
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(recorder.sampler)):
         raise RunFailed("the sampler is not finite; try a smaller optimizer.learning_rate")
-    key_draws, key_metrics = jax.random.split(plan.keys.evaluation)
+    key_draws, key_metrics = jax.random.split(key)
     draws = draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
     return draws, {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.engine import (
     Account,
     Budget,
@@ -23,6 +24,7 @@ from biglearn_sampler.engine import (
     compiled_for,
 )
 from biglearn_sampler.engine.account import Books
+from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import Diverged, SettingsError, TaskError
 from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
@@ -78,6 +80,15 @@ class AbstractTrainer(ABC):
         Raises:
             ValueError: the state belongs to another training.
         """
+
+    def onward(self, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
+        """From where the training, which has ended, can go on with modes that it missed; `None` if it cannot.
+
+        Arguments:
+            found: the modes.
+            asked: evaluations that it took to find them.
+        """
+        return None
 
     @abstractmethod
     def compiled(self) -> None:
@@ -146,6 +157,9 @@ class AdaptiveTrainer(AbstractTrainer):
         self.steps = self.chunks = None
         self.first = plan.start.mixture(plan.keys.start, self._rules.searchers)
         self._budget = _budget(plan)
+        # One engine: what it has compiled serves a training that goes on.
+        self._engine: Engine | None = None
+        self._ended: EngineState | None = None
         least = self._rules.least_evaluations(plan.target.value.price_of_gradient.total)
         if self._budget.evaluations is not None and self._budget.evaluations < least:
             raise SettingsError(
@@ -163,16 +177,19 @@ class AdaptiveTrainer(AbstractTrainer):
     ) -> dict[str, Any]:
         if isinstance(saved, SavedFit):
             raise ValueError("it is of a scheduled training, and this one is adaptive")
-        account = Account.continued(self._budget, Books() if saved is None else saved.books)
-        engine = self._engine(account, listener)
-        # Other processes are not there any more when one looks back.
+        if self._engine is None:
+            account = Account.continued(self._budget, Books() if saved is None else saved.books)
+            self._engine = self._made(account, listener)
+        engine = self._engine
+        # Other processes take no part in a look back.
         self.stepper = engine.stepper if self._plan.devices.team.size == 1 else None
         state = engine.begin(jax.random.fold_in(self._plan.keys.training, 0)) if saved is None else saved
         while not state.ended:
             # Where the budget has had its way there is nothing that a larger one could go on from.
-            if not account.limited:
+            if not engine.account.limited:
                 reached(state)
             state = engine.advance(state)
+        self._ended = state
         outcome = state.stage
         assert isinstance(outcome, Outcome)
         return {
@@ -182,7 +199,12 @@ class AdaptiveTrainer(AbstractTrainer):
             "convergence": dict(outcome.grounds),
         }
 
-    def _engine(self, account: Account, listener: Any) -> Engine:
+    def onward(self, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
+        if self._engine is None or self._ended is None:
+            return None
+        return self._engine.go_on(self._ended, found, asked)
+
+    def _made(self, account: Account, listener: Any) -> Engine:
         plan = self._plan
         start = plan.start.points(plan.keys.start, self._rules.searchers)
         width = plan.start.width

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.engine import Rules, Stepper
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
-from biglearn_sampler.verdict import CANNOT_TELL, WeighedDraws, judge
+from biglearn_sampler.verdict import CANNOT_TELL, Verdict, WeighedDraws, judge
 
 logger = logging.getLogger(__name__)
 
 
-def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Draws) -> dict[str, Any]:
-    """Whether a sampler covers the target of a plan, as it stands in `metrics.json`.
+def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Draws, key: Key[Array, ""]) -> Verdict:
+    """Whether a sampler covers the target of a plan.
 
     Arguments:
         plan: of the run; its settings say in which coordinates the target is looked at.
         sampler: in the target's own units.
         stepper: of the training, if it had one.
         draws: of the sampler, in the target's own units, on which its figures were measured.
+        key: of all that is random in it.
     """
     target = plan.target.value
     centre, scale = np.zeros(target.dim), np.ones(target.dim)
@@ -36,14 +36,11 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
     try:
         rules = Rules() if stepper is None else stepper.rules
         target, tasks = plan.target_of_training(), plan.exploration_tasks
-        verdict = judge(
-            target, inside, tasks, rules, plan.keys.verdict, centre, scale, stepper, _weighed(draws, centre, scale)
-        )
+        return judge(target, inside, tasks, rules, key, centre, scale, stepper, _weighed(draws, centre, scale))
     except Exception as error:
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))
-        return {"verdict": CANNOT_TELL, "sentence": f"Cannot tell: the search for missed mass failed: {told(error)}."}
-    return verdict.to_json()
+        return Verdict.bare(CANNOT_TELL, f"Cannot tell: the search for missed mass failed: {told(error)}.")
 
 
 def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> WeighedDraws | None:

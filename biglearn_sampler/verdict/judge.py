@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
-from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine import Account, Rules
 from biglearn_sampler.engine.archive import NEWS, Archive, Mode
 from biglearn_sampler.engine.population import Population
@@ -79,7 +79,8 @@ class Verdict:
         wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
         places: where mass is missing, in the target's own units, each with its share, the largest first.
         evidence: the figures behind it.
-        evaluations: of energy and gradient that it took.
+        asked: evaluations of energy and gradient that it took.
+        found: the modes that are missing.
     """
 
     verdict: str
@@ -88,11 +89,20 @@ class Verdict:
     wrong_mass: float | None
     places: Sequence[dict[str, Any]]
     evidence: dict[str, Any]
-    evaluations: int
+    asked: Evaluations
+    found: tuple[Mode, ...] = ()
+
+    @classmethod
+    def bare(cls, verdict: str, sentence: str) -> Verdict:
+        """One without figures, where nothing could be looked at."""
+        return cls(verdict, sentence, None, None, [], {}, Evaluations())
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `metrics.json`."""
-        return dict(vars(self))
+        """As it stands in `metrics.json`; one without evidence says no more than its sentence."""
+        if not self.evidence:
+            return {"verdict": self.verdict, "sentence": self.sentence}
+        said = {name: value for name, value in vars(self).items() if name not in ("asked", "found")}
+        return {**said, "evaluations": self.asked.total}
 
 
 def judge(
@@ -150,7 +160,7 @@ def judge(
         "chain_acceptance": ends.acceptance,
         "new_modes": len(new),
     }
-    return _decided(own, broad, new, evidence, account.total.total, centre, scale)
+    return _decided(own, broad, new, evidence, account.total, centre, scale)
 
 
 def _broad(
@@ -238,7 +248,7 @@ def _decided(
     broad: Reservoir,
     new: Sequence[Mode],
     evidence: dict[str, Any],
-    evaluations: int,
+    asked: Evaluations,
     centre: Float[np.ndarray, " dim"],
     scale: Float[np.ndarray, " dim"],
 ) -> Verdict:
@@ -252,7 +262,7 @@ def _decided(
     evidence["broad_missing"] = disagreement
 
     def told(verdict: str, sentence: str) -> Verdict:
-        return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, evaluations)
+        return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
 
     if not np.isfinite(own.log_z):
         return told(NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler.")
