@@ -26,7 +26,7 @@ from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN,
 from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
-from biglearn_sampler.engine.settle import GOOD, Settler, _merged
+from biglearn_sampler.engine.settle import GOOD, Fit, Settler, _merged
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
@@ -484,6 +484,25 @@ def test_settling_fits_a_mixture_from_one_component_for_each_mode() -> None:
     assert (np.abs(masses / [0.5, 0.3, 0.2] - 1.0) < allowed).all()
     assert (np.linalg.norm(means - np.asarray(LAW.means), axis=1) < 0.5 * allowed).all()
     assert abs(fit.elbo) < 0.01
+
+
+def test_a_perfect_fit_that_lost_a_mode_is_made_again_with_it() -> None:
+    start = np.resize(np.asarray(LAW.means, float), (Rules().searchers, 2))
+    engine = Engine(MixtureTarget.of(LAW, scale=1.0), start, np.full(2, 0.3), (), Rules(), Account(), lambda _: None)
+    search = Search(engine.stepper, Rules(), population(), archive_of(mode([0.0, 0.0])), engine._proposer, generator())
+    known = [mode(mean, float(np.log(weight))) for mean, weight in zip(LAW.means, [0.5, 0.3, 0.2], strict=True)]
+    kept = population().take(np.array([0, 1])).normalised()
+    lacking = Fit(kept, kept, 0.1 * GOOD, float(np.log(0.8)))
+
+    search.archive = archive_of(*known[:2])
+    fit, whole = engine._judged(lacking, search, jax.random.key(1), generator())
+    assert whole and fit.elbo == pytest.approx(np.log(0.8), abs=0.01)
+    assert "settle" not in engine.account.spent or not engine.account.spent["settle"].gradient
+
+    search.archive = archive_of(*known)
+    fit, whole = engine._judged(lacking, search, jax.random.key(1), generator())
+    assert whole and fit.good and abs(fit.elbo) < 0.01
+    assert engine.account.spent["settle"].gradient > 0
 
 
 def test_what_cannot_be_paid_is_left_as_it_is() -> None:

@@ -18,7 +18,7 @@ from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
 from biglearn_sampler.tasks import Task
-from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, judge
+from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 
@@ -29,9 +29,16 @@ def tasks() -> tuple[Task, ...]:
     return tuple(catalogue.build("task", name).value for name in EXPLORING)
 
 
-def judged(target: Any, sampler: Mixture, seed: int = 0, shift: float = 0.0, unit: float = 1.0) -> Verdict:
+def judged(
+    target: Any,
+    sampler: Mixture,
+    seed: int = 0,
+    shift: float = 0.0,
+    unit: float = 1.0,
+    more: WeighedDraws | None = None,
+) -> Verdict:
     centre, scale = np.full(target.dim, shift), np.full(target.dim, unit)
-    return judge(target, sampler, tasks(), Rules(), jax.random.key(seed), centre, scale)
+    return judge(target, sampler, tasks(), Rules(), jax.random.key(seed), centre, scale, more=more)
 
 
 def pair(dim: int, second: float, apart: float = 2.0) -> GaussianMixture:
@@ -80,6 +87,27 @@ def test_a_missing_mode_is_found_with_its_mass_and_its_place(missing: float, dim
     expected = 10.0 + 2.0 * np.asarray(law.means[1])
     assert np.abs(np.array(place["at"]) - expected).max() < 0.35
     assert "mass is missing" in told.sentence and told.evidence["new_modes"] >= 1
+
+
+def test_one_draw_that_surprises_shows_a_tight_mode_inside_a_broad_one() -> None:
+    """Nothing else would: a broad draw of the chains or the sweep falls into it once in a million times."""
+    broad, tight = np.eye(6), 1e-4 * np.eye(6)
+    law = GaussianMixture.of(np.stack([np.zeros(6), np.full(6, 0.3)]), np.stack([broad, tight]), [0.6, 0.4])
+    target, sampler = target_of(law), first_only(law)
+    points = np.asarray(sampler.sample(jax.random.key(7), 1000), float)
+    points[17] = 0.3 + 0.01 * np.random.default_rng(2).normal(size=6)
+    more = WeighedDraws(
+        points,
+        np.asarray(law.log_density(jnp.asarray(points)), float),
+        np.asarray(sampler.log_density(jnp.asarray(points)), float),
+    )
+    assert judged(target, sampler).missing_mass == 0.0
+    told = judged(target, sampler, more=more)
+    assert told.verdict == NOT_COVERED, told
+    (mode,) = told.found
+    np.testing.assert_allclose(mode.mean, 0.3, atol=0.01)
+    # Weighed on 256 draws of a searcher that has settled.
+    assert np.exp(mode.evidence) == pytest.approx(0.4, rel=0.1)
 
 
 @pytest.mark.parametrize("dim", DIMS)

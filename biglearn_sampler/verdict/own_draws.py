@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
-from scipy.special import logsumexp
 
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.stepper import Stepper
-from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, truncated_log_mean
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.verdict.basins import basins_of
 
@@ -47,7 +46,7 @@ class OwnDraws:
         points: the draws.
         log_target: `log q(x)` at each.
         log_ratio: `log q(x) - log p(x)` at each.
-        log_z: the importance estimate of `log Z`.
+        log_z: the importance estimate of `log Z`, by truncated weights.
         effective: effective number of draws, by smoothed weights.
         khat: the shape of the weights' tail.
         wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
@@ -88,7 +87,7 @@ def own_draws(
     if not np.isfinite(log_ratio).any():
         return OwnDraws(points, log_target, log_ratio, -np.inf, 0.0, None, None, None)
     smoothed, khat = pareto_smooth(log_ratio)
-    log_z = float(logsumexp(log_ratio) - np.log(len(points)))
+    log_z = truncated_log_mean(log_ratio)
     weights = np.exp(smoothed)
     effective = float(1.0 / (weights**2).sum())
     khat = None if khat is None or not np.isfinite(khat) else float(khat)
