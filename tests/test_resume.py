@@ -25,6 +25,7 @@ from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import RunFailed, RunFolderError, UserError
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.folder import RunFolder
+from biglearn_sampler.runs.summary import sentences
 from biglearn_sampler.runs.watcher import Nobody
 from biglearn_sampler.verdict import COVERED, NOT_COVERED, Verdict
 
@@ -155,6 +156,7 @@ def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, m
     (earlier,) = run.metrics["earlier_verdicts"]
     assert earlier["verdict"] == NOT_COVERED and earlier["evaluations"] == 1000
     assert run.metrics["evaluations_by_purpose"]["missed"] == 1000 + 200  # the draws behind the first figures too
+    assert any("The training went on with what it had found" in sentence for sentence in sentences(run.metrics))
     assert len(set(looks)) == 2  # every look is made afresh
 
     chunks = sum("missed" in row["evaluations_by_purpose"] for row in run.history)

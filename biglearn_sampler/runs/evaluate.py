@@ -37,6 +37,7 @@ COSTS = (
     "modes_found",
     "components",
     "verdict",
+    "earlier_verdicts",
     "reservoir",
     "zero_density_points",
     "rejected_updates",

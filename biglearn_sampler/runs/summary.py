@@ -47,7 +47,11 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
 
 def _verdict(metrics: Mapping[str, Any]) -> list[str]:
     verdict = metrics.get("verdict")
-    return [verdict["sentence"]] if verdict else []
+    told = [verdict["sentence"]] if verdict else []
+    return told + [
+        f"An earlier verdict was: {earlier['sentence']} The training went on with what it had found."
+        for earlier in metrics.get("earlier_verdicts", ())
+    ]
 
 
 def _modes(metrics: Mapping[str, Any]) -> list[str]:
