@@ -26,7 +26,7 @@ from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN,
 from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
-from biglearn_sampler.engine.settle import GOOD, Fit, Settler, _merged
+from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
@@ -458,14 +458,14 @@ def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None
 
 def test_merging_drops_the_weightless_and_adds_up_the_same() -> None:
     base = GaussianMixture.of([[0.0, 0.0], [0.01, 0.0], [5.0, 0.0], [9.0, 0.0]], 1.0, [0.5, 0.2, 0.29999, 0.00001])
-    merged = _merged(population(base))
+    merged = merged_twins(population(base))
     np.testing.assert_allclose(merged.means, [[0.0, 0.0], [5.0, 0.0]], atol=1e-6)
     np.testing.assert_allclose(np.exp(merged.log_weights), [0.7, 0.3], atol=1e-4)
     apart = population(LAW)
-    assert _merged(apart).count == 3
+    assert merged_twins(apart).count == 3
     # Of one place but of another shape: two components.
     shapes = GaussianMixture.of([[0.0, 0.0]] * 2, np.array([np.eye(2), np.diag([1.0, 4.0])]))
-    assert _merged(population(shapes)).count == 2
+    assert merged_twins(population(shapes)).count == 2
 
 
 @pytest.mark.slow
@@ -503,6 +503,11 @@ def test_a_perfect_fit_that_lost_a_mode_is_made_again_with_it() -> None:
     fit, whole = engine._judged(lacking, search, jax.random.key(1), generator())
     assert whole and fit.good and abs(fit.elbo) < 0.01
     assert engine.account.spent["settle"].gradient > 0
+
+
+def test_a_mode_more_than_is_allowed_does_not_keep_the_training_going() -> None:
+    how, _, account = run_engine(MixtureTarget.of(LAW, scale=4.0), 200_000, most_components=2)
+    assert how == "settled" and account.total.total < 50_000
 
 
 def test_what_cannot_be_paid_is_left_as_it_is() -> None:

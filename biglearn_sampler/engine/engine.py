@@ -23,7 +23,7 @@ from biglearn_sampler.engine.refine import Refiner
 from biglearn_sampler.engine.region import Region, refining_region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.search import Search, SearchState
-from biglearn_sampler.engine.settle import HOPELESS, STILL_FALLING, Fit, Settler
+from biglearn_sampler.engine.settle import HOPELESS, STILL_FALLING, Fit, Settler, merged_twins
 from biglearn_sampler.engine.state import (
     Dividing,
     EngineState,
@@ -135,7 +135,7 @@ class Engine:
         """The state from which a training that has ended goes on with modes that it missed.
 
         Only where it had taken the modes that it knew for the whole target; `None` elsewhere, after `MOST_RESUMPTIONS`,
-        and where the budget does not allow it.
+        and where the budget or the number of components does not allow it.
 
         Arguments:
             ended: the state at its end.
@@ -149,7 +149,9 @@ class Engine:
         if outcome.how != "settled" or ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
             return None
         assert isinstance(outcome.mixture, GaussianMixture)
-        known = Population.of(outcome.mixture)
+        known = merged_twins(Population.of(outcome.mixture))
+        if known.count >= self.rules.most_modes(known.dim):
+            return None
         nothing = (np.zeros((0, known.dim)), np.zeros(0))
         evidence = outcome.evidence + known.log_weights
         modes = [Mode(known.means[k], known.factors[k], float(evidence[k]), *nothing) for k in range(known.count)]
@@ -220,6 +222,8 @@ class Engine:
             return Judging(stage.search, fit)
         known = self._known(fit, search.archive, generator)
         search.again(known)
+        if not search.goes_on:
+            return Judging(search.state, fit)
         # A mode that was lost is no news to the search, but to a fit that would be the last one.
         lost = known.count - fit.merged.count if fit.good else 0
         return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance, news=lost)
@@ -308,7 +312,7 @@ class Engine:
         return self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
 
     def _known(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
-        """The components of a fit as known modes, and behind them the modes that the fit lost."""
+        """The components of a fit as known modes, and behind them the modes that it lost, as many as are allowed."""
         merged = fit.merged
         points = merged.draws(generator, JUDGED_POINTS)
         log_target = self.stepper.log_density(points, "settle").reshape(merged.count, -1)
@@ -321,8 +325,10 @@ class Engine:
                 for k in range(merged.count)
             ),
         )
-        lost = tuple(mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode))
-        return replace(settled, modes=(*settled.modes, *lost))
+        lost = [mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode)]
+        lost.sort(key=lambda mode: -mode.evidence)
+        room = max(self.rules.most_modes(merged.dim) - merged.count, 0)
+        return replace(settled, modes=(*settled.modes, *lost[:room]))
 
     def _lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
         """The modes that a fit lost."""

@@ -108,7 +108,7 @@ class Settler:
         most = self.rules.refine_components(population.dim)
         count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)
         if not self._can_grow(population, count):
-            return Fit(population, _merged(population), np.inf, -np.inf)
+            return Fit(population, merged_twins(population), np.inf, -np.inf)
         first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
         if first.good or count >= most // 2:
             return first
@@ -127,7 +127,7 @@ class Settler:
             if variance < 0.1 * GOOD or variance > STILL_FALLING * last or not self._can_pay(population):
                 break
             last = variance
-        fit = Fit(population, _merged(population), variance, elbo)
+        fit = Fit(population, merged_twins(population), variance, elbo)
         return self.annealed(fit, jax.random.fold_in(key, STRETCHES)) if variance > 0.1 * GOOD else fit
 
     def annealed(self, fit: Fit, key: Key[Array, ""]) -> Fit:
@@ -140,7 +140,7 @@ class Settler:
             first = stretch * self.rules.round_steps
             pace = Pace(first, length, self.rules.final_rate, weight_rate=self.rules.weight_rate)
             population, variance, elbo = self._stretch(population, jax.random.fold_in(key, stretch), pace)
-        return Fit(population, _merged(population), variance, elbo)
+        return Fit(population, merged_twins(population), variance, elbo)
 
     def judged(self, fit: Fit, key: Key[Array, ""]) -> Fit:
         """The fit with its best weights, judged on fresh points; annealed again while it is nearly good.
@@ -153,7 +153,7 @@ class Settler:
             if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
                 break
             told = polished(fit.population, self.stepper, self.generator)
-            fit = Fit(told.population, _merged(told.population), told.variance, told.elbo)
+            fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo)
             best = fit if best is None or fit.elbo > best.elbo else best
             last = attempt == ATTEMPTS - 1
             if last or not GOOD / 3 < best.variance < HOPELESS or not self._can_pay(best.population):
@@ -200,7 +200,7 @@ class Settler:
         )
 
 
-def _merged(population: Population) -> Population:
+def merged_twins(population: Population) -> Population:
     """Without weightless components; those that are nearly identical are added up, the heaviest stays."""
     kept: list[int] = []
     weights = np.exp(population.log_weights)
