@@ -505,6 +505,23 @@ def test_a_perfect_fit_that_lost_a_mode_is_made_again_with_it() -> None:
     assert engine.account.spent["settle"].gradient > 0
 
 
+def test_what_a_poor_fit_lost_stays_known_although_its_gaussian_looks_light_beside_it() -> None:
+    start = np.resize(np.asarray(LAW.means, float), (Rules().searchers, 2))
+    engine = Engine(MixtureTarget.of(LAW, scale=1.0), start, np.full(2, 0.3), (), Rules(), Account(), lambda _: None)
+    kept = population().take(np.array([0, 1])).normalised()
+    # As the core of a heavy tail: one Gaussian holds e^-9 of it, and its siblings hold as little.
+    found = archive_of(*(mode(mean, -9.0, mass=0.0) for mean in np.asarray(LAW.means, float)))
+    poor = Fit(kept, kept, 1.0, -1.0)
+    known = engine._known(poor, found, generator())
+    assert known.count == 3 and known.modes[2].settled
+    np.testing.assert_array_equal(known.means[2], found.means[2])
+    again = engine._known(poor, known, generator())  # nor is it forgotten the next time
+    assert again.count == 3
+    perfect = replace(poor, variance=0.1 * GOOD, elbo=float(np.log(0.8)))
+    light = archive_of(*(mode(mean, -9.0) for mean in np.asarray(LAW.means, float)))
+    assert engine._known(perfect, light, generator()).count == 2
+
+
 def test_a_mode_more_than_is_allowed_does_not_keep_the_training_going() -> None:
     how, _, account = run_engine(MixtureTarget.of(LAW, scale=4.0), 200_000, most_components=2)
     assert how == "settled" and account.total.total < 50_000

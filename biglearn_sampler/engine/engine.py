@@ -325,7 +325,12 @@ class Engine:
                 for k in range(merged.count)
             ),
         )
-        lost = [mode for mode in archive.modes if settled.is_news(mode) and not settled.is_negligible(mode)]
+        lost = [mode for mode in archive.modes if settled.is_news(mode)]
+        if fit.good:
+            lost = [mode for mode in lost if not settled.is_negligible(mode)]
+        else:
+            # One Gaussian holds little of a mode that is none; beside components that share the others it looks light.
+            lost = [mode._replace(settled=True) for mode in lost if mode.settled or not archive.is_negligible(mode)]
         lost.sort(key=lambda mode: -mode.evidence)
         room = max(self.rules.most_modes(merged.dim) - merged.count, 0)
         return replace(settled, modes=(*settled.modes, *lost[:room]))

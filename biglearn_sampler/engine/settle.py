@@ -33,8 +33,12 @@ GOOD = 3e-3
 HOPELESS = 0.3
 """Variance above which the target is no small mixture: splitting goes on in the refinement."""
 
-ATTEMPTS = 3
-"""Judgements on fresh points, with annealing between them."""
+ATTEMPTS, MORE_ATTEMPTS = 3, 2
+"""Judgements on fresh points, with annealing between them; and more of these, each twice as long as the last, where
+the fit is nearly good: a refinement would cost many times as much."""
+
+NEARLY_GOOD = 10 * GOOD
+"""Variance below which it is."""
 
 SPLIT_POINTS = 16
 """Fresh points of every component on which its fit is judged."""
@@ -130,11 +134,11 @@ class Settler:
         fit = Fit(population, merged_twins(population), variance, elbo)
         return self.annealed(fit, jax.random.fold_in(key, STRETCHES)) if variance > 0.1 * GOOD else fit
 
-    def annealed(self, fit: Fit, key: Key[Array, ""]) -> Fit:
+    def annealed(self, fit: Fit, key: Key[Array, ""], stretches: int = ANNEALED_STRETCHES) -> Fit:
         """The same components after their rates were annealed, which takes out the noise of the steps."""
-        length = ANNEALED_STRETCHES * self.rules.round_steps
+        length = stretches * self.rules.round_steps
         population, variance, elbo = fit.population, fit.variance, fit.elbo
-        for stretch in range(ANNEALED_STRETCHES):
+        for stretch in range(stretches):
             if not self._can_pay(population):
                 break
             first = stretch * self.rules.round_steps
@@ -149,16 +153,18 @@ class Settler:
         ELBO.
         """
         best: Fit | None = None
-        for attempt in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
             if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
                 break
             told = polished(fit.population, self.stepper, self.generator)
             fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo)
             best = fit if best is None or fit.elbo > best.elbo else best
-            last = attempt == ATTEMPTS - 1
-            if last or not GOOD / 3 < best.variance < HOPELESS or not self._can_pay(best.population):
+            further = attempt - (ATTEMPTS - 2)  # 1 and so on where more is made than always
+            wanted = GOOD / 3 < best.variance < HOPELESS if further < 1 else GOOD < best.variance < NEARLY_GOOD
+            if further > MORE_ATTEMPTS or not wanted or not self._can_pay(best.population):
                 break
-            fit = self.annealed(best, jax.random.fold_in(key, attempt))
+            stretches = ANNEALED_STRETCHES << max(further, 0)
+            fit = self.annealed(best, jax.random.fold_in(key, attempt), stretches)
         return fit if best is None else best
 
     def _can_grow(self, population: Population, count: int) -> bool:
