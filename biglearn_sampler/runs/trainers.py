@@ -179,7 +179,7 @@ class AdaptiveTrainer(AbstractTrainer):
             raise ValueError("it is of a scheduled training, and this one is adaptive")
         if self._engine is None:
             account = Account.continued(self._budget, Books() if saved is None else saved.books)
-            self._engine = self._made(account, listener)
+            self._engine = self._new_engine(account, listener)
         engine = self._engine
         # Other processes take no part in a look back.
         self.stepper = engine.stepper if self._plan.devices.team.size == 1 else None
@@ -204,7 +204,7 @@ class AdaptiveTrainer(AbstractTrainer):
             return None
         return self._engine.go_on(self._ended, found, asked)
 
-    def _made(self, account: Account, listener: Any) -> Engine:
+    def _new_engine(self, account: Account, listener: Any) -> Engine:
         plan = self._plan
         start = plan.start.points(plan.keys.start, self._rules.searchers)
         width = plan.start.width
