@@ -37,7 +37,7 @@ ATTEMPTS, MORE_ATTEMPTS = 3, 2
 """Judgements on fresh points, with annealing between them; and more of these, each twice as long as the last, where
 the fit is nearly good: a refinement would cost many times as much."""
 
-NEARLY_GOOD = 10 * GOOD
+NEARLY_GOOD = 2 * GOOD
 """Variance below which it is."""
 
 SPLIT_POINTS = 16
