@@ -283,7 +283,7 @@ def told_and_asked(kind: str, settings: dict[str, Any]) -> tuple[bl.Run, int, in
     run = bl.train(from_numpy(asked, dim=3, scale=3.0, **further), settings=QUICK | settings)
     metrics = run.metrics
     told = metrics["energy_evaluations"] + metrics["gradient_evaluations"] + metrics["probe_evaluations"]
-    told += metrics["evaluation_draws"] + metrics["verdict"]["evaluations"]
+    told += metrics["evaluation_draws"] + metrics["verdict"].get("evaluations", 0)
     return run, told, asked.points + both.points
 
 
