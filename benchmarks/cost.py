@@ -368,8 +368,8 @@ def _compile_told() -> str:
     over = [row["target"] for row in good if row["cold"]["compile"] > MOST_COLD]
     late = [row["target"] for row in good if row["cached"]["compile"] > MOST_CACHED]
     cut = (
-        f"`seconds_compile` of the default training, cut at {EVALUATIONS:,} evaluations, in new processes, on one core "
-        'of a loaded machine. "From the cache": a second process with `--cache`.\n\n'
+        f"`seconds_compile` of the default training, cut at {EVALUATIONS:,} evaluations, in new processes (cores and "
+        'load stand in `cost.jsonl`). "From the cache": a second process with `--cache`.\n\n'
         f"{_markdown(columns, lines)}\n\nAbove {MOST_COLD:g} s without a cache: {', '.join(over) or 'none'}. Above "
         f"{MOST_CACHED:g} s with it: {', '.join(late) or 'none'}. Not run: {'; '.join(failed) or 'none'}.\n\n"
     )
