@@ -42,15 +42,14 @@ from biglearn_sampler.engine.structure import find_blocks
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 
+MOST_RESUMPTIONS = 2
+"""Times that a training goes on after its end: what keeps missing modes will not find them all."""
+
 
 def compiled_for(target: AbstractTarget, rules: Rules, devices: Devices) -> None:
     """All that an adaptive training has compiled code do, made ready in a process that follows another one."""
     Stepper(target, rules, Account(), devices)
     block_steppers(target, rules, devices)
-
-
-MOST_RESUMPTIONS = 2
-"""Times that a training goes on after its end: what keeps missing modes will not find them all."""
 
 
 class _Keys(NamedTuple):
