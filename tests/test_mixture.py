@@ -146,6 +146,30 @@ def test_one_point_a_batch_and_plain_code_agree() -> None:
     np.testing.assert_allclose(mixture.log_density(jnp.asarray(points)), one_by_one, rtol=1e-12)
 
 
+def test_in_blocks_the_log_density_and_its_gradients_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    mixture, points = random_mixture(3), jnp.asarray(some_points(3, count=150))
+
+    def told() -> Any:
+        # Functions of their own, so that neither finds the other compiled.
+        summed = jax.jit(jax.value_and_grad(lambda m, x: m.log_density(x).sum(), argnums=(0, 1)))
+        return *summed(mixture, points), jax.jit(lambda m, x: m.log_density(x))(mixture, points.reshape(2, 75, 3))
+
+    whole = told()
+    for name in ("LARGEST_TABLE", "BLOCK"):
+        monkeypatch.setattr(f"biglearn_sampler.mixture.gaussian_mixture.{name}", 1)
+    for mine, expected in zip(jax.tree.leaves(told()), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_many_points_meet_many_components_in_little_memory() -> None:
+    mixture = GaussianMixture.of(np.zeros((512, 16)), 1.0)
+    points = jnp.zeros((4096, 16))
+    compiled = jax.jit(lambda x: jax.grad(lambda x: mixture.log_density(x).sum())(x)).lower(points).compile()
+    # The whole table would take 268 MB in 64 bits.
+    planned = compiled.memory_analysis()
+    assert planned is not None and planned.temp_size_in_bytes < 40e6
+
+
 def test_responsibilities_are_shares_of_the_density() -> None:
     mixture, points = random_mixture(2), some_points(2)
     shares = np.asarray(responsibilities(mixture, points))

@@ -22,6 +22,10 @@ from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factor
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
+LARGEST_TABLE, BLOCK, LEAST_BLOCK = 1 << 22, 1 << 20, 64
+"""Numbers, one for every coordinate of every component at every point, that are held at once; those of a block, where
+there are more; and its points at least, since all factors are read again for every block."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -101,15 +105,24 @@ class GaussianMixture:
 
         All points meet all components in one matrix product with the inverse factors.
         """
-        inverse = inverse_factors(self.factors)
+        return self._component_log_densities(inverse_factors(self.factors), point)
+
+    def _component_log_densities(
+        self, inverse: Float[Array, "components dim dim"], point: Float[Array, "*batch dim"]
+    ) -> Float[Array, "*batch components"]:
         shift = jnp.einsum("kij,kj->ki", inverse, self.means)
         standard = jnp.einsum("kij,...j->...ki", inverse, point) - shift
         log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
         return log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
 
     def log_density(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
-        """`log p(x)`, normalised, of one point or of a batch of points."""
-        return logsumexp(self.log_weights + self.component_log_densities(point), axis=-1)
+        """`log p(x)`, normalised, of one point or of a batch of points.
+
+        Many points are taken block by block: a table of all components at all of them could exceed any memory.
+        """
+        if point.size // self.dim * self.means.size <= LARGEST_TABLE:
+            return logsumexp(self.log_weights + self.component_log_densities(point), axis=-1)
+        return _log_density_in_blocks(self, point.reshape(-1, self.dim)).reshape(point.shape[:-1])
 
     def responsibilities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
         """The probability `w_k N_k(x) / p(x)` that a point came from each component."""
@@ -228,6 +241,18 @@ class GaussianMixture:
         means = jnp.broadcast_to(jnp.asarray(normals.loc), (len(log_weights), dim))
         factors = jnp.broadcast_to(jnp.asarray(normals.scale_tril), (len(log_weights), dim, dim))
         return cls(log_weights, means, factors)
+
+
+@jax.jit
+def _log_density_in_blocks(mixture: GaussianMixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    """`log p(x)` block by block, forth and, for gradients, once more on the way back."""
+    inverse = inverse_factors(mixture.factors)
+
+    @jax.checkpoint
+    def of_one(point: Float[Array, " dim"]) -> Float[Array, ""]:
+        return logsumexp(mixture.log_weights + mixture._component_log_densities(inverse, point))
+
+    return jax.lax.map(of_one, points, batch_size=max(LEAST_BLOCK, BLOCK // mixture.means.size))
 
 
 def _checked_factors(covariances: np.ndarray) -> np.ndarray:
