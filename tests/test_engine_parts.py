@@ -23,7 +23,7 @@ from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
-from biglearn_sampler.engine.region import BETWEEN, WITHIN, Region, refining_region
+from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
@@ -244,6 +244,35 @@ def test_the_found_region_spans_modes_and_widths() -> None:
     assert np.abs(draws.mean(0)).max() < 0.15 and np.abs(draws.std(0) - 2.0).max() < 0.1
 
 
+def test_draws_in_the_span_of_what_was_found_have_its_full_covariance() -> None:
+    means = np.array([[-3.0, -2.0, -3.0], [3.0, 2.0, 3.0]])
+    draws = Span.found(Population.at(means, 0.5)).draws(generator(), np.full(20_000, 2.0))
+    expected = 4.0 * (BETWEEN**2 * np.outer(means[1], means[1]) + 0.25 * np.eye(3))
+    # Four errors of 20,000 draws: standard deviations of means are sigma / sqrt(n), of covariances sigma^2 sqrt(2 / n).
+    assert np.abs(draws.mean(0)).max() < 4.0 * np.sqrt(np.diagonal(expected) / 20_000).max()
+    assert np.abs(np.cov(draws.T) - expected).max() < 4.0 * np.sqrt(2.0 / 20_000) * np.diagonal(expected).max()
+
+
+def test_stretched_draws_leave_what_was_found_along_few_axes() -> None:
+    span = Span.found(Population.at(np.array([[-3.0] * 6, [3.0] * 6]), 0.5))
+    draws = (span.stretched_draws(generator(), 4000) - span.centre) @ span.axes / span.deviations
+    far = (np.abs(draws) > 5.0).sum(1)
+    assert far.max() == STRETCHED_AXES and np.abs(draws).max() < 5.0 * LONGEST
+    # The median of a normal law with a scale between 1 and 30 is well above that of a standard one, 0.67.
+    assert np.median(np.sort(np.abs(draws), 1)[:, -1]) > 3.0 > np.abs(np.median(draws, 0)).max()
+
+
+def test_a_sweep_meets_a_narrow_mode_in_the_directions_of_the_others_and_not_in_those_of_coordinates() -> None:
+    target = Catalogue().build("target", {"name": "unequal_mixture", "dim": 8}).value
+    means, scale = np.asarray(target.mixture.means, float) / 4.0, 4.0
+    factors = np.asarray(target.mixture.factors, float) / scale
+    known = Population(means[:3], factors[:3], np.log(np.full(3, 1.0 / 3.0)))
+    points = Proposer(8, [], 0.3, EACH).sweep(known, 60_000, generator())
+    distances = np.linalg.norm(np.linalg.solve(factors[3], (points - means[3]).T), axis=0)
+    nearby = (distances < 8.0).reshape(6, -1).sum(1)
+    assert nearby[4:].min() > 20 > 10 * nearby[:4].max()
+
+
 @pytest.mark.parametrize(
     ("mean", "width", "declared"),
     [
@@ -454,6 +483,16 @@ def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None
     np.testing.assert_allclose(pieces[:, 1], 1.0, atol=1e-6)
     np.testing.assert_allclose(pieces[:, 0].mean(), 2.0, atol=1e-6)
     assert pieces[:, 0].max() - 2.0 == pytest.approx(3.0, rel=1e-5)
+
+
+def test_elbos_say_which_fit_is_closer_where_they_tell_and_variances_elsewhere() -> None:
+    def fit(elbo: float, variance: float) -> Fit:
+        return Fit(population(LAW), population(LAW), variance, elbo)
+
+    # The error of a difference of ELBOs of variance 0.004 in all is 0.0014.
+    lost, better, noisy = fit(-0.05, 0.001), fit(-0.002, 0.003), fit(-0.0015, 0.0031)
+    assert better.is_closer(lost) and not lost.is_closer(better)
+    assert better.is_closer(noisy) and not noisy.is_closer(better)
 
 
 def test_merging_drops_the_weightless_and_adds_up_the_same() -> None:

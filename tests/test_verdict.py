@@ -21,6 +21,7 @@ from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
+from biglearn_sampler.verdict.judge import SWEEP
 
 
 @cache
@@ -189,7 +190,7 @@ def test_the_evaluations_of_a_verdict_are_those_of_its_witnesses() -> None:
     # Draws, climbs on some of them and the lines between their ends; broad draws, chains, a sweep; and a few rounds of
     # thirty-two searchers, 2,700 each.
     climbs = CLIMBERS * (2 * CLIMBS + 1 + (NEIGHBOURS + 1) * len(BETWEEN))
-    witnesses = 4000 + climbs + 4000 + 64 * (STEPS + 1) + Rules().sweep_points
+    witnesses = 4000 + climbs + 4000 + 64 * (STEPS + 1) + SWEEP
     assert witnesses < told.asked.total < witnesses + 20_000
 
 

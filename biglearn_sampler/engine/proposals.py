@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from biglearn_sampler.engine.archive import Archive
-from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.region import Region, Span
 from biglearn_sampler.tasks import AbstractTransformation, OrthogonalMap, Task
 
 DECLARED, FOUND, NEAR = "declared", "found", "near"
@@ -46,6 +47,9 @@ BOX_SCALES = (0.7, 1.5)
 FOUND_SCALES, NEAR_SCALES = (0.5, 4.0), (1.5, 8.0)
 """Joint draws over the declared region take one of two scales, the others a log-uniform scale between two."""
 
+
+SWEPT = 6
+"""Laws of a sweep, each for an equal share of its points."""
 
 FRESH = -1
 """Stands for no parent."""
@@ -116,7 +120,7 @@ class Proposer:
         declared = Region.declared(self._dim)
         parts = [self._joint(declared, np.resize(DECLARED_SCALES, self._each), generator)]
         if archive.count:
-            parts.append(self._joint(region, _scales(FOUND_SCALES, self._each, generator), generator))
+            parts.append(self._found(archive, region, generator))
             parts.append(self._near(archive, _scales(NEAR_SCALES, self._each, generator), generator))
             parts += [self._of_task(task, archive, region, generator, progress) for task in self.tasks]
         return Proposals.joined(parts, self._dim)
@@ -138,20 +142,41 @@ class Proposer:
         widths = self._width * _scales(SEEN_WIDTHS, len(points), generator)
         return proposals.with_kind(points, widths[:, None] * region.width, self.kinds.index(SEEN))
 
-    def sweep(self, region: Region, count: int, generator: np.random.Generator) -> Float[np.ndarray, "count dim"]:
-        """Points all over the declared region and the one that was found, normal and uniform, at several scales."""
-        declared, each = Region.declared(self._dim), count // 4
+    def sweep(
+        self, population: Population, count: int, generator: np.random.Generator
+    ) -> Float[np.ndarray, "count dim"]:
+        """Points all over the declared region and around what was found, normal and uniform, at several scales."""
+        declared, region, span = Region.declared(self._dim), Region.found(population), Span.found(population)
+        each = count // SWEPT
         parts = [
             declared.draws(generator, np.resize(DECLARED_SCALES, each)),
             declared.uniform_draws(generator, _scales(BOX_SCALES, each, generator)),
             region.draws(generator, _scales(FOUND_SCALES, each, generator)),
             region.uniform_draws(generator, _scales(BOX_SCALES, each, generator)),
+            span.draws(generator, _scales(FOUND_SCALES, each, generator)),
+            span.stretched_draws(generator, each),
         ]
         return np.concatenate(parts)
 
     def _joint(self, region: Region, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
+        return self._fresh(region.draws(generator, scales), region, generator)
+
+    def _found(self, archive: Archive, region: Region, generator: np.random.Generator) -> Proposals:
+        """Joint draws around what was found: in its box, and along its principal axes."""
+        span, third = Span.found(archive.population()), self._each // 3
+        parts = [
+            region.draws(generator, _scales(FOUND_SCALES, self._each - 2 * third, generator)),
+            span.draws(generator, _scales(FOUND_SCALES, third, generator)),
+            span.stretched_draws(generator, third),
+        ]
+        return self._fresh(np.concatenate(parts), region, generator)
+
+    def _fresh(
+        self, points: Float[np.ndarray, "each dim"], region: Region, generator: np.random.Generator
+    ) -> Proposals:
+        """Points for searchers without a parent."""
         widths = self._width * _scales(WIDTHS, self._each, generator)
-        return self._part(region.draws(generator, scales), widths=widths[:, None] * region.width)
+        return self._part(points, widths=widths[:, None] * region.width)
 
     def _near(self, archive: Archive, scales: Float[np.ndarray, " each"], generator: np.random.Generator) -> Proposals:
         parents = generator.integers(archive.count, size=self._each)

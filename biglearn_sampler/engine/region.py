@@ -1,4 +1,4 @@
-"""Where broad proposals go: the declared region, and the one that what was found suggests."""
+"""Where broad proposals go: the declared region, and those that what was found suggests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from biglearn_sampler.engine.population import Population
 BETWEEN, WITHIN = 1.5, 3.0
 """Widths of a found region in standard deviations: of the modes' means, and inside a mode."""
 
+STRETCHED_AXES, LONGEST = 2, 30.0
+"""Axes along which stretched draws go farther than what was found, and up to how many times as far."""
 
 DRAWS = 4096
 NORMAL_QUARTILES = 1.349
@@ -55,6 +57,50 @@ class Region:
         """
         place = generator.uniform(-1.0, 1.0, (len(scales), len(self.centre)))
         return self.centre + self.width * scales[:, None] * place
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """What was found as an ellipsoid without a wall: a centre, and the principal axes of its covariance.
+
+    Modes often lie in few directions, which need not be those of coordinates: a box around such modes is nearly empty,
+    and what hides between them, or behind them, is hardly ever met there.
+
+    Arguments:
+        centre: mean of all components, each with the same weight.
+        axes: principal axes, one a column.
+        deviations: standard deviations along them, of `BETWEEN^2 Cov_k[mu_k] + E_k[L_k L_k^T]`.
+    """
+
+    centre: Float[np.ndarray, " dim"]
+    axes: Float[np.ndarray, "dim dim"]
+    deviations: Float[np.ndarray, " dim"]
+
+    @classmethod
+    def found(cls, population: Population) -> Span:
+        """Of all components."""
+        centre = population.means.mean(0)
+        between = (population.means - centre).T @ (population.means - centre) / population.count
+        within = np.einsum("kij,klj->il", population.factors, population.factors) / population.count
+        size, axes = np.linalg.eigh(BETWEEN**2 * between + within)
+        return cls(centre, axes, np.sqrt(np.maximum(size, 0.0)))
+
+    def draws(
+        self, generator: np.random.Generator, scales: Float[np.ndarray, " count"]
+    ) -> Float[np.ndarray, "count dim"]:
+        """One normal draw for each scale, in units of the deviations."""
+        noise = generator.standard_normal((len(scales), len(self.centre)))
+        return self._placed(scales[:, None] * noise)
+
+    def stretched_draws(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:
+        """Normal draws with the deviations of what was found along all axes but a few random ones, which are longer."""
+        dim = len(self.centre)
+        chosen = generator.random((count, dim)).argsort(1) < STRETCHED_AXES
+        scales = np.exp(generator.uniform(0.0, np.log(LONGEST), (count, dim)))
+        return self._placed(np.where(chosen, scales, 1.0) * generator.standard_normal((count, dim)))
+
+    def _placed(self, standard: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, "count dim"]:
+        return self.centre + (standard * self.deviations) @ self.axes.T
 
 
 def refining_region(population: Population, generator: np.random.Generator) -> Region:

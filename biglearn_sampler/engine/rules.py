@@ -53,7 +53,7 @@ class Rules:
     learning_rate: float = 0.5
     weight_rate: float = 0.2
     width: float = 0.3
-    proposals: int = 64
+    proposals: int = 48
     base_failures: int = 96
     sweep_points: int = 4096
     long_exploration: int = 150_000

@@ -238,7 +238,7 @@ class Search:
         if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
             return
         self._swept = True
-        points = self.proposer.sweep(Region.found(archive.population()), self.rules.sweep_points, self.generator)
+        points = self.proposer.sweep(archive.population(), self.rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
         self.archive = archive.calibrated(points, log_target)
         if more_points is not None and more_log_target is not None:

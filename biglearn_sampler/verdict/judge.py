@@ -22,7 +22,7 @@ from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
-from biglearn_sampler.verdict.chains import tempered_chains
+from biglearn_sampler.verdict.chains import Ends, tempered_chains
 from biglearn_sampler.verdict.own_draws import OwnDraws, WeighedDraws, log_density, own_draws, region_of
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
@@ -43,6 +43,10 @@ CHAINS = 64
 QUIET_SEARCHERS, MOST_ROUNDS = 64, 16
 """A fresh search that passes by what the sampler knows ends when so many searchers in a row found nothing new, or after
 so many rounds."""
+
+SWEEP = 16_384
+"""Points of its sweep: a narrow mode is met by one of many points, which ask the energy once each, far more often than
+by a searcher, which asks it and its gradient a hundred times."""
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
@@ -147,7 +151,7 @@ def judge(
     known = _known(sampler, own, generator, stepper)
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
-    found = _search(known, ends.points, own, stepper, tasks, rules, generator, key_search)
+    found = _search(known, ends, own, stepper, tasks, rules, generator, key_search)
     found = [mode._replace(evidence=_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
     new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
     evidence = {
@@ -208,7 +212,7 @@ def _known(sampler: Mixture, own: OwnDraws, generator: np.random.Generator, step
 
 def _search(
     known: Archive,
-    starts: Float[np.ndarray, "starts dim"],
+    ends: Ends,
     own: OwnDraws,
     stepper: Stepper,
     tasks: Sequence[Task],
@@ -217,11 +221,13 @@ def _search(
     key: Key[Array, ""],
 ) -> list[Mode]:
     """Modes beyond the known ones that fresh searchers settle on."""
-    chosen = starts[generator.permutation(len(starts))[: rules.searchers]]
+    chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
-    search = Search(stepper, rules, first, known, proposer, generator, purpose="verdict")
-    search.sweep(range(first.count // 2), own.points, own.log_target)
+    sweeping = replace(rules, sweep_points=SWEEP)
+    search = Search(stepper, sweeping, first, known, proposer, generator, purpose="verdict")
+    more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
+    search.sweep(range(first.count // 2), *more)
     while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
     return [mode for mode in search.archive.modes if not mode.settled]
