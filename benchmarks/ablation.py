@@ -5,7 +5,8 @@
 
 Families of tasks are left out of the proposals of the search; `no tasks` leaves the joint one alone. `no sharing` lets
 points serve one step only, `no narrow starts` makes all fresh searchers wide, and `nothing seen` forgets the points
-that searchers meet on their way. A figure is the median over seeds.
+that searchers meet on their way. `no principal axes` draws in boxes what else is drawn along the principal axes of what
+was found. A figure is the median over seeds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from report import RESULTS, add_row, commit, latest_rows, write_table
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
 from biglearn_sampler.engine import Account, Engine, EngineProgress, Rules, proposals, steps
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.region import Region
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
 
@@ -57,6 +60,7 @@ SUBJECTS = (
     Subject("mog40_fab", "mog40_fab"),
     Subject("gmm20", "gmm20"),
     Subject("unequal 8-D", "unequal_mixture", {"dim": 8}),
+    Subject("unequal 16-D", "unequal_mixture", {"dim": 16}),
     Subject("needle", MixtureTarget.of(NEEDLE, scale=3.0)),
 )
 
@@ -71,6 +75,24 @@ class Variant:
     constants: tuple[tuple[ModuleType, str, Any], ...] = ()
 
 
+class Boxed:
+    """Stands for `Span`: draws in the box around what was found instead."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+
+    @classmethod
+    def found(cls, population: Population) -> Boxed:
+        return cls(Region.found(population))
+
+    def draws(self, generator: np.random.Generator, scales: np.ndarray) -> np.ndarray:
+        return self._region.draws(generator, scales)
+
+    def stretched_draws(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        low, high = np.log(proposals.FOUND_SCALES)
+        return self._region.draws(generator, np.exp(generator.uniform(low, high, count)))
+
+
 def _without(*names: str) -> tuple[str, ...]:
     return tuple(task for task in TASKS if task not in names)
 
@@ -82,6 +104,8 @@ VARIANTS = (
     Variant("no transformed", _without("transformed_conditional", "transformed_marginal")),
     Variant("no noised", _without("noised")),
     Variant("no tasks", ()),
+    Variant("no principal axes", constants=((proposals, "Span", Boxed),)),
+    Variant("neither tasks nor axes", (), constants=((proposals, "Span", Boxed),)),
     Variant("no narrow starts", constants=((proposals, "WIDTHS", (1.0, 1.0)),)),
     Variant("nothing seen", constants=((steps, "SEEN_EACH", 0),)),
     Variant("no sharing", rules={"window_points": 128, "settling_points": 128}),

@@ -36,7 +36,11 @@ AXES = {
     "dim": (2, 8, 32, 64, 128, 256),
     "points": (1, 4, 16, 64, 256),
 }
-LARGE = ({"components": 1024, "dim": 64, "points": 1}, {"components": 4096, "dim": 16, "points": 1})
+LARGE = (
+    {"components": 1024, "dim": 64, "points": 1},
+    {"components": 4096, "dim": 16, "points": 1},
+    {"components": 4096, "dim": 256, "points": 1},
+)
 RESERVOIRS = (128, 512, 2048, 8192)
 KERNEL = (
     (64, 8, 16384),

@@ -1,6 +1,7 @@
 """Whether a trained mixture makes NUTS right: chains with jumps, importance resampling, and NUTS alone.
 
-    python benchmarks/hybrid.py [--seed 0]          some five minutes
+    python benchmarks/hybrid.py [--seeds 0-9]      measure, and add to results/hybrid.jsonl; some minutes a seed
+    python benchmarks/hybrid.py --table            write results/hybrid.md from it
 
 On `funnel` the mean and square of the first coordinate, the mean logarithm of a second one's square and the mass of the
 neck are known; on `rings` the masses of the three rings. Every estimate is told in units of its own Monte Carlo error,
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,16 +22,21 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.diagnostics import split_gelman_rubin
 from numpyro.infer import MCMC, NUTS
-from report import write_table
+from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 from biglearn_sampler.evaluation.importance import effective_count
+
+ROWS = RESULTS / "hybrid.jsonl"
 
 CHAINS, WARMUP, DRAWS = 4, 1000, 5000
 ACCEPT = 0.95
 """Shorter steps than NumPyro's default: they help NUTS alone in the neck of the funnel."""
 
 NECK = -5.0
+
+MOST = 4.0
+"""Errors by which an estimate may be off."""
 
 MEAN_LOG_CHI_SQUARE = -1.2703628454614782
 """Of one degree of freedom: digamma(1/2) + log 2."""
@@ -39,18 +46,59 @@ Quantities = Mapping[str, tuple[Callable[[np.ndarray], np.ndarray], float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
-    seed = parser.parse_args().seed
-    rows = [row for name, known in (("funnel", funnel()), ("rings", rings())) for row in measured(name, known, seed)]
+    parser.add_argument("--seeds", default="0-9", help="first and last seed")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    arguments = parser.parse_args()
+    if arguments.table:
+        write(latest_rows(ROWS, "target", "method", "seed"))
+        return
+    first, last = map(int, arguments.seeds.split("-"))
+    for seed in range(first, last + 1):
+        for name, known in (("funnel", funnel()), ("rings", rings())):
+            for row in measured(name, known, seed):
+                add_row(ROWS, {**row, "target": name, "seed": seed, "commit": commit()})
+
+
+def write(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line for every target, method and estimate."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["target"], row["method"]), []).append(row)
+    lines = []
+    for (target, method), mine in sorted(groups.items()):
+        reductions = [row["r_hat"] for row in mine if row["r_hat"] is not None]
+        about = [
+            f"{max(reductions):.2f}" if reductions else "-",
+            f"{statistics.median(row['evaluations'] for row in mine):,.0f}",
+            str(len(mine)),
+        ]
+        for name in mine[0]["estimates"]:
+            told = [row["estimates"][name] for row in mine]
+            means, distances = [one["mean"] for one in told], [one["distance"] for one in told]
+            known = [abs(distance) for distance in distances if distance is not None]
+            within = sum(distance <= MOST for distance in known)
+            figures = [
+                f"{told[0]['truth']:.4f}",
+                f"{statistics.fmean(means):.4f}",
+                f"{min(means):.4f} to {max(means):.4f}",
+                f"{max(known):.1f}" if known else "no error",
+                f"{within} of {len(told)}",
+            ]
+            lines.append([target, method, name, *figures, *about])
+        if not mine[0]["estimates"]:
+            lines.append([target, method, *["-"] * 6, *about])
+    columns = ("target", "method", "estimate of", "truth", "mean", "seeds", "farthest, errors", f"within {MOST:.0f}")
     write_table(
         "hybrid",
         "NUTS with and without jumps from a trained mixture",
-        f"python benchmarks/hybrid.py --seed {seed}",
-        ("target", "method", "estimates and, in brackets, their distance in errors", "R-hat", "evaluations"),
-        rows,
+        "python benchmarks/hybrid.py",
+        (*columns, "largest R-hat", "evaluations", "runs"),
+        lines,
         f"{CHAINS} chains of {WARMUP:,} iterations of warm-up and {DRAWS:,} draws, each with one jump. The evaluations "
-        "are those of the method alone; those of the training are in the row of the mixture. No error can tell of a "
-        "tail that is never visited: below x0 = -9 the funnel has a mass of 0.0013, and the mixture nearly none.",
+        "are those of the method alone, the median over seeds; those of the training are in the row of the mixture. An "
+        "estimate without an error (all chains on one side) is not within. No error can tell of a tail that is never "
+        "visited: below x0 = -9 the funnel has a mass of 0.0013, and the mixture nearly none. Commits "
+        f"{', '.join(sorted({row['commit'] for row in rows}))}.",
     )
 
 
@@ -76,8 +124,8 @@ def rings() -> Quantities:
     return {f"ring {ring + 1}": (inside(ring), float(mass)) for ring, mass in enumerate(facts.mode_weights)}
 
 
-def measured(name: str, known: Quantities, seed: int) -> list[list[str]]:
-    """The rows of one target."""
+def measured(name: str, known: Quantities, seed: int) -> Iterator[dict[str, Any]]:
+    """The rows of one target, method by method."""
     target = bl.target(name)
     run = bl.train(name, seed=seed, settings={"reports": []})
     trained = run.metrics["energy_evaluations"] + run.metrics["gradient_evaluations"]
@@ -87,10 +135,8 @@ def measured(name: str, known: Quantities, seed: int) -> list[list[str]]:
     def energy(point: jax.Array) -> jax.Array:
         return -target.log_density(point)
 
-    rows = [
-        [name, f"the mixture, ESS {run.metrics['ess']:.2f}", "-", "-", f"{trained:,}"],
-        [name, "resampled", *told(known, resampled.points, worth), f"{resampled.evaluations.total:,}"],
-    ]
+    yield {"method": "the mixture", "evaluations": trained, "ess": run.metrics["ess"], "estimates": {}, "r_hat": None}
+    yield {"method": "resampled", "evaluations": resampled.evaluations.total, **told(known, resampled.points, worth)}
     for method, kernel, field in (
         ("NUTS", NUTS(potential_fn=energy, target_accept_prob=ACCEPT), "num_steps"),
         (
@@ -102,10 +148,7 @@ def measured(name: str, known: Quantities, seed: int) -> list[list[str]]:
         points, steps = chains(kernel, target, field, seed)
         # A jump asks the energy once and the gradient once; so does every first state the gradient.
         cost = steps + CHAINS + (2 * CHAINS * (WARMUP + DRAWS) if "jumps" in method else 0)
-        rows.append([name, method, *told(known, points, None), f"{cost:,}"])
-    for row in rows:
-        print(row, flush=True)
-    return rows
+        yield {"method": method, "evaluations": cost, **told(known, points, None)}
 
 
 def chains(kernel: Any, target: bl.AbstractTarget, field: str, seed: int) -> tuple[np.ndarray, int]:
@@ -128,18 +171,19 @@ def chains(kernel: Any, target: bl.AbstractTarget, field: str, seed: int) -> tup
     return np.asarray(mcmc.get_samples(), float), steps
 
 
-def told(known: Quantities, points: np.ndarray, worth: float | None) -> list[str]:
+def told(known: Quantities, points: np.ndarray, worth: float | None) -> dict[str, Any]:
     """Every estimate with its distance from the truth in its own errors, and the largest R-hat."""
-    texts, reductions = [], []
+    estimates, reductions = {}, []
     for name, (of, truth) in known.items():
         values = np.asarray(of(points), float)
         split = values.reshape(CHAINS, -1)
         count = effective_count(split) if worth is None else worth
-        error = values.std() / math.sqrt(count)
-        distance = f"{(values.mean() - truth) / error:+.1f}" if error > 0 else "no error"
-        texts.append(f"{name} {values.mean():.4f} of {truth:.4f} ({distance})")
-        reductions.append(float(split_gelman_rubin(split)) if error > 0 else math.nan)
-    return ["; ".join(texts), "-" if worth is not None else f"{np.nanmax(reductions):.2f}"]
+        error = float(values.std() / math.sqrt(count))
+        distance = float(values.mean() - truth) / error if error > 0 else None
+        estimates[name] = {"mean": float(values.mean()), "truth": truth, "error": error, "distance": distance}
+        if error > 0:
+            reductions.append(float(split_gelman_rubin(split)))
+    return {"estimates": estimates, "r_hat": max(reductions) if worth is None and reductions else None}
 
 
 if __name__ == "__main__":
