@@ -173,7 +173,8 @@ class Settler:
         for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
             if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
                 break
-            points = JUDGED_ON if 0.1 * GOOD < fit.variance < HOPELESS else 0
+            closely = 0.1 * GOOD < fit.variance < HOPELESS
+            points = JUDGED_ON if closely and self.stepper.account.allows(JUDGED_ON) else 0
             told = polished(fit.population, self.stepper, self.generator, points)
             fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo)
             best = fit if best is None or fit.is_closer(best) else best
