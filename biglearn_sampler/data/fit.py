@@ -20,12 +20,14 @@ from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of
 from biglearn_sampler.data.result import DataFit
 from biglearn_sampler.errors import DataError
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.tasks import AbstractScheduler
 
 Watcher = Callable[[Mapping[str, Any], Parameters], None]
 """Is told every row of the history, with the joint optimum that the round led to, in the units of the data."""
 
 
+@full_precision()
 def fit_data(
     points: ArrayLike | str | Path,
     components: int,

@@ -18,6 +18,7 @@ from biglearn_sampler.data.points import BLOCK
 from biglearn_sampler.data.sums import responsibilities
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.precision import full_precision
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,17 @@ class DataFit:
         """The mixture, to sample from, to marginalise and to condition."""
         return self.parameters.to_mixture()
 
+    @full_precision()
     def responsibilities(self, points: ArrayLike) -> Float[np.ndarray, "count components"]:
         """The probability that each point came from each component."""
         return np.concatenate([shares for shares, _ in self._looked_at(points)])
 
+    @full_precision()
     def log_densities(self, points: ArrayLike) -> Float[np.ndarray, " count"]:
         """`log p(x)` of every point; with missing values that of the observed coordinates."""
         return np.concatenate([values for _, values in self._looked_at(points)])
 
+    @full_precision()
     def labels(self, points: ArrayLike) -> Int[np.ndarray, " count"]:
         """The component that most probably gave each point."""
         return np.concatenate([shares.argmax(1) for shares, _ in self._looked_at(points)])

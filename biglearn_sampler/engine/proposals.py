@@ -47,7 +47,6 @@ BOX_SCALES = (0.7, 1.5)
 FOUND_SCALES, NEAR_SCALES = (0.5, 4.0), (1.5, 8.0)
 """Joint draws over the declared region take one of two scales, the others a log-uniform scale between two."""
 
-
 SWEPT = 6
 """Laws of a sweep, each for an equal share of its points."""
 

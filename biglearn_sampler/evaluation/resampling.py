@@ -15,6 +15,7 @@ from biglearn_sampler.errors import RunFailed, UserError
 from biglearn_sampler.evaluation.metric import Measured
 from biglearn_sampler.importance import pareto_smooth
 from biglearn_sampler.mixture import Mixture
+from biglearn_sampler.precision import full_precision
 
 CANDIDATES = 10
 """As many times as many candidates as draws, where the user says nothing."""
@@ -44,6 +45,7 @@ class Resampled:
     evaluations: Evaluations
 
 
+@full_precision()
 def resample(
     sampler: Mixture, target: AbstractTarget, key: Key[Array, ""], count: int, candidates: int | None = None
 ) -> Resampled:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.channel import Channel
 from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factors
+from biglearn_sampler.precision import full_precision
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
@@ -96,10 +97,12 @@ class GaussianMixture:
         return jnp.exp(self.log_weights)
 
     @property
+    @full_precision()
     def covariances(self) -> Float[Array, "components dim dim"]:
         """The covariances `L_k L_k^T`."""
         return self.factors @ self.factors.mT
 
+    @full_precision()
     def component_log_densities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
         """`log N(x; mu_k, L_k L_k^T)` of every component, without the weights.
 
@@ -115,6 +118,7 @@ class GaussianMixture:
         log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
         return log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
 
+    @full_precision()
     def log_density(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
         """`log p(x)`, normalised, of one point or of a batch of points.
 
@@ -124,10 +128,12 @@ class GaussianMixture:
             return logsumexp(self.log_weights + self.component_log_densities(point), axis=-1)
         return _log_density_in_blocks(self, point.reshape(-1, self.dim)).reshape(point.shape[:-1])
 
+    @full_precision()
     def responsibilities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
         """The probability `w_k N_k(x) / p(x)` that a point came from each component."""
         return jax.nn.softmax(self.log_weights + self.component_log_densities(point), axis=-1)
 
+    @full_precision()
     def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
         """`count` independent draws."""
         key_component, key_noise = jax.random.split(key)
@@ -135,11 +141,13 @@ class GaussianMixture:
         noise = jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
         return self.means[chosen] + jnp.einsum("nij,nj->ni", self.factors[chosen], noise)
 
+    @full_precision()
     def stratified(self, key: Key[Array, ""], count: int) -> Float[Array, "components count dim"]:
         """`count` draws from *every* component, differentiable in means and factors: `mu_k + L_k e`."""
         noise = jax.random.normal(key, (self.components, count, self.dim), self.means.dtype)
         return self.means[:, None] + jnp.einsum("kij,kmj->kmi", self.factors, noise)
 
+    @full_precision()
     def through(self, channel: Channel) -> GaussianMixture:
         """The exact law of `y = W x + b + sigma n`: means `W mu_k + b`, covariances `W S_k W^T + sigma^2 I`.
 
@@ -176,6 +184,7 @@ class GaussianMixture:
         reordered = self.through(Channel.of(jnp.eye(self.dim, dtype=self.means.dtype)[order]))
         return reordered.given_leading(given)
 
+    @full_precision()
     def given_leading(self, values: Float[Array, " given"]) -> GaussianMixture:
         """The law of the trailing coordinates given the leading ones.
 
@@ -190,10 +199,12 @@ class GaussianMixture:
         evidence = self.log_weights + leading.component_log_densities(values)
         return GaussianMixture(jax.nn.log_softmax(evidence), means, self.factors[:, known:, known:])
 
+    @full_precision()
     def mean(self) -> Float[Array, " dim"]:
         """The mean of the whole mixture."""
         return self.weights @ self.means
 
+    @full_precision()
     def covariance(self) -> Float[Array, "dim dim"]:
         """The covariance of the whole mixture: within components plus between them."""
         between = self.means - self.mean()

@@ -19,6 +19,7 @@ from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
 from biglearn_sampler.evaluation.importance import moments
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.settings import Settings
 
@@ -112,6 +113,7 @@ def _with_own_log_z(figures: dict[str, Any], log_z: Measured | None, truth: floa
     }
 
 
+@full_precision()
 def evaluate(run: Run, catalogue: Catalogue, *, draws: int | None, seed: int) -> dict[str, Any]:
     """The figures of a run on fresh draws, with the metrics and the costs that its record names.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.devices.processes import Follower
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
@@ -55,6 +56,7 @@ def follow_resumed(
     _take_part(team, plan)
 
 
+@full_precision()
 def _take_part(team: Follower, plan: Plan) -> None:
     trainer = trainer_of(plan)
     trainer.compiled()

@@ -23,6 +23,7 @@ from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
 from biglearn_sampler.learning import Matching, StartRegion, Training, TrainKeys, TrainState
 from biglearn_sampler.mixture import Mixture, unconstrain
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.optimizer import optimizer_of
 from biglearn_sampler.runs.read_settings import ReadSettings
 from biglearn_sampler.runs.report import AbstractReport
@@ -187,6 +188,7 @@ def checked_seed(seed: Any) -> int:
     return int(seed)
 
 
+@full_precision()
 def make_plan(
     target: Any,
     read: ReadSettings,

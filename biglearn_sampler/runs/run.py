@@ -16,6 +16,7 @@ from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import BaselineResult
 from biglearn_sampler.evaluation.arviz import arviz_of, arviz_of_draws
 from biglearn_sampler.mixture import GaussianMixture, Mixture
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.posterior import posterior_of
 
 
@@ -58,6 +59,7 @@ class Run:
         """What a notebook shows."""
         return html_of(self)
 
+    @full_precision()
     def posterior(self, count: int = 1000, seed: int = 0, *, resample: bool = True) -> dict[str, np.ndarray]:
         """Independent draws by the names of the target, each array of shape `(count, ...)`.
 

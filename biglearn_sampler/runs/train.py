@@ -21,6 +21,7 @@ from biglearn_sampler.energy import Evaluations, probe_evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult, Draws
 from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, SavedTraining, checkpoints_of
 from biglearn_sampler.runs.checkpointer import Checkpointer
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
@@ -117,6 +118,7 @@ def train_as_planned(
         return carry_out(plan, trainer, catalogue, watcher, Beginning(folder, record))
 
 
+@full_precision()
 def carry_out(
     plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher: Watcher, beginning: Beginning
 ) -> Run:

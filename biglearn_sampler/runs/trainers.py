@@ -28,6 +28,7 @@ from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import Diverged, SettingsError, TaskError
 from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.plan import Plan, agreement
 
 TrainingProgress = Progress | EngineProgress
@@ -226,6 +227,7 @@ class AdaptiveTrainer(AbstractTrainer):
         compiled_for(self._plan.target_of_training(), self._rules, self._plan.devices)
 
 
+@full_precision()
 def trainer_of(plan: Plan) -> AbstractTrainer:
     """The trainer that the settings ask for, with the energy looked at and everything checked, in all processes alike.
 

@@ -17,6 +17,7 @@ from biglearn_sampler.comparison.trial import KEPT, thinned
 from biglearn_sampler.errors import BiglearnError, MissingPackage, raised_on_host
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.evaluate import baseline_figures
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.read_settings import ReadSettings
@@ -60,6 +61,7 @@ def poor_baselines(scene: Scene) -> list[str]:
     return [f"{name} (at least {needed:,})" for name, needed in least.items() if needed > scene.budget]
 
 
+@full_precision()
 def run_trial(scene: Scene, method: str, seed: int) -> Trial:
     """A trial; whatever goes wrong in it is its reason."""
     try:

@@ -21,11 +21,12 @@ def reproduce(
     from biglearn_plugins.reproductions.folder import write
     from biglearn_plugins.reproductions.progress import progress
     from biglearn_plugins.reproductions.registry import reproductions_named
+    from biglearn_sampler.precision import full_precision
 
     chosen, found = reproductions_named(name), []
     for number, reproduction in enumerate(chosen, 1):
         typer.echo(f"[{number}/{len(chosen)}] {reproduction.title}", err=True)
-        with progress() as tell:
+        with full_precision(), progress() as tell:
             finding = reproduction.find(tell)
         found.append((reproduction, finding))
         typer.echo(
