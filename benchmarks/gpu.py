@@ -65,7 +65,7 @@ def _elsewhere(part: str, platform: str) -> Iterator[Mapping[str, Any]]:
     """The rows of a part, measured in another process on one platform."""
     done = subprocess.run(
         [sys.executable, __file__, part, "--here"],
-        env={**os.environ, "JAX_PLATFORMS": platform},
+        env={**os.environ, "JAX_PLATFORMS": platform, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
