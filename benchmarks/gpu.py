@@ -31,8 +31,8 @@ KERNEL = ((64, 8, 16384), (1024, 8, 16384), (4096, 8, 4096), (1024, 64, 4096), (
 STEPS = ((64, 2), (64, 50), (512, 10), (512, 50), (2048, 10), (4096, 10))
 """Components and coordinates."""
 
-TRAININGS = {"grid25": ("--set", "start.mean=-5", "--set", "start.sd=0.1"), "mog40_fab": (), "funnel": ()}
-RESUMED = ("grid25", "--set", "checkpoint.minutes=0.001")
+TRAININGS = {"grid25": ("--set", "start.mean=-5", "--set", "start.sd=0.1"), "mog40_fab": ()}
+RESUMED = ("grid25", "--budget", "20000", "--set", "checkpoint.minutes=0.001")
 REPEATS = 3
 LONGEST = 200.0
 """Seconds after which a training is given up."""
@@ -162,7 +162,7 @@ def trainings() -> Iterator[Mapping[str, Any]]:
         with tempfile.TemporaryDirectory() as place:
             for number, kept in enumerate(("nothing compiled before", "compiled programs kept")):
                 out, what = Path(place, f"run-{number}"), f"s for `biglearn train {target}`, {kept}"
-                seconds = _trained([target, *more, *QUIET, "--out", str(out), "--cache", f"{place}/compiled"])
+                seconds = _trained(["--cache", f"{place}/compiled", "train", target, *more, *QUIET, "--out", str(out)])
                 if seconds is None:
                     yield {"what": what, "value": None}
                     break
@@ -180,9 +180,11 @@ def resume() -> Iterator[Mapping[str, Any]]:
     with tempfile.TemporaryDirectory() as place:
         folders = [Path(place, name) for name in ("first", "second", "killed")]
         for folder in folders[:2]:
-            _trained([*RESUMED, *QUIET, "--out", str(folder)])
+            _trained(["train", *RESUMED, *QUIET, "--out", str(folder)])
         rows = len((folders[0] / "history.jsonl").read_text(encoding="utf-8").splitlines())
-        process = subprocess.Popen(_program(["train", *RESUMED, *QUIET, "--out", str(folders[2])]))
+        process = subprocess.Popen(
+            _program(["train", *RESUMED, *QUIET, "--out", str(folders[2])]), stdout=subprocess.DEVNULL
+        )
         history = folders[2] / "history.jsonl"
         while process.poll() is None:
             if history.exists() and history.read_bytes().count(b"\n") >= rows // 2:
@@ -203,7 +205,7 @@ def _trained(arguments: list[str]) -> float | None:
     """Seconds of a training in a process of its own; `None` where it took too long."""
     began = time.perf_counter()
     try:
-        subprocess.run(_program(["train", *arguments]), stdout=subprocess.DEVNULL, check=True, timeout=LONGEST)
+        subprocess.run(_program(arguments), stdout=subprocess.DEVNULL, check=True, timeout=LONGEST)
     except subprocess.TimeoutExpired:
         return None
     return time.perf_counter() - began
