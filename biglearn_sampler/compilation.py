@@ -1,12 +1,16 @@
-"""Compiled programs kept on disk, so that the next process need not compile them again."""
+"""Compiled programs: the same ones every time, kept on disk, and dropped before there are too many."""
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import sys
 from pathlib import Path
 
 from biglearn_sampler.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "BIGLEARN_CACHE"
 
@@ -15,6 +19,15 @@ OPTIONS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
+
+REPEATED = "xla_gpu_deterministic_ops"
+"""Option of XLA under which GPUs add up in one order, by algorithms that are not chosen by a race."""
+
+CROWDED = 0.5
+"""Share of the mappings that a process may have, above which compiled programs are dropped."""
+
+MAPPINGS, MOST_MAPPINGS = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+"""Where Linux lists the mappings of this process, and how many it may have."""
 
 
 def keep_compiled(folder: str | Path) -> None:
@@ -50,3 +63,36 @@ def keep_compiled(folder: str | Path) -> None:
             jax.config.update(name, value)
         # Where something was compiled already, JAX has decided to keep nothing.
         reset_cache()
+
+
+def repeat_on_gpus() -> None:
+    """Have programs for GPUs give the same digits every time: in this process and in those that it starts.
+
+    On CPUs they do. Must be called before JAX has compiled anything; what the user says in `XLA_FLAGS` stays.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if REPEATED not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --{REPEATED}=true".strip()
+
+
+def make_room() -> None:
+    """Drop compiled programs where there are so many that the next one might crash the process.
+
+    The code of every program lies in mappings of its own, some thousands for a training or a chain, and programs stay
+    as long as the process. Linux lets a process have 65,530 mappings by default; a compiler that gets none ends it with
+    a segmentation fault. What is needed again is compiled again. Other systems have no such limit.
+    """
+    try:
+        limit = int(MOST_MAPPINGS.read_text())
+        with MAPPINGS.open("rb") as lines:
+            count = sum(1 for _ in lines)
+    except OSError:
+        return
+    if count <= CROWDED * limit:
+        return
+    # The command line answers without jax.
+    import jax
+
+    logger.info("%s of at most %s mappings are taken: compiled programs are dropped", count, limit)
+    jax.clear_caches()
+    gc.collect()

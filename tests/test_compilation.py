@@ -1,8 +1,10 @@
-"""Compiled programs that are kept for the next process."""
+"""Compiled programs: repeated on GPUs, kept for the next process, and dropped in time."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -11,8 +13,9 @@ import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 import biglearn_sampler as bl
+from biglearn_sampler import compilation
 from biglearn_sampler.cli import main
-from biglearn_sampler.compilation import OPTIONS
+from biglearn_sampler.compilation import OPTIONS, make_room, repeat_on_gpus
 
 NAMES = ("jax_compilation_cache_dir", *OPTIONS)
 
@@ -46,3 +49,62 @@ def test_the_command_line_keeps_programs_where_it_is_told(restored, tmp_path, mo
     Path(tmp_path / "file").write_text("")
     assert main(["--cache", str(tmp_path / "file" / "x"), "plugins"]) == 2
     assert "the folder of compiled programs" in capsys.readouterr().err
+
+
+def counted() -> tuple[list[bool], Callable[[float], jax.Array]]:
+    """A compiled function, and a list that grows whenever it is compiled."""
+    compiled: list[bool] = []
+
+    def doubled(x: float) -> float:
+        compiled.append(True)
+        return 2.0 * x
+
+    return compiled, jax.jit(doubled)
+
+
+def test_programs_are_dropped_before_a_process_has_too_many_mappings(tmp_path, monkeypatch):
+    (tmp_path / "listed").write_text("a mapping\n" * 10)
+    monkeypatch.setattr(compilation, "MAPPINGS", tmp_path / "listed")
+    monkeypatch.setattr(compilation, "MOST_MAPPINGS", tmp_path / "most")
+    compiled, doubled = counted()
+    for most, times in (("20", 1), ("20", 1), ("19", 2)):
+        (tmp_path / "most").write_text(most)
+        make_room()
+        assert doubled(1.0) == 2.0
+        assert len(compiled) == times
+
+
+def test_where_a_system_lists_no_mappings_programs_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation, "MOST_MAPPINGS", tmp_path / "none")
+    compiled, doubled = counted()
+    doubled(1.0)
+    make_room()
+    doubled(1.0)
+    assert len(compiled) == 1
+
+
+def test_a_training_makes_room(monkeypatch):
+    called = []
+    monkeypatch.setattr(import_module("biglearn_sampler.runs.train"), "make_room", lambda: called.append(True))
+    bl.train("two_modes", settings={"components": 2, "budget.evaluations": 2000, "reports": [], "metrics": ["elbo"]})
+    assert called
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "--xla_gpu_deterministic_ops=true"),
+        ("--xla_dump_to=x", "--xla_dump_to=x --xla_gpu_deterministic_ops=true"),
+        ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"),
+    ],
+)
+def test_programs_repeat_on_gpus_unless_the_user_says_otherwise(monkeypatch, before, after):
+    monkeypatch.setenv("XLA_FLAGS", before)
+    repeat_on_gpus()
+    assert os.environ["XLA_FLAGS"] == after
+
+
+def test_the_command_line_has_them_repeat(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    assert main(["plugins"]) == 0
+    assert "xla_gpu_deterministic_ops" in os.environ["XLA_FLAGS"]

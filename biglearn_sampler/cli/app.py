@@ -20,7 +20,7 @@ from typer.main import get_command, get_group
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands, sweep_commands
 from biglearn_sampler.cli.session import Session, catalogue_of, read_options
-from biglearn_sampler.compilation import keep_compiled
+from biglearn_sampler.compilation import keep_compiled, repeat_on_gpus
 from biglearn_sampler.errors import BiglearnError
 
 # Plain help can be searched and piped, and brackets in the help of a plugin stay brackets.
@@ -47,6 +47,7 @@ class PluginGroup(TyperGroup):
         if ctx.obj is None:
             ctx.obj = Session()
         ctx.obj.options = read_options(values)
+        repeat_on_gpus()
         if ctx.obj.options.cache is not None:
             keep_compiled(ctx.obj.options.cache)
         added = typer.Typer(rich_markup_mode=MARKUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -108,7 +109,9 @@ def _platform() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "device": jax.default_backend(),
+        "device_kind": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "float64": bool(jax.config.read("jax_enable_x64")),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }

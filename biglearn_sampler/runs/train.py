@@ -16,6 +16,7 @@ from jaxtyping import Array, Key
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.compilation import make_room
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import Evaluations, probe_evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
@@ -124,6 +125,7 @@ def carry_out(
 ) -> Run:
     """Train and measure, from the beginning or from a checkpoint on, and leave a record whatever happens."""
     folder, record = beginning.folder, beginning.record
+    make_room()
     try:
         run = _execute(plan, trainer, catalogue, watcher, beginning)
     except KeyboardInterrupt:
