@@ -229,11 +229,11 @@ def write() -> None:
     found = {(row["part"], row["what"], row["platform"]): row for row in rows}
     devices = sorted({row["device"] for row in rows if row["platform"] != "cpu"})
     lines = []
-    for part, what in dict.fromkeys((row["part"], row["what"]) for row in rows):
+    in_order = sorted(rows, key=lambda row: list(PARTS).index(row["part"]))
+    for part, what in dict.fromkeys((row["part"], row["what"]) for row in in_order):
         pair = [found.get((part, what, platform)) for platform in ("cuda", "cpu")]
-        values = [None if row is None else row["value"] for row in pair]
-        numbers = all(isinstance(value, float) for value in values)
-        ratio = f"{values[1] / values[0]:.2f}" if numbers and part != "digits" else ""
+        seconds = [row["value"] for row in pair if row is not None and isinstance(row["value"], float)]
+        ratio = f"{seconds[1] / seconds[0]:.2f}" if len(seconds) == 2 and part != "digits" else ""
         lines.append([what, *map(_told, pair), ratio])
     about = {name: sorted({row[name] for row in rows}) for name in ("machine", "commit")}
     write_table(
@@ -243,8 +243,11 @@ def write() -> None:
         ("what", ", ".join(devices), "its CPU", "CPU / GPU"),
         lines,
         f"Measured at {', '.join(about['commit'])} on {', '.join(about['machine'])}. Times of calls are the fastest of "
-        "several after one that compiles; a training is all seconds of the command, with start and measuring. Digits: "
-        "`the largest error` is against double precision; a training multiplies as in the first line.",
+        "several after one that compiles; a training is all seconds of the command, with start and measuring.\n\n"
+        "Digits: the largest error is against double precision; whatever this package computes, the energy with it, "
+        "multiplies as in the first line, unless the user chose otherwise. Bits: commands of this package ask XLA for "
+        "`--xla_gpu_deterministic_ops=true`; the lines without the option are of the last commit that did not.\n\n"
+        "Small mixtures do not gain by a GPU: a training of some tens of components is a long row of small programs.",
     )
 
 

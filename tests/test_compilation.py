@@ -84,10 +84,12 @@ def test_where_a_system_lists_no_mappings_programs_stay(tmp_path, monkeypatch):
 
 
 def test_a_training_makes_room(monkeypatch):
-    called = []
-    monkeypatch.setattr(import_module("biglearn_sampler.runs.train"), "make_room", lambda: called.append(True))
-    bl.train("two_modes", settings={"components": 2, "budget.evaluations": 2000, "reports": [], "metrics": ["elbo"]})
-    assert called
+    def asked() -> None:
+        raise RuntimeError("room was asked for")
+
+    monkeypatch.setattr(import_module("biglearn_sampler.runs.train"), "make_room", asked)
+    with pytest.raises(RuntimeError, match="room was asked for"):
+        bl.train("two_modes")
 
 
 @pytest.mark.parametrize(
