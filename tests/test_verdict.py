@@ -14,6 +14,7 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import MixtureTarget, function_target
 from biglearn_sampler.engine import Account, Rules, Stepper
+from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
@@ -22,6 +23,7 @@ from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict,
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 from biglearn_sampler.verdict.judge import SWEEP
+from biglearn_sampler.verdict.missed import log_missed
 
 
 @cache
@@ -109,6 +111,26 @@ def test_one_draw_that_surprises_shows_a_tight_mode_inside_a_broad_one() -> None
     np.testing.assert_allclose(mode.mean, 0.3, atol=0.01)
     # Weighed on 256 draws of a searcher that has settled.
     assert np.exp(mode.evidence) == pytest.approx(0.4, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "missed"),
+    [
+        (1.0, 0.0),
+        # It lacks what lies beyond 2.09, where its density falls below a share 1 / e: 4% of the mass, not most of it.
+        (0.8, 0.0),
+        # Beyond 0.466 of N(0, 1): P(|x| > 0.466) = 0.641, of which it knows P(|x| > 0.466 / 0.2) = 0.020.
+        (0.2, 0.621),
+    ],
+)
+def test_a_mode_is_missed_where_most_of_its_mass_is_lacking(deviation: float, missed: float) -> None:
+    law = GaussianMixture.of([[0.0]], 1.0)
+    stepper = Stepper(target_of(law), Rules(), Account())
+    mode = Mode(np.zeros(1), np.eye(1), 0.0, np.zeros((0, 1)), np.zeros(0))
+    sampler = GaussianMixture.of([[0.0]], deviation**2)
+    told = [np.exp(log_missed(mode, sampler, 0.0, stepper, np.random.default_rng(seed))) for seed in range(5)]
+    # A share of about 0.64 of 256 draws is known to 0.03; five of them to 0.014; three errors.
+    assert np.mean(told) == pytest.approx(missed, abs=0.042 if missed else 0.0)
 
 
 @pytest.mark.parametrize("dim", DIMS)

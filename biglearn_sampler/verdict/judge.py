@@ -9,20 +9,20 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
-from scipy.special import logsumexp
 
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine import Account, Rules
-from biglearn_sampler.engine.archive import NEWS, Archive, Mode
+from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.chains import Ends, tempered_chains
+from biglearn_sampler.verdict.missed import log_missed
 from biglearn_sampler.verdict.own_draws import OwnDraws, WeighedDraws, log_density, own_draws, region_of
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
@@ -53,12 +53,6 @@ MOST_MISSING = 0.01
 
 LEAST_MODE = 0.001
 """Share of the mass from which a mode counts as missed."""
-
-CONFIRMING = 256
-"""Fresh draws of a mode that was found, to see what it holds."""
-
-MOSTLY = 0.5
-"""Share of the mass at a mode that a sampler must lack to miss it."""
 
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
@@ -155,7 +149,7 @@ def judge(
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
     found = _search(known, ends, own, stepper, tasks, rules, generator, key_search)
-    found = [mode._replace(evidence=_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
+    found = [mode._replace(evidence=log_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
     new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
     evidence = {
         "log_z": own.log_z,
@@ -234,26 +228,6 @@ def _search(
     while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
     return [mode for mode in search.archive.modes if not mode.settled]
-
-
-def _missed(mode: Mode, sampler: Mixture, log_z: float, stepper: Stepper, generator: np.random.Generator) -> float:
-    """Log of the mass at a mode `N` that the sampler `p` does not know: `E_N[(q - Z p) 1(q > e Z p) / N]`.
-
-    On fresh draws, since the few on which a searcher was archived may have flattered it; and only where the sampler
-    has less than a share `1 / e` of the density: a sampler that is a little off everywhere misses no mode; nor does
-    one that knows most of what lies there, but not all of its tails.
-    """
-    alone = Population(mode.mean[None], mode.factor[None], np.zeros(1))
-    points = alone.draws(generator, CONFIRMING)
-    log_target = stepper.log_density(points, "verdict")
-    known = log_z + log_density(sampler, points) if np.isfinite(log_z) else np.full(len(points), -np.inf)
-    unknown = log_target > known + NEWS
-    left = np.log1p(-np.exp(np.where(unknown, known - log_target, -1.0)))
-    log_ratio = log_target - component_log_densities(points, alone)[:, 0]
-    log_unknown = np.where(unknown, log_ratio, -np.inf)
-    if logsumexp(log_unknown) < logsumexp(log_ratio) + np.log(MOSTLY):
-        return -np.inf
-    return float(logsumexp(log_unknown + left) - np.log(len(points)))
 
 
 def _decided(
