@@ -124,6 +124,61 @@ def test_a_reason_travels_and_a_farewell_is_no_loss(pair):
     mine.close(Message({}))
 
 
+@pytest.fixture
+def team_of_four():
+    """A process that leads, and the other ends of its connections, by number."""
+    sockets = {number: socket.socketpair() for number in (1, 2, 3)}
+    leader = Leader([Link(mine, f"process {number} of 4", _nothing) for number, (mine, _) in sockets.items()])
+    yield leader, {number: Link(other, "process 0 of 4", _nothing) for number, (_, other) in sockets.items()}
+    leader.dismiss()
+    for both in sockets.values():
+        for side in both:
+            side.close()
+
+
+def _fails(*arguments):
+    raise RuntimeError("the collective failed")
+
+
+def _told_after(seconds, others, failing, gone=None):
+    """Have some processes fail in the order in which they are named, and another one go later."""
+
+    def work():
+        for number in failing:
+            others[number].close(processes.failed(RuntimeError("the connection was closed by its peer")))
+            time.sleep(seconds)
+        if gone is not None:
+            others[gone]._connection.shutdown(socket.SHUT_RDWR)
+
+    threading.Thread(target=work).start()
+
+
+def test_a_process_that_has_gone_is_named_before_those_that_failed_because_of_it(team_of_four):
+    leader, others = team_of_four
+    _told_after(0.2, others, failing=(2, 1), gone=3)
+    with pytest.raises(TeamLost, match="process 3 of 4 has gone: its connection was closed"):
+        leader.shared("it", _fails)()
+    with pytest.raises(TeamLost, match="process 3 of 4 has gone: its connection was closed"):
+        leader._tell(Message({"call": "it"}))
+
+
+def test_a_process_that_failed_by_itself_is_named_in_a_short_time(team_of_four):
+    leader, others = team_of_four
+    _told_after(0.2, others, failing=(2, 1))
+    began = time.monotonic()
+    with pytest.raises(TeamLost, match="process 2 of 4 failed: the connection was closed by its peer"):
+        leader.shared("it", _fails)()
+    assert time.monotonic() - began < processes.MOMENT
+
+
+def test_what_failed_in_the_leading_process_alone_is_told_before_the_others_give_up(team_of_four):
+    leader, _ = team_of_four
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="the collective failed"):
+        leader.shared("it", _fails)()
+    assert time.monotonic() - began < processes.MOMENT
+
+
 def test_processes_call_the_same_function_with_the_same_arguments(pair):
     import jax
 

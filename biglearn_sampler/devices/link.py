@@ -7,7 +7,9 @@ import queue
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from biglearn_sampler.devices.messages import Foreign, Message
 from biglearn_sampler.errors import TeamLost
@@ -24,6 +26,21 @@ leading one may also be busy elsewhere, and has something to write down."""
 
 ALIVE, DONE, FAILED = "alive", "done", "failed"
 """What can be told beside calls: a sign of life, that all is well and over, or why it is over."""
+
+
+@dataclass(frozen=True, order=True)
+class Loss:
+    """How another process was lost. The least of several losses is their cause.
+
+    Arguments:
+        failed: whether it told that it failed, perhaps because of another one; otherwise it has gone without a word.
+        moment: when this process heard of it, by a clock of its own.
+        sentence: for the user.
+    """
+
+    failed: bool
+    moment: float
+    sentence: str
 
 
 class Link:
@@ -51,7 +68,7 @@ class Link:
         self._arrived: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._lost, self._noticed, self._over = threading.Event(), threading.Event(), threading.Event()
         self._closing = threading.Event()
-        self._reason = ""
+        self._loss: Loss | None = None
         connection.settimeout(SILENCE)
         for work in (self._read, self._beat):
             threading.Thread(target=work, daemon=True).start()
@@ -91,9 +108,16 @@ class Link:
         Raises:
             TeamLost: it is not.
         """
-        if self._lost.wait(wait) if wait else self._lost.is_set():
+        self._lost.wait(wait)
+        loss = self.loss()
+        if loss is not None:
+            raise TeamLost(loss.sentence)
+
+    def loss(self) -> Loss | None:
+        """How the other process was lost, of which whoever asks has now taken notice; `None` while it is there."""
+        if self._loss is not None:
             self._noticed.set()
-            raise TeamLost(self._reason)
+        return self._loss
 
     def close(self, farewell: Message, *, hang_up: bool = True) -> None:
         """Tell a last thing; whatever comes after is no loss.
@@ -135,7 +159,7 @@ class Link:
             except OSError as error:
                 return self._lose(f"the connection broke: {error.strerror or error}")
             if FAILED in message.header:
-                return self._lose(str(message.header[FAILED]), "failed")
+                return self._lose(str(message.header[FAILED]), failed=True)
             if ALIVE not in message.header:
                 self._arrived.put(message)
             if DONE in message.header:
@@ -149,16 +173,18 @@ class Link:
             except OSError:
                 return  # the reading thread hears of it, with the reason
 
-    def _lose(self, reason: str, how: str = "has gone") -> None:
+    def _lose(self, reason: str, *, failed: bool = False) -> None:
         if not self._closing.is_set() and not self._lost.is_set():
-            self._reason = f"{self.peer} {how}: {reason}. The processes of a run can only go on together"
+            how = "failed" if failed else "has gone"
+            sentence = f"{self.peer} {how}: {reason}. The processes of a run can only go on together"
+            self._loss = Loss(failed, time.monotonic(), sentence)
             self._lost.set()
-            threading.Thread(target=self._see_that_it_is_noticed, daemon=True).start()
+            threading.Thread(target=self._see_that_it_is_noticed, args=(sentence,), daemon=True).start()
         self._arrived.put(None)
 
-    def _see_that_it_is_noticed(self) -> None:
+    def _see_that_it_is_noticed(self, sentence: str) -> None:
         if not self._noticed.wait(self._grace):
-            self._last_resort(self._reason)
+            self._last_resort(sentence)
 
 
 def _end_this_process(reason: str) -> None:

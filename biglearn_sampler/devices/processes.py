@@ -28,7 +28,18 @@ PARTING = 5.0
 """Seconds in which the others have read a farewell and ended."""
 
 MOMENT = 3.0
-"""Seconds in which word of a process that has gone arrives, after compiled code failed."""
+"""Seconds in which word of the leading process arrives, after compiled code failed in one that follows."""
+
+SOONER = 2.0
+"""Seconds in which word of another process arrives, after compiled code failed in the leading one; fewer than `MOMENT`,
+so that those that follow are told the reason instead of telling a consequence."""
+
+AFTERMATH = 1.0
+"""Seconds in which word of a process that has gone arrives, after another one told that it failed: it may have failed
+because of that."""
+
+PAUSE = 0.02
+"""Seconds between two looks at who is lost."""
 
 
 class Leader(AbstractTeam):
@@ -58,8 +69,7 @@ class Leader(AbstractTeam):
             try:
                 return jax.block_until_ready(function(*jax.tree.unflatten(structure, arrived), **options))
             except Exception:
-                for link in self._links:
-                    link.check(wait=MOMENT)
+                self._tell_who_is_lost()
                 raise
 
         return called  # pyright: ignore[reportReturnType]
@@ -92,8 +102,31 @@ class Leader(AbstractTeam):
         return True
 
     def _tell(self, message: Message) -> None:
-        for link in self._links:
-            link.send(message)
+        try:
+            for link in self._links:
+                link.send(message)
+        except TeamLost:
+            self._tell_who_is_lost()
+            raise
+
+    def _tell_who_is_lost(self) -> None:
+        """Name the process because of which nothing goes on; return if all are there.
+
+        One that has gone makes others fail, and their word may be the first: it is waited for.
+
+        Raises:
+            TeamLost: of all the others the first that has gone, or else the first that failed.
+        """
+        until = time.monotonic() + SOONER
+        while True:
+            first = min((loss for link in self._links if (loss := link.loss()) is not None), default=None)
+            if first is not None:
+                until = min(until, first.moment + AFTERMATH)
+                if not first.failed or time.monotonic() >= until:
+                    raise TeamLost(first.sentence)
+            elif time.monotonic() >= until:
+                return
+            time.sleep(PAUSE)
 
 
 class Follower(AbstractTeam):
