@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from biglearn_sampler.data import points as points_module
+from biglearn_sampler.data.draws import held_out, spots
 from biglearn_sampler.data.features import feature_count, features
 from biglearn_sampler.data.floors import floor_eigenvalues
 from biglearn_sampler.data.matching import Matcher, lifted
@@ -223,8 +224,38 @@ def test_twins_and_a_wide_component_change_places():
     np.testing.assert_allclose(np.sort(freed.means[:, 0]), centres[:, 0], atol=0.15)
 
 
+def test_moves_are_the_same_for_weights_and_repetitions():
+    rows, counts = draws(law(3), 40), np.arange(40) % 4
+    weighted = proposals(raw(rows, counts.astype(float)), law(5), np.random.default_rng(0))
+    repeated = proposals(raw(np.repeat(rows, counts, axis=0)), law(5), np.random.default_rng(0))
+    pairs = list(zip(weighted, repeated, strict=True))
+    assert pairs
+    for left, right in pairs:
+        assert_same(left, right, 1e-9)
+
+
 def test_two_components_have_nowhere_to_go():
     assert list(proposals(raw(draws(law(2), 50)), law(2), np.random.default_rng(0))) == []
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_copies_of_a_row_are_held_out_together_or_not_at_all(missing):
+    rows = with_holes(draws(law(2), 200), 0.3) if missing else draws(law(2), 200)
+    again = np.concatenate([rows[::-1], rows])
+    out = held_out(raw(again, missing=missing), np.random.default_rng(0), 0.2)
+    np.testing.assert_array_equal(out[:200][::-1], out[200:])
+    np.testing.assert_array_equal(out[200:], held_out(raw(rows, missing=missing), np.random.default_rng(0), 0.2))
+    assert 20 < out[200:].sum() < 60
+
+
+def test_spots_are_drawn_by_weight():
+    rows = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, np.nan]])
+    points, generator = raw(rows, np.array([3.0, 0.0, 1.0]), missing=True), np.random.default_rng(0)
+    drawn = np.concatenate([spots(points, generator, 1) for _ in range(2000)])
+    kinds, counts = np.unique(drawn, axis=0, return_counts=True)
+    np.testing.assert_array_equal(kinds, [[0.0, 1.0], [4.0, 0.0]])
+    assert counts[0] / 2000 == pytest.approx(0.75, abs=0.04)
+    np.testing.assert_array_equal(spots(points, generator, 100), kinds)
 
 
 def test_components_that_are_alike_are_made_alike_and_others_are_not():

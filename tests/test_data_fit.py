@@ -100,6 +100,41 @@ def test_weights_pull_the_mixture():
     assert max(fit(clusters(), sample_weight=weights, seed=1).parameters.weights) == pytest.approx(4 / 6, abs=0.01)
 
 
+def assert_same_law(fitted, other):
+    for name in ("log_weights", "means", "covariances"):
+        np.testing.assert_allclose(
+            getattr(fitted.parameters, name), getattr(other.parameters, name), rtol=1e-7, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(("count", "components", "shrunk"), [(60, 3, True), (60, 5, None), (12, 5, None)])
+def test_a_weight_is_so_many_repetitions_in_any_order(count, components, shrunk, missing):
+    generator = np.random.default_rng(4)
+    rows, weights = clusters(count), generator.integers(0, 5, size=count)
+    rows[weights == 0] = 50.0  # a row of weight 0 is not there
+    mixed = generator.permutation(count)
+    options = {"components": components, "steps": 300, "seed": 1, "missing": missing}
+    weighted = fit(rows[mixed], sample_weight=weights[mixed], **options)
+    repeated = fit(np.repeat(rows, weights, axis=0), **options)
+    assert_same_law(weighted, repeated)
+    for name in ("rounds", "revived", "relocated", "shrunk", "empty", "stopped"):
+        assert weighted.metrics[name] == repeated.metrics[name]
+    assert shrunk is None or weighted.metrics["shrunk"] == shrunk
+    np.testing.assert_allclose(weighted.metrics["bic"], repeated.metrics["bic"])
+
+
+def test_minibatches_are_drawn_by_weight():
+    weights = np.where(np.arange(6000) % 3 == 0, 4.0, np.where(np.arange(6000) % 3 == 1, 1.0, 0.0))
+    points = points_of(clusters(6000), weights, standardized=True, missing=False)
+    some = points.some(np.random.default_rng(0), 2000)
+    assert some.weights is not None and some.mass == 2000.0
+    first = (np.abs(some.rows - CENTRES[0]) < 2.0).all(1)
+    assert some.weights[first].sum() / some.mass == pytest.approx(0.8, abs=0.04)
+    assert ((np.abs(some.rows - CENTRES[2]) < 2.0).all(1)).sum() == 0
+    assert points.some(np.random.default_rng(0), 6000) is points
+
+
 def test_components_without_points_are_revived_and_told():
     points = points_of(clusters(), None, standardized=True, missing=False)
     scheduler = CATALOGUE.build("scheduler", "joint").value
@@ -183,6 +218,12 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (np.array([["a", "b"]] * 5), {}, "must be a table of numbers"),
         (clusters(), {"sample_weight": np.ones(7)}, r"one number for each of 300 points, got shape \(7,\)"),
         (clusters(), {"sample_weight": -np.ones(300)}, "finite, not negative and not all zero"),
+        (clusters(), {"sample_weight": np.full(300, 1e307)}, "finite, not negative and not all zero"),
+        (
+            clusters(),
+            {"sample_weight": np.full(300, 1 / 300)},
+            "got sample weights that sum to 1; a weight says",
+        ),
         (clusters(), {"components": 0}, "components must be a whole number of at least 1, got 0"),
         (clusters() * 1e200, {}, "values are too large to be squared in columns 0, 1"),
         (np.empty((5, 0)), {}, "the data have no column"),

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from biglearn_sampler.data.agenda import Visit, visits
+from biglearn_sampler.data.draws import spots
 from biglearn_sampler.data.matching import Matcher
 from biglearn_sampler.data.maximise import Rules
 from biglearn_sampler.data.missing import completed
@@ -220,11 +221,11 @@ class Course:
         places = _empty(parameters, self._rules.smoothing, self._jury.mass)
         if len(places) in (0, parameters.components):
             return parameters, 0
-        rows, _ = next(self._jury.some(self._generator, len(places)).blocks())
+        found = spots(self._jury, self._generator, len(places))
         means, covariances = parameters.means.copy(), parameters.covariances.copy()
-        # Drawn rows may coincide, and then some components wait for the next round; so do rows with missing values.
-        chosen = places[: len(rows)]
-        means[chosen] = np.where(np.isnan(rows), 0.0, rows)[: len(chosen)]
+        # Drawn points may coincide, and then some components wait for the next round.
+        chosen = places[: len(found)]
+        means[chosen] = found
         covariances[chosen] = np.delete(parameters.covariances, places, 0).mean(0)
         weights = parameters.weights
         weights[chosen] = 1.0 / parameters.components

@@ -50,7 +50,8 @@ def fit_data(
             format `.npy`, which is mapped.
         components: number of components, at least 1 and at most the number of points.
         seed: the same seed gives the same mixture on one machine.
-        sample_weight: what each point counts for, not negative.
+        sample_weight: how many times each point counts, not negative: a point of weight 3 is as three such points, and
+            one of weight 0 is not there. Weights with a mean of 1 leave the points as many as they are.
         catalogue: where the scheduler is looked up; a fresh one by default.
         watcher: is told every round.
         options: see `DataOptions`.

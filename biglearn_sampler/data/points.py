@@ -22,6 +22,9 @@ KEPT_BYTES = 2**28
 CONSTANT = 1e-12
 """A standard deviation below this share of the largest value of its column is that of a constant."""
 
+ROUNDING = 1e-9
+"""Share of a sum of weights that its rounding may cost."""
+
 SHOWN = 5
 """Columns that an error names."""
 
@@ -32,7 +35,7 @@ class Points:
 
     Arguments:
         rows: shape `(count, dim)`; an array, or a `numpy.memmap` that is never read as a whole.
-        weights: of the rows, scaled to a mean of one over those above zero; `None` if all count once.
+        weights: how many times each row counts; `None` if all count once.
         centre, scale: of the coordinates of training.
         missing: whether rows may have NaN.
     """
@@ -68,12 +71,19 @@ class Points:
         """Some rows in the coordinates of training."""
         return (np.asarray(rows, float) - self.centre) / self.scale
 
+    def counted(self) -> Points:
+        """The rows that count, in memory where some do not."""
+        return self if self.weights is None else self.chosen(np.flatnonzero(self.weights))
+
     def some(self, generator: np.random.Generator, count: int) -> Points:
         """A random part of the rows, in memory: for steps on minibatches."""
         if count >= self.count:
             return self
         # In ascending order, because the rows may be on a disk.
-        return self.chosen(np.unique(generator.integers(self.count, size=count)))
+        if self.weights is None:
+            return self.chosen(np.unique(generator.integers(self.count, size=count)))
+        places, times = np.unique(generator.choice(self.count, count, p=self.weights / self.mass), return_counts=True)
+        return replace(self.chosen(places), weights=times.astype(float))
 
     def chosen(self, places: Int[np.ndarray, " count"]) -> Points:
         """The rows with these numbers, in memory."""
@@ -110,11 +120,11 @@ def points_of(
 
     Arguments:
         rows: shape `(count, dim)`.
-        weights: shape `(count,)`, not negative; or `None`.
+        weights: shape `(count,)`, how many times each row counts, not negative; or `None`.
         standardized: whether columns are centred and scaled by their standard deviations; otherwise they are centred
             only.
         missing: whether NaN stands for a missing value.
-        least: so many rows of positive weight are needed.
+        least: so many rows are needed, or weights that sum to so much.
 
     Raises:
         DataError: with what is wrong.
@@ -124,10 +134,8 @@ def points_of(
     if rows.shape[1] == 0:
         raise DataError("the data have no column; expected a table of numbers of shape (count, dim)")
     shares = None if weights is None else _checked_weights(weights, len(rows))
-    counted = len(rows) if shares is None else int((shares > 0).sum())
-    if counted < least:
-        raise DataError(f"{least} components need as many points at least, got {counted} (n_samples = {counted})")
     raw = Points(rows, shares, np.zeros(rows.shape[1]), np.ones(rows.shape[1]), missing)
+    _check_mass(raw, least)
     centre, deviation = _moments(raw)
     return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
 
@@ -136,9 +144,23 @@ def _checked_weights(weights: ArrayLike, count: int) -> np.ndarray:
     shares = np.asarray(weights, float)
     if shares.shape != (count,):
         raise DataError(f"sample weights must be one number for each of {count} points, got shape {shares.shape}")
-    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
+    with np.errstate(over="ignore"):  # told below
+        total = shares.sum()
+    if not (np.isfinite(total) and (shares >= 0).all() and total > 0):
         raise DataError("sample weights must be finite, not negative and not all zero")
-    return shares / shares[shares > 0].mean()
+    return shares
+
+
+def _check_mass(points: Points, least: int) -> None:
+    if points.mass >= least * (1.0 - ROUNDING):
+        return
+    needed = f"{least} components need as many points at least, got"
+    if points.weights is None:
+        raise DataError(f"{needed} {points.count} (n_samples = {points.count})")
+    raise DataError(
+        f"{needed} sample weights that sum to {points.mass:g}; a weight says how many times a point counts: give "
+        "weights with a mean of 1 if all points together count as often as there are points"
+    )
 
 
 def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:

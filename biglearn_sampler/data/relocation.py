@@ -62,7 +62,7 @@ def proposals(points: Points, parameters: Parameters, generator: np.random.Gener
     counted = shares if weights is None else shares * weights[:, None]
     halves = halved(rows, counted, parameters)
     ranks = sorted(product(range(RANKS), range(RANKS)), key=sum)
-    twins = _twins(counted)
+    twins = _twins(shares, counted)
     for pair_rank, split_rank in ranks[: 2 * RANKS]:
         if pair_rank >= len(twins):
             continue
@@ -117,9 +117,16 @@ def relocated(parameters: Parameters, pair: tuple[int, int], wide: int, halves: 
     return Parameters(np.log(weights), means, covariances)
 
 
-def _twins(shares: Float[np.ndarray, "count components"]) -> list[tuple[int, int]]:
-    """Pairs of components that are responsible for the same points, the most alike first."""
-    overlap = shares.T @ shares
+def _twins(
+    shares: Float[np.ndarray, "count components"], counted: Float[np.ndarray, "count components"]
+) -> list[tuple[int, int]]:
+    """Pairs of components that are responsible for the same points, the most alike first.
+
+    Arguments:
+        shares: responsibilities for each point.
+        counted: the same times the weight of the point.
+    """
+    overlap = shares.T @ counted
     lengths = np.sqrt(np.maximum(np.diagonal(overlap), np.finfo(float).tiny))
     alike = np.triu(overlap / lengths / lengths[:, None], 1)
     order = np.argsort(-alike, axis=None)[:RANKS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from biglearn_sampler.data.draws import held_out
 from biglearn_sampler.data.matching import Matcher
 from biglearn_sampler.data.maximise import Rules
 from biglearn_sampler.data.parameters import Parameters
@@ -24,11 +25,11 @@ def shrunk_if_better(
     parameters: Parameters, points: Points, rules: Rules, generator: np.random.Generator
 ) -> tuple[Parameters, bool]:
     """The mixture `shrunk` if that predicts better what it was not fitted to, and whether it does."""
-    sample = points.some(generator, LOOKED_AT)
-    held_out = generator.random(sample.count) < 1.0 / FOLDS
-    if parameters.components == 1 or held_out.all() or not held_out.any():
+    sample = points.some(generator, LOOKED_AT).counted()
+    out = held_out(sample, generator, 1.0 / FOLDS)
+    if parameters.components == 1 or out.all() or not out.any():
         return parameters, False
-    rest, judge = sample.chosen(np.flatnonzero(~held_out)), Matcher(sample.chosen(np.flatnonzero(held_out)), rules)
+    rest, judge = sample.chosen(np.flatnonzero(~out)), Matcher(sample.chosen(np.flatnonzero(out)), rules)
     fitted, _ = Matcher(rest, rules).joint(parameters, STEPS)
     better = judge.sums(shrunk(fitted, rest.mass)).log_likelihood > judge.sums(fitted).log_likelihood
     return (shrunk(parameters, points.mass) if better else parameters), better
