@@ -20,7 +20,7 @@ from biglearn_sampler.engine.balance import BATCH, BATCHES, balanced, mass_shift
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import Engine
 from biglearn_sampler.engine.polish import polished
-from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
@@ -28,7 +28,7 @@ from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
-from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.zero_density import bounded
@@ -861,3 +861,24 @@ def test_a_mode_that_lost_its_only_component_comes_back() -> None:
     assert restored(after, earlier, 0.0, stepper, generator()) is after
     elsewhere = Population(means + [[0.0, 0.0], [0.0, 0.0], [30.0, 0.0]], widths, earlier.log_weights)
     assert restored(earlier, elsewhere, 0.0, stepper, generator()) is earlier
+
+
+def test_a_component_that_is_flat_along_some_direction_is_not_resolved():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    for least, resolved in ((1e-4, True), (1e-7, False)):
+        factor = np.linalg.cholesky(turn @ np.diag([1.0, 0.25, least]) ** 2 @ turn.T)
+        population = Population(np.zeros((1, 3)), factor[None], np.zeros(1))
+        assert population.resolved().tolist() == [resolved]
+        # Two densities of the same draws: on the device, and in double precision.
+        points = population.draws(np.random.default_rng(1), 1000).astype(np.float32)
+        told = component_log_densities(points, population)[:, 0]
+        standard = np.linalg.solve(factor, points.T.astype(float))
+        exact = -0.5 * (standard**2).sum(0) - np.log(np.diag(factor)).sum() - 1.5 * np.log(2 * np.pi)
+        assert (np.abs(told - exact).max() < 0.5) == resolved
+
+
+def test_a_component_far_out_and_one_that_is_not_finite_are_not_resolved():
+    population = Population(
+        np.array([[1e6], [1e6], [0.0]]), np.array([[[1e-3]], [[10.0]], [[np.nan]]]), equal_log_weights(3)
+    )
+    assert population.resolved().tolist() == [False, True, False]

@@ -108,9 +108,17 @@ class Population:
         return self.means[origin] + np.einsum("nij,nj->ni", self.factors[origin], noise)
 
     def resolved(self) -> Bool[np.ndarray, " components"]:
-        """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape."""
-        spacing = np.abs(self.means) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
-        return np.asarray((spacing < LEAST_RESOLUTION * self._deviations()).all(1))
+        """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape.
+
+        Nor has one that is nearly flat along some direction: its coordinates are rounded as its widest ones are. With
+        `d` the distance of neighbouring numbers where its draws lie, no entry of `|L^-1| d` may exceed the least
+        resolution.
+        """
+        finite = self.finite()
+        spacing = (np.abs(self.means) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
+        inverse = np.linalg.inv(np.where(finite[:, None, None], self.factors, np.eye(self.dim)))
+        rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
+        return finite & (rounding < LEAST_RESOLUTION).all(1)
 
     def finite(self) -> Bool[np.ndarray, " components"]:
         """Whether all numbers of a component are finite."""
