@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 import biglearn_sampler as bl
+from biglearn_sampler.mixture import unconstrain
 from biglearn_sampler.precision import full_precision
 
 QUICK = {"components": 2, "budget.evaluations": 3000, "reports": [], "evaluation.draws": 200}
@@ -60,6 +61,14 @@ def test_what_the_user_chose_stays(target: bl.AbstractTarget, seen: set[str | No
     assert seen == {"tensorfloat32"}
 
 
+def natural_step(mixture: bl.GaussianMixture, points: jax.Array) -> jax.Array:
+    """The means after a natural step, whose length is the first number of the points."""
+    chain, parameters = bl.natural_gradient(), unconstrain(mixture)
+    gradient = jax.tree.map(lambda leaf: leaf * points[0, 0], parameters)
+    updates, _ = chain.update(gradient, chain.init(parameters), parameters)
+    return updates.means  # pyright: ignore[reportAttributeAccessIssue]
+
+
 @pytest.mark.parametrize(
     "method",
     [
@@ -72,6 +81,8 @@ def test_what_the_user_chose_stays(target: bl.AbstractTarget, seen: set[str | No
         lambda mixture, points: mixture.marginal([1]).factors,
         lambda mixture, points: mixture.conditional([1], points[0, :1]).means,
         lambda mixture, points: mixture.covariance(),
+        lambda mixture, points: bl.FactoredMixture(((0, 1),), (mixture,)).expanded().factors,
+        natural_step,
     ],
 )
 def test_a_mixture_multiplies_with_all_digits(

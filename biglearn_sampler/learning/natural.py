@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from biglearn_sampler.mixture import UnconstrainedMixture, constrain, inverse_factors
+from biglearn_sampler.precision import full_precision
 
 LARGEST_LOG_RATIO = 5.0
 """Bounds the step of a log weight, in units of the learning rate."""
@@ -28,6 +29,7 @@ def natural_gradient() -> optax.GradientTransformation:
     logits move by `r_k - sum_j w_j r_j`, which makes the update of the weights multiplicative.
     """
 
+    @full_precision()
     def update(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, optax.OptState]:

@@ -15,6 +15,7 @@ from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
 from biglearn_sampler.mixture.mixture_law import MixtureLaw
 from biglearn_sampler.mixture.triangular import cholesky_factors
+from biglearn_sampler.precision import full_precision
 
 
 @jax.tree_util.register_dataclass
@@ -100,6 +101,7 @@ class FactoredMixture:
         """What a notebook shows."""
         return html_of(self)
 
+    @full_precision()
     def expanded(self) -> GaussianMixture:
         """The same law as a plain mixture, with `product_components` components."""
         places = self._places()
