@@ -22,7 +22,7 @@ from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
-from biglearn_sampler.verdict.judge import SWEEP
+from biglearn_sampler.verdict.judge import LEAST_SWEEP, SWEEP, sweep_points
 from biglearn_sampler.verdict.missed import log_missed
 
 
@@ -204,6 +204,22 @@ def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
     assert one.to_json() == again.to_json()
     assert set(one.to_json()) >= {"verdict", "sentence", "missing_mass", "wrong_mass", "places", "evidence"}
     json.dumps(one.to_json(), allow_nan=False)
+
+
+def test_a_sweep_has_fewer_points_in_many_dimensions() -> None:
+    counts = [sweep_points(dim) for dim in (1, 16, 32, 128, 10_000)]
+    assert counts == [SWEEP, SWEEP, SWEEP // 2, LEAST_SWEEP, LEAST_SWEEP]
+
+
+def test_a_tight_mode_that_one_of_twenty_thousand_points_meets_is_found() -> None:
+    """It holds half of the mass in 5-D, a twentieth as wide as the other one, which is all that the sampler knows."""
+    law = GaussianMixture.of(
+        np.stack([np.zeros(5), np.full(5, 0.5)]), np.stack([4.0 * np.eye(5), 0.01 * np.eye(5)]), [0.5, 0.5]
+    )
+    target = MixtureTarget.of(law, scale=4.0)
+    verdicts = [judged(target, first_only(law), seed).verdict for seed in range(4)]
+    # Each sweep misses it with a probability of about 0.05: two of four with one of 0.015.
+    assert verdicts.count(NOT_COVERED) >= 3, verdicts
 
 
 def test_the_evaluations_of_a_verdict_are_those_of_its_witnesses() -> None:

@@ -31,6 +31,9 @@ a mode that is still unknown has the rest of the points, or far more than most o
 WIDER, WIDER_GAIN = np.log(2.0), 3.0
 """From so much growth in the mean of the log widths on, a twin must be better by so many nats."""
 
+LARGEST_TABLE = 1 << 24
+"""Numbers, one for every coordinate of every mode at every point, that are held at once."""
+
 NEGLIGIBLE = 1e-3
 """A mode that may not hold a larger share of the mass found is not kept."""
 
@@ -124,7 +127,10 @@ class Archive:
 
     def log_density(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, " points"]:
         """`log h(x)`; `-inf` while nothing was found."""
-        return np.asarray(logsumexp(self._log_parts(points), axis=1)) if self.modes else np.full(len(points), -np.inf)
+        if not self.modes:
+            return np.full(len(points), -np.inf)
+        blocks = np.array_split(points, 1 + self.means.size * len(points) // LARGEST_TABLE)
+        return np.concatenate([np.asarray(logsumexp(self._log_parts(block), axis=1)) for block in blocks])
 
     def _log_parts(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, "points modes"]:
         """`e_k + log N_k(x)`."""

@@ -38,6 +38,9 @@ from biglearn_sampler.mixture import GaussianMixture, inverse_factors
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 """On a CPU. A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
 
+ASKED_AT_ONCE = 1 << 15
+"""Points of which the energy is asked at once: it may need much memory for each."""
+
 LEAST_STEPS = 2
 """Steps whose points are shared at least, so that components that draw by turns are all there."""
 
@@ -208,11 +211,16 @@ class Stepper:
 
     def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
         """`log q` at points, `-inf` where the density is zero."""
-        with self._timed("log_density", len(points)):
-            values = np.asarray(self._log_density(self._arrays, jnp.asarray(points, float)), float)
+        blocks = np.array_split(points, 1 + (len(points) - 1) // ASKED_AT_ONCE)
+        values = np.concatenate([self._asked(block) for block in blocks])
         zero = values <= ZERO_DENSITY
         self.account.add(purpose, Evaluations(energy=len(points)), int(zero.sum()))
         return np.where(zero, -np.inf, values)
+
+    def _asked(self, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+        """What the energy says at points, all at once."""
+        with self._timed("log_density", len(points)):
+            return np.asarray(self._log_density(self._arrays, jnp.asarray(points, float)), float)
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""

@@ -44,9 +44,10 @@ QUIET_SEARCHERS, MOST_ROUNDS = 64, 16
 """A fresh search that passes by what the sampler knows ends when so many searchers in a row found nothing new, or after
 so many rounds."""
 
-SWEEP = 16_384
+SWEEP, LEAST_SWEEP, SWEPT_NUMBERS = 131_072, 16_384, 1 << 21
 """Points of its sweep: a narrow mode is met by one of many points, which ask the energy once each, far more often than
-by a searcher, which asks it and its gradient a hundred times."""
+by a searcher, which asks it and its gradient a hundred times. In many dimensions where chance meets nothing, they are
+fewer, so that all their coordinates are no more than so many numbers, but not below the least."""
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
@@ -164,6 +165,11 @@ def judge(
     return _decided(own, broad, new, evidence, account.total, centre, scale)
 
 
+def sweep_points(dim: int) -> int:
+    """How many points the sweep of a verdict has."""
+    return min(SWEEP, max(LEAST_SWEEP, SWEPT_NUMBERS // dim))
+
+
 def _broad(
     sampler: Mixture, own: OwnDraws, region: Region, stepper: Stepper, generator: np.random.Generator
 ) -> Reservoir:
@@ -221,7 +227,7 @@ def _search(
     chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
-    sweeping = replace(rules, sweep_points=SWEEP)
+    sweeping = replace(rules, sweep_points=sweep_points(known.dim))
     search = Search(stepper, sweeping, first, known, proposer, generator, purpose="verdict")
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
     search.sweep(range(first.count // 2), *more)
