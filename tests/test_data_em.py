@@ -234,8 +234,21 @@ def test_moves_are_the_same_for_weights_and_repetitions():
         assert_same(left, right, 1e-9)
 
 
-def test_two_components_have_nowhere_to_go():
-    assert list(proposals(raw(draws(law(2), 50)), law(2), np.random.default_rng(0))) == []
+def test_one_component_has_nowhere_to_go():
+    assert list(proposals(raw(draws(law(2), 50)), law(1), np.random.default_rng(0))) == []
+
+
+def test_two_components_that_are_twins_are_set_apart():
+    """Where both have the moments of all points EM stays: neither explains any point better than the other one."""
+    centres = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    rows = draws(Parameters(np.log([0.5, 0.5]), centres, np.tile(0.1 * np.eye(2), (2, 1, 1))), 2000)
+    moments = np.tile(rows.mean(0), (2, 1)), np.tile(np.cov(rows.T), (2, 1, 1))
+    trapped, value = Matcher(raw(rows), RULES).joint(Parameters(np.log([0.5, 0.5]), *moments), 100)
+    (first,) = proposals(raw(rows), trapped, np.random.default_rng(0))
+    freed, better = Matcher(raw(rows), RULES).joint(first, 30)
+    # One normal law has 0.5 log(0.11), two far apart 0.5 log(0.01) + log 2 of the same entropy: 0.51 nats apart.
+    assert better - value == pytest.approx(0.51, abs=0.05)
+    np.testing.assert_allclose(np.sort(freed.means[:, 0]), centres[:, 0], atol=0.05)
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -46,6 +46,8 @@ class Halves(NamedTuple):
 def proposals(points: Points, parameters: Parameters, generator: np.random.Generator) -> Iterator[Parameters]:
     """Mixtures with two twins made one and another component made two, the most promising first.
 
+    Of two components in all there is no other one: both are made one, and that one is made two again.
+
     The idea is that of Ueda, Nakano, Ghahramani and Hinton (2000), *SMEM algorithm for mixture models*. Twins share
     their responsibilities; whether a component hides two clusters is seen by matching its own marginal along its
     longest axis with two normal laws.
@@ -55,11 +57,15 @@ def proposals(points: Points, parameters: Parameters, generator: np.random.Gener
         parameters: where all tasks agree.
         generator: chooses the points that are looked at.
     """
-    if parameters.components < 3:
+    if parameters.components < 2:
         return
     rows, weights = next(points.some(generator, LOOKED_AT).blocks())
     shares, _ = responsibilities(features(rows), coefficients(parameters).T)
     counted = shares if weights is None else shares * weights[:, None]
+    if parameters.components == 2:
+        one = merged(parameters, (0, 1))
+        yield split(one, 0, halved(rows, counted.sum(1, keepdims=True), one))
+        return
     halves = halved(rows, counted, parameters)
     ranks = sorted(product(range(RANKS), range(RANKS)), key=sum)
     twins = _twins(shares, counted)
@@ -100,21 +106,34 @@ def halved(
 
 def relocated(parameters: Parameters, pair: tuple[int, int], wide: int, halves: Halves) -> Parameters:
     """One twin takes over from both, the other one becomes a half of a wide component."""
+    one, two = merged(parameters, pair), split(parameters, wide, halves)
     weights, means, covariances = parameters.weights, parameters.means.copy(), parameters.covariances.copy()
-    first, second = pair
-    both = weights[first] + weights[second]
-    share = weights[[first, second], None] / both
-    centre = (share * means[[first, second]]).sum(0)
-    apart = means[[first, second]] - centre
-    within = (share[:, :, None] * covariances[[first, second]]).sum(0)
-    covariances[first] = within + (share * apart).T @ apart
-    means[first], weights[first] = centre, both
-    axis, whole, middle, spread = halves.axes[wide], weights[wide], means[wide].copy(), covariances[wide].copy()
-    for half, place in enumerate((wide, second)):
-        means[place] = middle + halves.means[half, wide] * axis
-        covariances[place] = spread + (halves.variances[half, wide] - 1.0) * np.outer(axis, axis)
-        weights[place] = whole * halves.shares[half, wide]
+    for place, source, origin in ((pair[0], one, 0), (wide, two, 0), (pair[1], two, 1)):
+        weights[place] = source.weights[origin]
+        means[place], covariances[place] = source.means[origin], source.covariances[origin]
     return Parameters(np.log(weights), means, covariances)
+
+
+def merged(parameters: Parameters, pair: tuple[int, int]) -> Parameters:
+    """Two components as one, with the moments of both."""
+    chosen = list(pair)
+    weights, means = parameters.weights[chosen], parameters.means[chosen]
+    share = weights[:, None] / weights.sum()
+    centre = (share * means).sum(0)
+    apart = means - centre
+    covariance = (share[:, :, None] * parameters.covariances[chosen]).sum(0) + (share * apart).T @ apart
+    return Parameters(np.log(weights.sum(keepdims=True)), centre[None], covariance[None])
+
+
+def split(parameters: Parameters, wide: int, halves: Halves) -> Parameters:
+    """The two halves of a component."""
+    axis = halves.axes[wide]
+    narrowed = (halves.variances[:, wide] - 1.0)[:, None, None] * np.outer(axis, axis)
+    return Parameters(
+        np.log(parameters.weights[wide] * halves.shares[:, wide]),
+        parameters.means[wide] + halves.means[:, wide, None] * axis,
+        parameters.covariances[wide] + narrowed,
+    )
 
 
 def _twins(
