@@ -18,6 +18,7 @@ from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
+from biglearn_sampler.runs.verdict import in_view_of_its_end
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
@@ -204,6 +205,24 @@ def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
     assert one.to_json() == again.to_json()
     assert set(one.to_json()) >= {"verdict", "sentence", "missing_mass", "wrong_mass", "places", "evidence"}
     json.dumps(one.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "ended", "expected"),
+    [
+        (COVERED, {"training_ended": "stopped", "convergence": {"blocks": 32}}, CANNOT_TELL),
+        (NOT_COVERED, {"training_ended": "stopped", "convergence": {"blocks": 32}}, NOT_COVERED),
+        (COVERED, {"training_ended": "stopped", "convergence": {"rounds": 4}}, COVERED),
+        (COVERED, {"training_ended": "stopped"}, COVERED),
+        (COVERED, {"training_ended": "factored", "convergence": {"blocks": 32}}, COVERED),
+    ],
+)
+def test_a_product_that_was_not_put_together_is_not_called_covered(
+    said: str, ended: dict[str, Any], expected: str
+) -> None:
+    told = in_view_of_its_end(Verdict.bare(said, "As it was."), ended)
+    assert told.verdict == expected
+    assert (told.sentence == "As it was.") == (said == expected)
 
 
 def test_a_sweep_has_fewer_points_in_many_dimensions() -> None:

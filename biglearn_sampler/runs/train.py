@@ -35,7 +35,7 @@ from biglearn_sampler.runs.record import run_record
 from biglearn_sampler.runs.recorder import ActiveRun, Recorder
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.trainers import AbstractTrainer, trainer_of
-from biglearn_sampler.runs.verdict import verdict_of
+from biglearn_sampler.runs.verdict import in_view_of_its_end, verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
 logger = logging.getLogger(__name__)
@@ -199,6 +199,7 @@ def _trained_and_judged(
         draws, metrics = _metrics(plan, recorder, ended, _fresh(plan.keys.evaluation, look))
         watcher.phase_began("looking for what was missed")
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
+        verdict = in_view_of_its_end(verdict, ended)
         asked = verdict.asked.plus(Evaluations(energy=draws.count))
         onward = trainer.onward(verdict.found, asked) if verdict.found else None
         if onward is None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +16,7 @@ from biglearn_sampler.engine import Rules, Stepper
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
-from biglearn_sampler.verdict import CANNOT_TELL, Verdict, WeighedDraws, judge
+from biglearn_sampler.verdict import CANNOT_TELL, COVERED, Verdict, WeighedDraws, judge
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,28 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))
         return Verdict.bare(CANNOT_TELL, f"Cannot tell: the search for missed mass failed: {told(error)}.")
+
+
+def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
+    """The same verdict, but on the sampler of a training that was stopped before it had put a product together.
+
+    The target has exponentially many modes then, each with next to no mass: none of them is missed by itself.
+
+    Arguments:
+        verdict: on the sampler.
+        ended: how the training ended, and the grounds for it.
+    """
+    blocks = (ended.get("convergence") or {}).get("blocks")
+    if verdict.verdict != COVERED or ended.get("training_ended") != "stopped" or blocks is None:
+        return verdict
+    return replace(
+        verdict,
+        verdict=CANNOT_TELL,
+        sentence=(
+            f"Cannot tell: the target is a product of {blocks} laws, and the budget stopped the training before it had "
+            "all of them; one mixture of the whole may lack many small modes, which no search would tell. Give more."
+        ),
+    )
 
 
 def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> WeighedDraws | None:
