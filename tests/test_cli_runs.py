@@ -290,6 +290,15 @@ def test_ctrl_c_has_status_130_and_says_where_the_run_is(call, here, no_training
     assert json.loads((here / "runs" / "two_modes-001" / "run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """Programs that are started in the background may ignore it, and so do the processes that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_both_signals_end_a_training_in_good_order(call, here, monkeypatch, caplog):
     """The first is heard by the program, which writes down where it stands; for the second nobody would wait."""
     before, heard = [signal.getsignal(number) for number in HEARD], []
