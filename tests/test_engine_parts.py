@@ -877,8 +877,7 @@ def test_a_component_that_is_flat_along_some_direction_is_not_resolved():
         assert (np.abs(told - exact).max() < 0.5) == resolved
 
 
-def test_a_component_far_out_and_one_that_is_not_finite_are_not_resolved():
-    population = Population(
-        np.array([[1e6], [1e6], [0.0]]), np.array([[[1e-3]], [[10.0]], [[np.nan]]]), equal_log_weights(3)
-    )
-    assert population.resolved().tolist() == [False, True, False]
+def test_components_far_out_without_width_or_not_finite_are_not_resolved():
+    factors = np.array([[[1e-3]], [[10.0]], [[np.nan]], [[0.0]]])
+    population = Population(np.array([[1e6], [1e6], [0.0], [0.0]]), factors, equal_log_weights(4))
+    assert population.resolved().tolist() == [False, True, False, False]

@@ -114,11 +114,12 @@ class Population:
         `d` the distance of neighbouring numbers where its draws lie, no entry of `|L^-1| d` may exceed the least
         resolution.
         """
-        finite = self.finite()
+        # Widths may have become zero in single precision.
+        usable = self.finite() & (np.diagonal(self.factors, axis1=1, axis2=2) > 0.0).all(1)
         spacing = (np.abs(self.means) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
-        inverse = np.linalg.inv(np.where(finite[:, None, None], self.factors, np.eye(self.dim)))
+        inverse = np.linalg.inv(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
         rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
-        return finite & (rounding < LEAST_RESOLUTION).all(1)
+        return usable & (rounding < LEAST_RESOLUTION).all(1)
 
     def finite(self) -> Bool[np.ndarray, " components"]:
         """Whether all numbers of a component are finite."""

@@ -108,11 +108,7 @@ class GaussianMixture:
 
         All points meet all components in one matrix product with the inverse factors.
         """
-        return self._component_log_densities(inverse_factors(self.factors), point)
-
-    def _component_log_densities(
-        self, inverse: Float[Array, "components dim dim"], point: Float[Array, "*batch dim"]
-    ) -> Float[Array, "*batch components"]:
+        inverse = inverse_factors(self.factors)
         shift = jnp.einsum("kij,kj->ki", inverse, self.means)
         standard = jnp.einsum("kij,...j->...ki", inverse, point) - shift
         log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)

@@ -63,7 +63,7 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
         verdict=CANNOT_TELL,
         sentence=(
             f"Cannot tell: the target is a product of {blocks} laws, and the budget stopped the training before it had "
-            "all of them; one mixture of the whole may lack many small modes, which no search would tell. Give more."
+            "all of them; one mixture of the whole may lack many small modes unseen; give a larger budget."
         ),
     )
 
