@@ -62,7 +62,7 @@ class Gmmvi(AbstractBaseline):
 
     samples: int = 300
     reuse: float = 0.0
-    iterations: int = 600
+    iterations: int = 900
     draws: int = 2000
     first: int = 1
     most: int = 150
@@ -178,7 +178,7 @@ def _drawn(
 def gmmvi(
     samples: Annotated[int, "points that a component is worth in every iteration, at least 2"] = 300,
     reuse: Annotated[float, "how many times as many earlier points are used again, at least 0"] = 0.0,
-    iterations: Annotated[int, "without a budget, at least 1"] = 600,
+    iterations: Annotated[int, "without a budget, at least 1"] = 900,
     draws: Annotated[int, "from the trained mixture, at least 2"] = 2000,
     first: Annotated[int, "components at the beginning, at least 1"] = 1,
     most: Annotated[int, "components at most, at least `first`"] = 150,
