@@ -252,15 +252,14 @@ def _prior_region(
 ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
     """Median and scaled median absolute deviation: they exist for every prior, heavy tails included."""
 
-    @jax.jit
-    def region(keys: Key[Array, " draws"]) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
-        points = jax.vmap(lambda key: ravel_pytree(draw(key))[0])(keys)
-        centre = jnp.median(points, axis=0)
-        scale = DEVIATIONS_TO_SIGMA * jnp.median(jnp.abs(points - centre), axis=0)
-        proper = jnp.isfinite(centre) & jnp.isfinite(scale) & (scale > 0)
-        return jnp.where(proper, centre, 0.0), jnp.where(proper, scale, 1.0)
-
-    return region(jax.random.split(jax.random.key(0), PRIOR_DRAWS))
+    keys = jax.random.split(jax.random.key(0), PRIOR_DRAWS)
+    # NumPy takes medians at once; XLA would compile a sort.
+    points = np.asarray(jax.jit(jax.vmap(lambda key: ravel_pytree(draw(key))[0]))(keys))
+    with np.errstate(invalid="ignore"):
+        centre = np.median(points, axis=0)
+        scale = DEVIATIONS_TO_SIGMA * np.median(np.abs(points - centre), axis=0)
+    proper = np.isfinite(centre) & np.isfinite(scale) & (scale > 0)
+    return jnp.asarray(np.where(proper, centre, 0.0), float), jnp.asarray(np.where(proper, scale, 1.0), float)
 
 
 def _sound_sites(model: Callable[..., Any], arguments: ModelArguments) -> frozenset[str]:

@@ -10,6 +10,9 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.mixture import GaussianMixture
 
+SHARED = 64
+"""Points that are drawn at least: what looks at an energy and what begins to learn share one compiled program."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class StartRegion:
 
     def points(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
         """`count` independent points of the region."""
-        noise = jax.random.normal(key, (count, self.mean.shape[0]), self.mean.dtype)
+        # The first rows are the same however many there are.
+        noise = jax.random.normal(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
         return self.mean + noise @ self.factor.T
 
     def mixture(self, key: Key[Array, ""], components: int) -> GaussianMixture:
