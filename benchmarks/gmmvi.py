@@ -4,7 +4,7 @@
     python benchmarks/gmmvi.py --table                          write results/gmmvi.md from it
 
 The bars are ELBO >= -0.01 on `gmm20`, where log Z is 0 and a missing mode costs a tenth, and ELBO >= -78.3 on the
-logistic regression of the breast cancer data (extra `data`). Half a minute to two minutes for each run.
+logistic regression of the breast cancer data (extra `data`). One to three minutes for each run.
 """
 
 from __future__ import annotations
