@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from biglearn_sampler.data import points as points_module
-from biglearn_sampler.data.draws import held_out, spots
+from biglearn_sampler.data.draws import folds, spots
 from biglearn_sampler.data.features import feature_count, features
 from biglearn_sampler.data.floors import floor_eigenvalues
 from biglearn_sampler.data.matching import Matcher, lifted
@@ -17,7 +17,7 @@ from biglearn_sampler.data.missing import completed, observed_shares, observed_s
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, View, points_of
 from biglearn_sampler.data.relocation import proposals
-from biglearn_sampler.data.shrinkage import shrunk, shrunk_if_better
+from biglearn_sampler.data.shrinkage import Pull, shrunk, shrunk_if_better
 from biglearn_sampler.data.sums import Sums, log_densities, sums_over
 
 RULES = Rules(floor=1e-6)
@@ -252,13 +252,14 @@ def test_two_components_that_are_twins_are_set_apart():
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_copies_of_a_row_are_held_out_together_or_not_at_all(missing):
+def test_copies_of_a_row_are_in_one_part_and_parts_are_of_one_size(missing):
     rows = with_holes(draws(law(2), 200), 0.3) if missing else draws(law(2), 200)
     again = np.concatenate([rows[::-1], rows])
-    out = held_out(raw(again, missing=missing), np.random.default_rng(0), 0.2)
-    np.testing.assert_array_equal(out[:200][::-1], out[200:])
-    np.testing.assert_array_equal(out[200:], held_out(raw(rows, missing=missing), np.random.default_rng(0), 0.2))
-    assert 20 < out[200:].sum() < 60
+    part = folds(raw(again, missing=missing), np.random.default_rng(0), 5)
+    np.testing.assert_array_equal(part[:200][::-1], part[200:])
+    np.testing.assert_array_equal(part[200:], folds(raw(rows, missing=missing), np.random.default_rng(0), 5))
+    assert np.bincount(part[200:]).tolist() == [40] * 5
+    assert sorted(folds(raw(rows[:3], missing=missing), np.random.default_rng(0), 5)) == [0, 1, 2]
 
 
 def test_spots_are_drawn_by_weight():
@@ -271,17 +272,60 @@ def test_spots_are_drawn_by_weight():
     np.testing.assert_array_equal(spots(points, generator, 100), kinds)
 
 
+CENTRES = 4.0 * np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+EQUAL = np.log(np.full(4, 0.25))
+
+
+def drawn_together(truth: Parameters, count: int) -> tuple[Parameters, Parameters, bool]:
+    """What some draws were fitted with, what became of it, and whether it was drawn."""
+    rows = draws(truth, count)
+    fitted, _ = Matcher(raw(rows), RULES).joint(truth, 30)
+    return fitted, *shrunk_if_better(fitted, raw(rows), RULES, np.random.default_rng(0))
+
+
 def test_components_that_are_alike_are_made_alike_and_others_are_not():
-    centres = 4.0 * np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    alike = Parameters(np.log(np.full(4, 0.25)), centres, np.stack([0.1 * np.eye(2)] * 4))
-    rows, fresh = draws(alike, 200), draws(alike, 5000, seed=2)
-    fitted, _ = Matcher(raw(rows), RULES).joint(alike, 30)
-    better, changed = shrunk_if_better(fitted, raw(rows), RULES, np.random.default_rng(0))
+    alike = Parameters(EQUAL, CENTRES, np.stack([0.1 * np.eye(2)] * 4))
+    fitted, better, changed = drawn_together(alike, 200)
+    fresh = draws(alike, 5000, seed=2)
     assert changed and log_densities(fresh, better).mean() > log_densities(fresh, fitted).mean()
-    unlike = Parameters(
-        np.log([0.1, 0.2, 0.3, 0.4]), centres, np.array([0.01, 0.1, 1.0, 4.0])[:, None, None] * np.eye(2)
+    covariances = np.array([0.01, 0.1, 1.0, 4.0])[:, None, None] * np.array([[1.0, 0.9], [0.9, 1.0]])
+    unlike = Parameters(EQUAL, CENTRES, covariances)
+    fitted, same, _ = drawn_together(unlike, 2000)
+    fresh = draws(unlike, 5000, seed=2)
+    assert log_densities(fresh, same).mean() > log_densities(fresh, fitted).mean() - 1e-3
+
+
+def test_correlations_that_are_noise_are_taken_off_where_components_differ():
+    means = 10.0 * np.array([[-1.0], [1.0]]) * np.ones(8)
+    covariances = np.stack([np.diag(np.logspace(-2, 2, 8)), np.diag(np.logspace(2, -2, 8))])
+    truth = Parameters(np.log([0.5, 0.5]), means, covariances)
+    fitted, better, changed = drawn_together(truth, 60)
+    fresh = draws(truth, 5000, seed=2)
+    assert changed and log_densities(fresh, better).mean() > log_densities(fresh, fitted).mean() + 0.3
+    np.testing.assert_allclose(
+        np.diagonal(better.covariances, 0, 1, 2), np.diagonal(fitted.covariances, 0, 1, 2), rtol=1e-12
     )
-    assert_same(shrunk(unlike, 1e6), unlike, 1e-3)
+
+
+def test_pulls_are_points_that_were_not_there():
+    unlike = law()
+    counts, mean = 60.0 * unlike.weights, np.einsum("k,kij->ij", unlike.weights, unlike.covariances)
+    both = shrunk(unlike, 60.0, Pull(together=5.0, axes=7.0))
+    for place, count in enumerate(counts):
+        first = (count * unlike.covariances[place] + 5.0 * mean) / (count + 5.0)
+        second = ((count + 5.0) * first + 7.0 * np.diag(np.diag(first))) / (count + 12.0)
+        np.testing.assert_allclose(both.covariances[place], second)
+    one = shrunk(unlike, 60.0, Pull(together=np.inf))
+    np.testing.assert_allclose(one.covariances, np.stack([mean] * 3))
+    assert_same(shrunk(unlike, 1e6, Pull(together=5.0, axes=7.0)), unlike, 1e-3)
+    assert shrunk(unlike, 60.0, Pull()) is unlike
+
+
+def test_weights_are_drawn_to_equal_ones_by_their_noise():
+    """Of a hundred points: noise `sum w (1 - w) / N` is 0.0042, and 0.08 the squared differences."""
+    two = Parameters(np.log([0.7, 0.3]), CENTRES[:2], np.stack([np.eye(2)] * 2))
+    drawn = shrunk(two, 100.0, Pull(together=1.0)).weights
+    np.testing.assert_allclose(drawn, [0.7 - 0.2 * 0.0042 / 0.08, 0.3 + 0.2 * 0.0042 / 0.08])
 
 
 def test_numbers_to_learn_are_counted():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 
 from biglearn_sampler.data.points import Points
 
@@ -26,19 +26,19 @@ def spots(points: Points, generator: np.random.Generator, count: int) -> Float[n
     return np.unique(np.nan_to_num(points.standardized(points.rows[np.sort(drawn)])), axis=0)
 
 
-def held_out(points: Points, generator: np.random.Generator, share: float) -> Bool[np.ndarray, " count"]:
-    """Which rows are held out: each with the same probability, and all copies of a row or none of them.
+def folds(points: Points, generator: np.random.Generator, count: int) -> Int[np.ndarray, " rows"]:
+    """The part that each row belongs to: parts of about as many different rows, and all copies of a row in one part.
 
     A copy among the others would give away the one that is held out.
 
     Arguments:
         points: no more than fit into memory, all of which count.
         generator: decides row by row, in the order of their values.
-        share: the probability.
+        count: how many parts; there are fewer where there are fewer different rows.
     """
     rows = np.asarray(points.rows, float)
     absent = np.isnan(rows)
     # NaN is not like NaN: what is absent is told beside the rest.
     told = np.concatenate([np.where(absent, 0.0, rows), absent], 1) if points.missing else rows
     kinds, kind_of = np.unique(told, axis=0, return_inverse=True)
-    return (generator.random(len(kinds)) < share)[kind_of.reshape(-1)]
+    return (generator.permutation(len(kinds)) % count)[kind_of.reshape(-1)]

@@ -29,8 +29,9 @@ class DataOptions:
             `1 / sqrt(components)`, and for none with joint tasks only.
         relocate: whether twins are merged and wide components split where all tasks agree; `None` for yes, and for no
             with joint tasks only.
-        shrink: whether in the end weights and covariances are drawn together as far as their differences are noise, if
-            that predicts a part of the points better; `None` for yes, and for no with joint tasks only.
+        shrink: whether in the end weights and covariances are drawn together, or covariances to their diagonals, as
+            far as that predicts parts of the points better from the others; `None` for yes, and for no with joint
+            tasks only.
         agreement: rounds of tasks that must lead back to the same joint optimum before the fit is over.
         coordinates: whether columns are scaled to a variance of one (`standardized`), or centred only (`raw`).
         starts: independent starts, of which the one with the highest likelihood is kept.
