@@ -288,6 +288,7 @@ def test_components_that_are_alike_are_made_alike_and_others_are_not():
     fitted, better, changed = drawn_together(alike, 200)
     fresh = draws(alike, 5000, seed=2)
     assert changed and log_densities(fresh, better).mean() > log_densities(fresh, fitted).mean()
+    assert np.ptp(better.covariances, 0).max() < 0.5 * np.ptp(fitted.covariances, 0).max()
     covariances = np.array([0.01, 0.1, 1.0, 4.0])[:, None, None] * np.array([[1.0, 0.9], [0.9, 1.0]])
     unlike = Parameters(EQUAL, CENTRES, covariances)
     fitted, same, _ = drawn_together(unlike, 2000)
