@@ -19,8 +19,10 @@ from biglearn_sampler.energy import (
     MixtureTarget,
     Whitened,
     function_target,
+    look,
     probe,
 )
+from biglearn_sampler.energy.probe import FURTHER, PROBES
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import Channel, GaussianMixture
 
@@ -347,6 +349,24 @@ def test_a_log_density_without_gradient_is_refused() -> None:
 )
 def test_a_density_that_is_positive_somewhere_is_accepted(function: Callable[..., Any]) -> None:
     probe(function_target(function, dim=2, scale=1.0), jnp.asarray(POINTS))
+
+
+def test_hard_walls_that_shut_out_a_few_points_are_looked_behind() -> None:
+    def box(point: jax.Array) -> jax.Array:
+        return jnp.where(jnp.all(jnp.abs(point - 2.0) < 0.5), 0.0, -jnp.inf)
+
+    def draw(count: int) -> jax.Array:
+        return 3.0 * jax.random.normal(jax.random.key(0), (count, 4))
+
+    target = function_target(box, dim=4, scale=3.0)
+    assert not np.isfinite(jax.vmap(box)(draw(PROBES))).any()
+    told = look(target, draw)
+    assert 0 < len(told.log_densities) < PROBES and not told.log_densities.any()
+    assert told.evaluations == FURTHER + len(told.log_densities)
+    with pytest.raises(TargetError, match="-inf at all 16384 points"):
+        look(function_target(lambda x: -jnp.inf * jnp.ones_like(x).sum(), dim=4, scale=3.0), draw)
+    with pytest.raises(TargetError, match="NaN at all 64 points"):
+        look(function_target(lambda x: jnp.nan * x.sum(), dim=4, scale=3.0), draw)
 
 
 def test_evaluations_add_up() -> None:

@@ -29,7 +29,7 @@ from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising
+from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_components
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
@@ -678,11 +678,12 @@ def test_the_blocks_of_a_product_are_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("constant", [0.0, -1e5, -1e6])
 @pytest.mark.parametrize("seed", range(3))
-def test_far_modes_are_no_product_although_single_coordinates_look_so(seed: int) -> None:
+def test_far_modes_are_no_product_although_single_coordinates_look_so(seed: int, constant: float) -> None:
     """Inside every mode the energy is a sum, and one coordinate alone does not bring a point to another mode."""
-    law = GaussianMixture.of(np.array([[-6.0] * 5, [6.0] * 5]), 0.25)
-    stepper = stepper_of(MixtureTarget.of(law, scale=1.0))
+    law = GaussianMixture.of(np.array([[-6.0] * 5, [6.0] * 5]), 4.0)
+    stepper = stepper_of(function_target(lambda x: law.log_density(x) + constant, dim=5, scale=1.0))
     assert find_blocks(population(law), stepper, generator(seed)) is None
 
 
@@ -875,6 +876,23 @@ def test_a_component_that_is_flat_along_some_direction_is_not_resolved():
         standard = np.linalg.solve(factor, points.T.astype(float))
         exact = -0.5 * (standard**2).sum(0) - np.log(np.diag(factor)).sum() - 1.5 * np.log(2 * np.pi)
         assert (np.abs(told - exact).max() < 0.5) == resolved
+
+
+def test_a_component_whose_width_becomes_zero_in_a_round_stays_as_it_was() -> None:
+    stepper = law_stepper()
+    before = Population.at(np.array([[0.0, 0.0], [1.0, 1.0]]), 1.0)
+    factors = before.factors.copy()
+    factors[1, 1, 1] = 0.0
+    after = stepper._accepted(Population(before.means + 1.0, factors, before.log_weights), before)
+    np.testing.assert_array_equal(after.means, before.means + [[1.0], [0.0]])
+    np.testing.assert_array_equal(after.factors, before.factors)
+    assert stepper.account.rejected == 1
+
+
+@pytest.mark.parametrize(("components", "drawing"), [(1, 1), (2, 1), (5, 5), (8, 4)])
+def test_components_draw_by_turns_only_where_they_make_two_halves(components: int, drawing: int) -> None:
+    assert fresh_components(components, 1) == drawing
+    assert fresh_components(components, 4) == components
 
 
 def test_components_far_out_without_width_or_not_finite_are_not_resolved():

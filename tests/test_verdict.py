@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -223,6 +224,36 @@ def test_a_product_that_was_not_put_together_is_not_called_covered(
     told = in_view_of_its_end(Verdict.bare(said, "As it was."), ended)
     assert told.verdict == expected
     assert (told.sentence == "As it was.") == (said == expected)
+
+
+@pytest.mark.parametrize(("ess", "expected"), [(0.75, CANNOT_TELL), (0.95, COVERED)])
+def test_a_sampler_that_did_not_fit_yet_when_it_was_stopped_is_not_called_covered(ess: float, expected: str) -> None:
+    """Of the funnel stopped at 200,000 evaluations a twelfth of the mass was unseen, in the tails."""
+    verdict = replace(Verdict.bare(COVERED, "As it was."), evidence={"ess": ess})
+    assert in_view_of_its_end(verdict, {"training_ended": "stopped"}).verdict == expected
+    assert in_view_of_its_end(verdict, {"training_ended": "refined"}).verdict == COVERED
+
+
+def test_log_densities_that_are_rounding_give_no_verdict() -> None:
+    def law(x: jax.Array) -> jax.Array:
+        return -0.5 * (x**2).sum() - 1e8
+
+    exact = GaussianMixture.of(np.zeros((1, 3)), np.eye(3)[None], [1.0])
+    verdict = judged(function_target(law, dim=3, scale=2.0), exact)
+    assert verdict.verdict == CANNOT_TELL
+    assert "subtract a constant from the log density" in verdict.sentence
+
+
+@pytest.mark.slow
+def test_what_a_refined_sampler_misses_is_found_beside_more_components_than_modes_are_kept() -> None:
+    """Three in a hundred draws of the target lie in a narrow mode beside the 500 components that the sampler knows."""
+    means = np.concatenate([np.random.default_rng(1).uniform(-1.0, 1.0, (500, 6)), np.full((1, 6), 1.3)])
+    covariances = np.concatenate([np.tile(0.0225 * np.eye(6), (500, 1, 1)), 0.0025 * np.eye(6)[None]])
+    law = GaussianMixture.of(means, covariances, [*np.full(500, 0.97 / 500), 0.03])
+    sampler = GaussianMixture.of(means[:500], covariances[:500], np.full(500, 1.0 / 500))
+    verdicts = [judged(MixtureTarget.of(law, scale=1.0), sampler, seed).verdict for seed in range(5)]
+    # Each finds it with a probability of about 0.6: none of five with one of 0.01.
+    assert NOT_COVERED in verdicts
 
 
 def test_a_sweep_has_fewer_points_in_many_dimensions() -> None:

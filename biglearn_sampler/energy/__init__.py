@@ -15,6 +15,8 @@ from biglearn_sampler.energy.host_target import HostTarget as HostTarget
 from biglearn_sampler.energy.host_target import from_numpy as from_numpy
 from biglearn_sampler.energy.mixture_target import MixtureTarget as MixtureTarget
 from biglearn_sampler.energy.passing import split_arrays as split_arrays
+from biglearn_sampler.energy.probe import Look as Look
+from biglearn_sampler.energy.probe import look as look
 from biglearn_sampler.energy.probe import probe as probe
 from biglearn_sampler.energy.probe import probe_evaluations as probe_evaluations
 from biglearn_sampler.energy.region import declared_region as declared_region

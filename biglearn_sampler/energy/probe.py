@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +14,46 @@ from biglearn_sampler.energy.host_probe import host_probe_evaluations, probe_hos
 from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError, raised_on_host
+
+PROBES, FURTHER = 64, 2**14
+"""Points at which an energy is looked at; and how many are tried where its density is zero at all of them."""
+
+
+class Look(NamedTuple):
+    """What a look at an energy gave.
+
+    Arguments:
+        log_densities: at the points where it was probed.
+        evaluations: of energy and gradient that it took.
+    """
+
+    log_densities: Float[np.ndarray, " points"]
+    evaluations: int
+
+
+class _ZeroDensity(TargetError):
+    """The density is zero at all points of a probe."""
+
+
+def look(target: AbstractTarget, draw: Callable[[int], Float[Array, "count dim"]]) -> Look:
+    """`probe` a target at a few points; where hard walls shut out all of these, at some of many more that they do not.
+
+    Arguments:
+        target: to look at.
+        draw: gives so many points of the start region, the first ones the same however many.
+
+    Raises:
+        TargetError: see `probe`.
+    """
+    asked = probe_evaluations(target, PROBES)
+    try:
+        return Look(probe(target, draw(PROBES)), asked)
+    except _ZeroDensity:
+        points = draw(FURTHER)[PROBES:]
+        inside = points[np.isfinite(np.asarray(jax.jit(jax.vmap(target.log_density))(points)))][:PROBES]
+        if not len(inside):
+            raise TargetError(_nowhere("-inf", FURTHER)) from None
+        return Look(probe(target, inside), asked + len(points) + probe_evaluations(target, len(inside)))
 
 
 def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np.ndarray, " count"]:
@@ -41,11 +84,9 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np
             "bounded: check the sign (log density = -energy) and divisions by zero"
         )
     if not np.isfinite(values).any():
-        what = "NaN" if np.isnan(values).any() else "-inf"
-        raise TargetError(
-            f"the log density is {what} at all {len(values)} points of the start region; expected finite "
-            "numbers. Declare a centre and a scale where the density is positive, or check the function"
-        )
+        if np.isnan(values).any():
+            raise TargetError(_nowhere("NaN", len(values)))
+        raise _ZeroDensity(_nowhere("-inf", len(values)))
     finite = np.isfinite(values)
     if np.ptp(values[finite]) > 0 and not gradients[finite].any():
         raise TargetError(
@@ -66,6 +107,13 @@ def probe_evaluations(target: AbstractTarget, count: int) -> int:
     """What a look at so many points costs."""
     return count * target.price_of_gradient.total + (
         host_probe_evaluations(target) if isinstance(target, HostTarget) else 0
+    )
+
+
+def _nowhere(what: str, count: int) -> str:
+    return (
+        f"the log density is {what} at all {count} points of the start region; expected finite numbers. Declare a "
+        "centre and a scale where the density is positive, or check the function"
     )
 
 

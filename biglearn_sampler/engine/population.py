@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
+from biglearn_sampler.engine.shapes import on_device
 from biglearn_sampler.mixture import GaussianMixture
 
 LEAST_SIZE = 32
@@ -60,7 +61,7 @@ class Population:
     def mixture(self) -> GaussianMixture:
         """As a mixture in the precision of the device."""
         arrays = (self.log_weights, self.means, self.factors)
-        return GaussianMixture(*(jnp.asarray(array, float) for array in arrays))
+        return GaussianMixture(*(on_device(array) for array in arrays))
 
     def take(self, chosen: Sequence[int] | Int[np.ndarray, " chosen"]) -> Population:
         """Some components, in the given order, with their weights made to sum to one."""
@@ -115,15 +116,16 @@ class Population:
         resolution.
         """
         # Widths may have become zero in single precision.
-        usable = self.finite() & (np.diagonal(self.factors, axis1=1, axis2=2) > 0.0).all(1)
+        usable = self.sound()
         spacing = (np.abs(self.means) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
         inverse = np.linalg.inv(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
         rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
         return usable & (rounding < LEAST_RESOLUTION).all(1)
 
-    def finite(self) -> Bool[np.ndarray, " components"]:
-        """Whether all numbers of a component are finite."""
-        return np.isfinite(self.means).all(1) & np.isfinite(self.factors).all((1, 2)) & np.isfinite(self.log_weights)
+    def sound(self) -> Bool[np.ndarray, " components"]:
+        """Whether all numbers of a component are finite, and its widths above zero."""
+        finite = np.isfinite(self.means).all(1) & np.isfinite(self.factors).all((1, 2)) & np.isfinite(self.log_weights)
+        return finite & (np.diagonal(self.factors, axis1=1, axis2=2) > 0.0).all(1)
 
     def _deviations(self) -> Float[np.ndarray, "components dim"]:
         """Standard deviation of every coordinate inside every component."""

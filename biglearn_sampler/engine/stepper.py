@@ -1,4 +1,4 @@
-"""The energy as the engine asks it: compiled once for every size, and every answer booked."""
+"""The energy as the engine asks it: compiled once for every size of a few, and every answer booked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import logsumexp
@@ -21,6 +20,7 @@ from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.shapes import on_device, padded, powers
 from biglearn_sampler.engine.steps import (
     Held,
     Pace,
@@ -39,7 +39,7 @@ QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 """On a CPU. A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
 
 ASKED_AT_ONCE = 1 << 15
-"""Points of which the energy is asked at once: it may need much memory for each."""
+"""Points of which the energy is asked at once, a power of two: it may need much memory for each."""
 
 LEAST_STEPS = 2
 """Steps whose points are shared at least, so that components that draw by turns are all there."""
@@ -149,6 +149,12 @@ class Stepper:
         other.account = account
         return other
 
+    def under(self, rules: Rules) -> Stepper:
+        """The same compiled code, under rules that differ in numbers of modes or points only."""
+        other = copy(self)
+        other.rules = rules
+        return other
+
     def steps(
         self, population: Population, key: Key[Array, ""], pace: Pace, purpose: str, shared: int, fresh: int
     ) -> tuple[Population, Trace]:
@@ -211,8 +217,7 @@ class Stepper:
 
     def log_density(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, " count"]:
         """`log q` at points, `-inf` where the density is zero."""
-        blocks = np.array_split(points, 1 + (len(points) - 1) // ASKED_AT_ONCE)
-        values = np.concatenate([self._asked(block) for block in blocks])
+        values = np.concatenate([self._asked(points[block]) for block in powers(len(points), ASKED_AT_ONCE)])
         zero = values <= ZERO_DENSITY
         self.account.add(purpose, Evaluations(energy=len(points)), int(zero.sum()))
         return np.where(zero, -np.inf, values)
@@ -220,27 +225,27 @@ class Stepper:
     def _asked(self, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
         """What the energy says at points, all at once."""
         with self._timed("log_density", len(points)):
-            return np.asarray(self._log_density(self._arrays, jnp.asarray(points, float)), float)
+            return np.asarray(self._log_density(self._arrays, on_device(points)), float)
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
         self.account.add(purpose, self._price_of_gradient.times(len(points)))
-        return np.asarray(self._scores(self._arrays, jnp.asarray(points, float)), float)
+        return np.asarray(self._scores(self._arrays, on_device(points)), float)
 
     def _accepted(self, after: Population, before: Population) -> Population:
-        """The components after a round; those that did not end with finite numbers stay as they were, and are counted.
+        """The components after a round; those that did not end with sound numbers stay as they were, and are counted.
 
         Log weights are those of all components together, and so fall together.
         """
-        finite = after.finite()
-        if finite.all():
+        sound = after.sound()
+        if sound.all():
             return after
-        self.account.rejected += int((~finite).sum())
+        self.account.rejected += int((~sound).sum())
         if not np.isfinite(after.log_weights).all():
             return before
         return Population(
-            np.where(finite[:, None], after.means, before.means),
-            np.where(finite[:, None, None], after.factors, before.factors),
+            np.where(sound[:, None], after.means, before.means),
+            np.where(sound[:, None, None], after.factors, before.factors),
             after.log_weights,
         )
 
@@ -286,6 +291,7 @@ def log_density_of(population: Population, points: Float[np.ndarray, "count dim"
 def component_log_densities(
     points: Float[np.ndarray, "count dim"], population: Population
 ) -> Float[np.ndarray, "count components"]:
-    """`log N_k(x_i)`, compiled once for every size."""
+    """`log N_k(x_i)`."""
     arrays = (points, population.means, population.factors)
-    return np.asarray(_component_log_densities(*(jnp.asarray(array, float) for array in arrays)), float)
+    table = _component_log_densities(*(on_device(padded(array)) for array in arrays))
+    return np.asarray(table, float)[: len(points), : population.count]

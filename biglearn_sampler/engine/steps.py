@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import NEWS, Archive
 from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.shapes import on_device
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.learning.natural import clip_by_fisher_norm, natural_gradient, scale_by_sample_size
@@ -117,7 +118,7 @@ class Held(NamedTuple):
         if count:
             means[:count], inverse[:count] = archive.means, np.linalg.inv(archive.factors)
             evidence[:count] = archive.evidence
-        return cls(*(jnp.asarray(array, float) for array in (means, inverse, evidence, archive.peak, archive.slack)))
+        return cls(*(on_device(array) for array in (means, inverse, evidence, archive.peak, archive.slack)))
 
     def surprise(self, points: Float[Array, "fresh dim"], log_target: Float[Array, " fresh"]) -> Float[Array, " fresh"]:
         """Above 1 where the known modes do not explain the target; see `Archive.surprise`."""
@@ -185,8 +186,11 @@ def _most_surprising(seen: Seen, components: int) -> Seen:
 
 
 def fresh_components(components: int, fresh_points: int) -> int:
-    """Components that draw in a step, two points or more each; with one point for each, they draw half by half."""
-    return components // 2 if fresh_points == 1 and components > 1 else components
+    """Components that draw in a step, two points or more each; with one point for each, two halves draw by turns.
+
+    All draw where there are no halves: whoever draws less than others is missed by the law of the points.
+    """
+    return components // 2 if fresh_points == 1 and components % 2 == 0 else components
 
 
 def _scan(

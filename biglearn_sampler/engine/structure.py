@@ -30,8 +30,11 @@ RESOLUTION = 1e-3
 TOLERANCE = 0.05
 """Log densities that add up to within this, and rounding, are sums."""
 
-ROUNDING = 1e-5
+ROUNDING = 1e-6
 """Of a log density in 32 bits, relative to its size."""
+
+MOST_ROUNDING = 0.5
+"""Of four log densities together, above which it cannot be told whether they add up."""
 
 Blocks = tuple[tuple[int, ...], ...]
 
@@ -128,7 +131,8 @@ def _adds_up(blocks: Blocks, population: Population, stepper: Stepper, generator
     if not np.isfinite(values).all():
         return False
     excess = np.abs(values[0] + values[1] - values[2] - values[3])
-    return bool((excess < TOLERANCE + ROUNDING * np.abs(values).sum(0)).all())
+    rounding = ROUNDING * np.abs(values).sum(0)
+    return bool((rounding < MOST_ROUNDING).all() and (excess < TOLERANCE + rounding).all())
 
 
 def _draws(population: Population, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:

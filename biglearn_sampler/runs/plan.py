@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.devices import ALONE, AbstractTeam, Devices
-from biglearn_sampler.energy import AbstractTarget, Whitened, probe
+from biglearn_sampler.energy import AbstractTarget, Look, Whitened, look
 from biglearn_sampler.energy.function_target import FunctionTarget
 from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.errors import SettingsError, TargetError, UserError
@@ -31,15 +31,11 @@ from biglearn_sampler.runs.settings import WITHOUT_EFFECT, Settings
 from biglearn_sampler.runs.start import start_region
 from biglearn_sampler.tasks import AbstractScheduler, Task
 
-PROBES = 64
-"""Points of the start region at which an energy is looked at before the training."""
-
 SEEDS = 2**32
 """Number of seeds: JAX cuts off the rest of a larger one."""
 
 CHUNKS = 100
 """Meetings with the host in a training whose settings name no chunk length."""
-
 
 LONGEST_CHUNK = 10_000
 """By default: what is drawn for a chunk is held in memory, and Ctrl-C is heard between two chunks."""
@@ -151,14 +147,14 @@ class Plan:
             return mixture
         return mixture.affine(self.target.value.centre, self.target.value.scale)
 
-    def probe(self) -> Float[np.ndarray, " points"]:
-        """The log density at points of the start region, once the energy was looked at there.
+    def look(self) -> Look:
+        """A look at the energy at points of the start region.
 
         Raises:
             TargetError: it cannot be trained on.
         """
         try:
-            return probe(self.target.value, self.start.points(self.keys.start, PROBES))
+            return look(self.target.value, partial(self.start.points, self.keys.start))
         except TargetError as error:
             raise TargetError(f"target '{self.target.record.name}': {error}") from error
 

@@ -83,7 +83,7 @@ def resume(
         given = {"budget.evaluations": budget, "budget.minutes": minutes, "devices.count": devices}
         plan = planned(opened, record, target, given, catalogue, team)
         trainer = trainer_of(plan)
-        checkpoint = _usable(opened, Origin.of(plan, trainer.energies))
+        checkpoint = _usable(opened, Origin.of(plan, trainer.look.log_densities))
         _tell_versions(record, opened.path)
         beginning = Beginning(opened, _continued(record, plan), checkpoint)
         return carry_out(plan, trainer, catalogue, watcher or Nobody(), beginning)

@@ -18,7 +18,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.compilation import make_room
 from biglearn_sampler.devices import ALONE, AbstractTeam
-from biglearn_sampler.energy import Evaluations, probe_evaluations
+from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult, Draws
 from biglearn_sampler.evaluation.drawing import draws_of
@@ -28,7 +28,7 @@ from biglearn_sampler.runs.checkpointer import Checkpointer
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
-from biglearn_sampler.runs.plan import PROBES, Plan, checked_seed, make_plan
+from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.record import run_record
@@ -196,7 +196,7 @@ def _trained_and_judged(
     while True:
         look = len(recorder.verdicts)
         watcher.phase_began("measuring")
-        draws, metrics = _metrics(plan, recorder, ended, _fresh(plan.keys.evaluation, look))
+        draws, metrics = _metrics(plan, recorder, ended, trainer.look.evaluations, _fresh(plan.keys.evaluation, look))
         watcher.phase_began("looking for what was missed")
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
         verdict = in_view_of_its_end(verdict, ended)
@@ -219,7 +219,7 @@ def _checkpointer(
 ) -> Checkpointer | None:
     if beginning.folder is None:
         return None
-    origin = Origin.of(plan, trainer.energies)
+    origin = Origin.of(plan, trainer.look.log_densities)
     return Checkpointer(beginning.folder, plan.settings.checkpoint, origin, recorder)
 
 
@@ -268,7 +268,7 @@ def _write_sampler(folder: RunFolder, recorder: Recorder) -> None:
 
 
 def _metrics(
-    plan: Plan, recorder: Recorder, ended: Mapping[str, Any], key: Key[Array, ""]
+    plan: Plan, recorder: Recorder, ended: Mapping[str, Any], probed: int, key: Key[Array, ""]
 ) -> tuple[Draws, dict[str, Any]]:
     """Fresh draws of the sampler, and the content of `metrics.json` without baselines."""
     progress = recorder.progress
@@ -282,7 +282,7 @@ def _metrics(
         **costs_of(progress),
         **ended,
         # Asked of the energy outside the training: the look at the door, and the draws behind these figures.
-        "probe_evaluations": probe_evaluations(plan.target.value, PROBES),
+        "probe_evaluations": probed,
         "evaluation_draws": draws.count,
         "baselines": {},
     }

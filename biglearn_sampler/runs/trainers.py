@@ -9,9 +9,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
-from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.energy import Evaluations, Look
 from biglearn_sampler.engine import (
     Account,
     Budget,
@@ -56,8 +55,8 @@ class AbstractTrainer(ABC):
     first: GaussianMixture
     """The mixture before the training, in the target's own units."""
 
-    energies: Float[np.ndarray, " points"] = np.zeros(0)
-    """Log densities at the points where the energy was looked at."""
+    look = Look(np.zeros(0), 0)
+    """What a look at the energy gave."""
 
     stepper: Stepper | None = None
     """Compiled code that a look back at the sampler can use again, once the training is over."""
@@ -234,9 +233,9 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
     Raises:
         UserError: something cannot be had; told before anything is written or trained.
     """
-    energies = plan.probe()
+    look = plan.look()
     trainer = unprobed_trainer(plan)
-    trainer.energies = energies
+    trainer.look = look
     plan.devices.team.agree(agreement(plan))
     plan.devices.acquaint()
     return trainer

@@ -20,6 +20,9 @@ from biglearn_sampler.verdict import CANNOT_TELL, COVERED, Verdict, WeighedDraws
 
 logger = logging.getLogger(__name__)
 
+FITTED = 0.9
+"""ESS from which a sampler whose training was stopped is taken for one that fits."""
+
 
 def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Draws, key: Key[Array, ""]) -> Verdict:
     """Whether a sampler covers the target of a plan.
@@ -47,25 +50,33 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
 
 
 def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
-    """The same verdict, but on the sampler of a training that was stopped before it had put a product together.
+    """The same verdict, but on the sampler of a training that was stopped before it had come to its end.
 
-    The target has exponentially many modes then, each with next to no mass: none of them is missed by itself.
+    Where it had not put a product together, the target has exponentially many modes, each with next to no mass, and
+    none of them is missed by itself. Where the sampler did not fit yet, its tails may be short, and no search for modes
+    sees that.
 
     Arguments:
         verdict: on the sampler.
         ended: how the training ended, and the grounds for it.
     """
-    blocks = (ended.get("convergence") or {}).get("blocks")
-    if verdict.verdict != COVERED or ended.get("training_ended") != "stopped" or blocks is None:
+    if verdict.verdict != COVERED or ended.get("training_ended") != "stopped":
         return verdict
-    return replace(
-        verdict,
-        verdict=CANNOT_TELL,
-        sentence=(
-            f"Cannot tell: the target is a product of {blocks} laws, and the budget stopped the training before it had "
-            "all of them; one mixture of the whole may lack many small modes unseen; give a larger budget."
-        ),
-    )
+    blocks = (ended.get("convergence") or {}).get("blocks")
+    ess = verdict.evidence.get("ess", 1.0)
+    if blocks is not None:
+        reason = (
+            f"the target is a product of {blocks} laws, and the budget stopped the training before it had all of them; "
+            "one mixture of the whole may lack many small modes unseen"
+        )
+    elif ess < FITTED:
+        reason = (
+            "a fresh search found nothing that the sampler misses, but the budget stopped the training before the "
+            f"sampler fitted (ESS {ess:.3f}), and its tails may be short"
+        )
+    else:
+        return verdict
+    return replace(verdict, verdict=CANNOT_TELL, sentence=f"Cannot tell: {reason}; give a larger budget.")
 
 
 def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> WeighedDraws | None:

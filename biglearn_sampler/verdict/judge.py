@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -68,6 +69,9 @@ MOST_UNEVEN = 0.1
 
 SIGNIFICANT = 3.0
 """Standard errors."""
+
+MOST_ROUNDING = 0.25
+"""Distance of neighbouring log densities from which their differences, and so all weights, are rounding."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def judge(
     own = own_draws(sampler, stepper, key_own, generator, more)
     region = region_of(own.points)
     broad = _broad(sampler, own, region, stepper, generator)
-    known = _known(sampler, own, generator, stepper)
+    known = _known(sampler, own)
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
     found = _search(known, ends, own, stepper, tasks, rules, generator, key_search)
@@ -196,13 +200,13 @@ def _starts(own: OwnDraws, region: Region, generator: np.random.Generator) -> Fl
     return np.concatenate([broad, mine + region.width * noise])
 
 
-def _known(sampler: Mixture, own: OwnDraws, generator: np.random.Generator, stepper: Stepper) -> Archive:
+def _known(sampler: Mixture, own: OwnDraws) -> Archive:
     """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again."""
     dim = own.points.shape[1]
     if not isinstance(sampler, GaussianMixture) or not np.isfinite(own.log_z):
         return Archive(dim)
     population = Population.of(sampler)
-    order = np.argsort(-population.log_weights, kind="stable")[: stepper.rules.most_modes(dim)]
+    order = np.argsort(-population.log_weights, kind="stable")
     nothing = (np.zeros((0, dim)), np.zeros(0))
     evidence = own.log_z + population.log_weights
     return Archive(
@@ -227,13 +231,19 @@ def _search(
     chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
-    sweeping = replace(rules, sweep_points=sweep_points(known.dim))
-    search = Search(stepper, sweeping, first, known, proposer, generator, purpose="verdict")
+    sweeping = _with_room(replace(rules, sweep_points=sweep_points(known.dim)), known)
+    search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, purpose="verdict")
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
     search.sweep(range(first.count // 2), *more)
     while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
         search.round(jax.random.fold_in(key, search.rounds))
     return [mode for mode in search.archive.modes if not mode.settled]
+
+
+def _with_room(rules: Rules, known: Archive) -> Rules:
+    """The rules, with places for new modes also beside a refined sampler, which may have more components than modes."""
+    most = rules.most_modes(known.dim)
+    return rules if known.count + QUIET_SEARCHERS <= most else replace(rules, most_components=known.count + most)
 
 
 def _decided(
@@ -267,6 +277,13 @@ def _decided(
             NOT_COVERED,
             f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows.",
         )
+    rounding = _rounding(own)
+    if rounding > MOST_ROUNDING:
+        return told(
+            CANNOT_TELL,
+            f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
+            "all weights are rounding; subtract a constant from the log density.",
+        )
     if own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count) or (
         own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * own.count
     ):
@@ -292,6 +309,12 @@ def _decided(
         f"Covered: fresh broad draws, tempered chains and a fresh search found no mass that the sampler misses "
         f"(at most {MOST_MISSING:.0%}).",
     )
+
+
+def _rounding(own: OwnDraws) -> float:
+    """Distance of neighbouring numbers where the log densities of the draws lie, in the precision of the device."""
+    size = np.median(np.abs(own.log_target[np.isfinite(own.log_target)]))
+    return float(np.spacing(np.asarray(size, jnp.result_type(float))))
 
 
 def _disagreement(own: OwnDraws, broad: Reservoir) -> float | None:
