@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -15,10 +16,11 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import typer
 
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.run_tables import print_run_tables
-from biglearn_sampler.cli.signals import HEARD
+from biglearn_sampler.cli.signals import HEARD, signals_heard
 from biglearn_sampler.runs import load
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.summary import sentences
@@ -313,6 +315,49 @@ def test_both_signals_end_a_training_in_good_order(call, here, monkeypatch, capl
         assert [signal.getsignal(each) for each in HEARD] == before
     for run in ("two_modes-001", "two_modes-002"):
         assert json.loads((here / "runs" / run / "run.json").read_text())["status"] == "interrupted"
+
+
+class Sends:
+    """Sends a signal when it is taken down, where Python ignores exceptions."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.fixture
+def sends_when_collected():
+    """A signal at the next garbage collection, in a function that the collector calls as it does one of JAX."""
+
+    def collected(phase, info):
+        if left:
+            signal.raise_signal(left.pop())
+
+    left = []
+    gc.callbacks.append(collected)
+    yield left.append
+    gc.callbacks.remove(collected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.usefixtures("hears_ctrl_c")
+@pytest.mark.parametrize(("number", "status"), list(zip(HEARD, (130, 143), strict=True)))
+def test_a_signal_that_comes_where_exceptions_are_ignored_is_heard_in_a_moment(number, status, sends_when_collected):
+    """Otherwise it would be lost, and the next one end the process without a checkpoint."""
+
+    def lose_in_collection():
+        sends_when_collected(number)
+        gc.collect()
+
+    for lose in (lose_in_collection, lambda: Sends(number)):
+        before = sys.unraisablehook
+        with pytest.raises((KeyboardInterrupt, typer.Exit)) as ended, signals_heard():
+            lose()
+            time.sleep(30)
+        assert getattr(ended.value, "exit_code", 130) == status
+        assert sys.unraisablehook is before
 
 
 def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import typer
 
 from biglearn_sampler.errors import Terminated
 
 HEARD = (signal.SIGINT, signal.SIGTERM)
+
+MOMENT = 0.05
+"""Seconds until a signal is sent again whose exception was lost."""
 
 
 @contextmanager
@@ -28,7 +34,8 @@ def signals_heard() -> Iterator[None]:
     for number in before:
         signal.signal(number, _end)
     try:
-        yield
+        with _lost_ones_sent_again(before):
+            yield
     except Terminated as ending:
         raise typer.Exit(ending.exit_status) from ending
     finally:
@@ -41,3 +48,38 @@ def _end(number: int, frame: FrameType | None) -> None:
     for each in HEARD:
         signal.signal(each, signal.SIG_DFL)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextmanager
+def _lost_ones_sent_again(numbers: Iterable[int]) -> Iterator[None]:
+    """While this lasts a signal is sent again that came where Python ignores exceptions.
+
+    It does so in all that the garbage collector calls, of JAX too, which runs for a large share of the time.
+    """
+    tell = sys.unraisablehook
+
+    def ignored(lost: Any) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            tell(lost)
+            return
+        for number in numbers:
+            signal.signal(number, _end)
+        _send_in_a_moment(signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT)
+
+    sys.unraisablehook = ignored
+    try:
+        yield
+    finally:
+        sys.unraisablehook = tell
+
+
+def _send_in_a_moment(number: int) -> None:
+    timer = threading.Timer(MOMENT, _send, [number])
+    timer.daemon = True
+    timer.start()
+
+
+def _send(number: int) -> None:
+    """Send a signal to this process, unless another one has ended the training, or it has ended by itself."""
+    if signal.getsignal(number) is _end:
+        os.kill(os.getpid(), number)
