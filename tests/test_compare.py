@@ -7,6 +7,7 @@ import inspect
 import json
 import math
 import shutil
+import signal
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import SimpleNamespace
@@ -547,6 +548,23 @@ def test_the_command_line_says_the_defaults_of_the_function():
     assert [of_command[name].default for name in ("budget", "seeds")] == [
         of_function[name].default for name in ("budget", "seeds")
     ]
+
+
+def test_sigterm_ends_a_comparison_in_good_order(call, monkeypatch, tmp_path):
+    """With the trials that are over, and a record that says so."""
+
+    def trial(scene, method, seed):
+        if seed == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return Trial(method, seed, {"energy_evaluations": 0, "gradient_evaluations": 1})
+
+    monkeypatch.setattr(import_module("biglearn_sampler.runs.compare"), "run_trial", trial)
+    assert call("compare", "two_modes", "--with", "nuts", "--out", "mine")[0] == 143
+    assert sorted(path.name for path in (tmp_path / "mine" / "trials").glob("*.json")) == [
+        "biglearn-0.json",
+        "nuts-0.json",
+    ]
+    assert json.loads((tmp_path / "mine" / "comparison.json").read_text())["status"] == "interrupted"
 
 
 def test_resuming_needs_a_folder(call):

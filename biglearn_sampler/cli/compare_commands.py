@@ -11,6 +11,7 @@ from biglearn_sampler.cli.assignments import assignments
 from biglearn_sampler.cli.method_names import methods_named
 from biglearn_sampler.cli.run_commands import RUNS, Trust
 from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_table
 from biglearn_sampler.errors import RunFailed, UserError
 
@@ -71,7 +72,7 @@ def compare(
     if resume and out is None:
         raise UserError("to resume a comparison, say which: give its folder as --out")
     catalogue = catalogue_of(ctx)
-    with comparison_progress(quiet) as watcher:
+    with signals_heard(), comparison_progress(quiet) as watcher:
         comparison = compare_methods(
             target,
             baselines=methods_named(with_, catalogue),
