@@ -24,6 +24,7 @@ from biglearn_sampler.energy import Evaluations, MixtureTarget
 from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import RunFailed, RunFolderError, UserError
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.evaluate import evaluate
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.summary import sentences
 from biglearn_sampler.runs.watcher import Nobody
@@ -75,6 +76,16 @@ class Impatient(Nobody):
         self.left -= 1
         if not self.left:
             raise self.error
+
+
+class Early(Nobody):
+    """One who gives up before the training has begun."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def training_began(self, steps: int | None) -> None:
+        raise self.error
 
 
 def interrupted(folder: Path, settings: Any, chunks: int, target: Any = RIDGE, seed: int = 0) -> None:
@@ -180,6 +191,24 @@ def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_
     run = bl.resume(folder, target=RIDGE, budget=80_000)
     assert left_behind(folder) == whole["adaptive"]
     assert run.record["settings"]["budget"]["evaluations"] == 80_000
+
+
+def test_figures_never_stand_beside_another_sampler(tmp_path: Path) -> None:
+    """A stopped run that goes on has none until it is measured again; what is refused at the door costs none."""
+    folder = tmp_path / "run"
+    stopped = bl.train(RIDGE, settings={**ADAPTIVE, "budget.evaluations": 12_000}, out=folder)
+    with pytest.raises(RunFolderError, match="another target"):
+        bl.resume(folder, target=bl.target(steeper, dim=2, scale=2.0), budget=80_000)
+    with pytest.raises(KeyboardInterrupt):
+        bl.resume(folder, target=RIDGE, budget=80_000, watcher=Early(KeyboardInterrupt()))
+    assert bl.load(folder, target=RIDGE).metrics == stopped.metrics
+    with pytest.raises(KeyboardInterrupt):
+        bl.resume(folder, target=RIDGE, budget=80_000, watcher=Impatient(2, KeyboardInterrupt()))
+    run = bl.load(folder, target=RIDGE)
+    assert not run.metrics
+    figures = evaluate(run, bl.Catalogue(), draws=200, seed=0)
+    assert figures["elbo"] is not None and not {"verdict", "energy_evaluations"} & set(figures)
+    assert not sentences(figures)
 
 
 def test_ctrl_c_in_the_measuring_tells_how_the_run_goes_on(

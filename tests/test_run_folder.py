@@ -51,8 +51,8 @@ def folder(tmp_path) -> RunFolder:
     """A complete run."""
     made = RunFolder.create(tmp_path / "run")
     made.write_json("run.json", RECORD)
-    made.write_json("metrics.json", {"elbo": -1.0, "khat": None})
     made.write_mixture(MIXTURE)
+    made.write_json("metrics.json", {"elbo": -1.0, "khat": None})
     made.write_snapshots([Snapshot(0, OTHER), Snapshot(20, MIXTURE)])
     for step in (10, 20):
         made.append_history({"step": step, "loss": {"joint": None}})

@@ -107,15 +107,9 @@ class RunFolder:
         return self.read_history()
 
     def write_mixture(self, mixture: Mixture) -> None:
-        """Write `sampler.npz`; of a product of mixtures every factor, with its coordinates."""
-        if isinstance(mixture, GaussianMixture):
-            self.files.write_arrays("sampler.npz", _fields(mixture))
-            return
-        arrays = {"blocks": np.array(len(mixture.blocks))}
-        for number, (block, factor) in enumerate(zip(mixture.blocks, mixture.factors_of, strict=True)):
-            arrays[f"block_{number}"] = np.array(block)
-            arrays |= {f"{name}_{number}": array for name, array in _fields(factor).items()}
-        self.files.write_arrays("sampler.npz", arrays)
+        """Write `sampler.npz`; figures in `metrics.json` are those of an earlier sampler then, and are taken away."""
+        self.files.write_arrays("sampler.npz", _arrays(mixture))
+        self.files.remove("metrics.json")
 
     def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         """Write `snapshots.npz`; smaller mixtures are filled up with components of weight zero."""
@@ -207,6 +201,17 @@ class RunFolder:
                 f"got {', '.join(f'{array.dtype} {array.shape}' for array in arrays.values())}",
             )
         return GaussianMixture(jnp.asarray(log_weights), jnp.asarray(means), jnp.asarray(factors))
+
+
+def _arrays(mixture: Mixture) -> dict[str, np.ndarray]:
+    """What is stored of a mixture; of a product of mixtures every factor, with its coordinates."""
+    if isinstance(mixture, GaussianMixture):
+        return _fields(mixture)
+    arrays = {"blocks": np.array(len(mixture.blocks))}
+    for number, (block, factor) in enumerate(zip(mixture.blocks, mixture.factors_of, strict=True)):
+        arrays[f"block_{number}"] = np.array(block)
+        arrays |= {f"{name}_{number}": array for name, array in _fields(factor).items()}
+    return arrays
 
 
 def _fields(mixture: GaussianMixture) -> dict[str, np.ndarray]:

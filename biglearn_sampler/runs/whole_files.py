@@ -64,6 +64,13 @@ class WholeFiles:
         except OSError as error:
             raise self._cannot_write(name, error) from error
 
+    def remove(self, name: str) -> None:
+        """Take a file away, if it is there."""
+        try:
+            self._place(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._cannot_write(name, error) from error
+
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
         return self._place(name).exists()
