@@ -21,6 +21,7 @@ import typer
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.run_tables import print_run_tables
 from biglearn_sampler.cli.signals import HEARD, signals_heard
+from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs import load
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.summary import sentences
@@ -187,12 +188,14 @@ USER_ERRORS = {
         "error: --resume goes on with the run as it was begun, so TARGET, --set, --seed cannot be given again; a",
     ),
     "no draws": (["sample", "full", "-n", 0, "--out", "x.npy"], "Invalid value for '-n'"),
+    "too many draws": (["sample", "full", "-n", 10**12, "--out", "x.npy"], "Invalid value for '-n'"),
     "no npy": (
         ["sample", "full", "-n", 3, "--out", "x.csv"],
         "error: --out must be a file that ends in .npy, got x.csv",
     ),
     "no record": (["evaluate", "."], "error: . holds no run.json; expected the folder of a run, as `biglearn train` w"),
     "few draws": (["evaluate", ".", "--draws", 5], "Invalid value for '--draws'"),
+    "many draws": (["evaluate", ".", "--draws", 10**12], "Invalid value for '--draws'"),
 }
 
 
@@ -256,6 +259,20 @@ def test_sample_replaces_no_file_and_leaves_no_half_one(trained, call, here, mon
     status, _, errors = call("sample", folder, "-n", 3, "--out", "y.npy")
     assert (status, errors) == (1, "error: y.npy cannot be written: No space left on device\n")
     assert not (here / "y.npy").exists()
+
+
+def test_sample_makes_no_file_before_there_are_draws(trained, call, here, monkeypatch):
+    """A process that is killed while it draws leaves none that is in the way of the next one."""
+    seen = []
+
+    def no_memory(self, key, count):
+        seen.append((here / "x.npy").exists())
+        raise MemoryError("no room for the draws")
+
+    monkeypatch.setattr(GaussianMixture, "sample", no_memory)
+    status, _, errors = call("sample", trained[0], "-n", 3, "--out", "x.npy")
+    assert status == 1 and "no room for the draws" in errors
+    assert seen == [False] and not (here / "x.npy").exists()
 
 
 def test_a_damaged_sampler_is_told(trained, call, here):

@@ -18,6 +18,9 @@ from biglearn_sampler.errors import RunFailed, UserError
 RUNS = Path("runs")
 """Where runs go that name no folder."""
 
+MOST_DRAWS = 100_000_000
+"""Draws at most, as in the setting `evaluation.draws`: a number beyond it is a slip of the hand."""
+
 WITH_RESUME = (
     "resume",
     "budget",
@@ -158,7 +161,7 @@ def train(
 def sample(
     ctx: typer.Context,
     run: RunArgument,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="number of draws")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=MOST_DRAWS, help="number of draws")],
     out: Annotated[Path, typer.Option(metavar="FILE.npy", help="where to write the draws, shape (n, dim)")],
     seed: Seed = 0,
 ) -> None:
@@ -171,15 +174,19 @@ def sample(
     if out.suffix != ".npy":
         raise UserError(f"--out must be a file that ends in .npy, got {out}")
     mixture = RunFolder.existing(run).read_mixture()
+    _check_free(out)
+    draws = np.asarray(mixture.sample(jax.random.key(seed), count))
     with _new_file(out) as file:
-        np.save(file, np.asarray(mixture.sample(jax.random.key(seed), count)))
+        np.save(file, draws)
     typer.echo(f"{count:,} draws of dimension {mixture.dim} are in {out}")
 
 
 def evaluate(
     ctx: typer.Context,
     run: RunArgument,
-    draws: Annotated[int | None, typer.Option(min=100, help="fresh draws; default: as many as the run took")] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=100, max=MOST_DRAWS, help="fresh draws; default: as many as the run took")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the draws")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust: Trust = False,
@@ -219,6 +226,17 @@ def _check_one_run(ctx: typer.Context, target: str | None, resume: Path | None) 
             f"--resume goes on with the run as it was begun, so {told} cannot be given again; a larger --budget or "
             "more --minutes can"
         )
+
+
+def _check_free(path: Path) -> None:
+    """See that a file can be written, and leave none: a process that ends while it draws could not take it away.
+
+    Raises:
+        UserError: it is there already, or cannot be made.
+    """
+    with _new_file(path):
+        pass
+    path.unlink()
 
 
 @contextmanager
