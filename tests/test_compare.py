@@ -550,7 +550,7 @@ def test_the_command_line_says_the_defaults_of_the_function():
     ]
 
 
-def test_sigterm_ends_a_comparison_in_good_order(call, monkeypatch, tmp_path):
+def test_sigterm_ends_a_comparison_in_good_order(call, monkeypatch, tmp_path, caplog):
     """With the trials that are over, and a record that says so."""
 
     def trial(scene, method, seed):
@@ -559,12 +559,13 @@ def test_sigterm_ends_a_comparison_in_good_order(call, monkeypatch, tmp_path):
         return Trial(method, seed, {"energy_evaluations": 0, "gradient_evaluations": 1})
 
     monkeypatch.setattr(import_module("biglearn_sampler.runs.compare"), "run_trial", trial)
-    assert call("compare", "two_modes", "--with", "nuts", "--out", "mine")[0] == 143
-    assert sorted(path.name for path in (tmp_path / "mine" / "trials").glob("*.json")) == [
+    assert call("compare", "two_modes", "--with", "nuts", "--out", "my own")[0] == 143
+    assert "2 trials are in my own; the same command with --out 'my own' --resume goes on" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "my own" / "trials").glob("*.json")) == [
         "biglearn-0.json",
         "nuts-0.json",
     ]
-    assert json.loads((tmp_path / "mine" / "comparison.json").read_text())["status"] == "interrupted"
+    assert json.loads((tmp_path / "my own" / "comparison.json").read_text())["status"] == "interrupted"
 
 
 def test_resuming_needs_a_folder(call):

@@ -219,8 +219,8 @@ def test_ctrl_c_in_the_measuring_tells_how_the_run_goes_on(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(TRAIN, "verdict_of", impatient)
-        bl.train(RIDGE, settings=SCHEDULED, out=tmp_path / "run")
-    assert f"`biglearn train --resume {tmp_path / 'run'}` goes on with the run" in caplog.text
+        bl.train(RIDGE, settings=SCHEDULED, out=tmp_path / "my run")
+    assert f"`biglearn train --resume '{tmp_path / 'my run'}'` goes on with the run" in caplog.text
 
 
 @pytest.mark.parametrize("limit", [{"budget": 0}, {"budget": -5}, {"minutes": 0.0}, {"minutes": float("nan")}])

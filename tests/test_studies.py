@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -267,6 +268,22 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
         sweep(STUDY, out=folder, catalogue=catalogue)
     with pytest.raises(RunFolderError, match=r"holds no study.json; expected the folder of a study"):
         sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
+
+
+def test_what_is_told_of_a_study_can_be_copied(pretended, tmp_path, monkeypatch, capsys, caplog):
+    """With its folder, quoted for a shell where it must be."""
+    ran, failing = pretended
+    (tmp_path / "my study.toml").write_text('targets = ["two_modes"]\nmethods = ["nuts"]\nseeds = 1\nbudget = 20_000\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "my study.toml", "--resume"]) == 2
+    assert "to resume a study, say which: give its folder as --out" in capsys.readouterr().err
+    failing += ["nuts"]
+    assert main(["sweep", "my study.toml", "--quiet"]) == 1
+    errors = capsys.readouterr().err
+    assert "1 of 1 jobs failed; --out 'runs/my study-001' --resume tries them again" in errors
+    monkeypatch.setattr(SWEEP, "_outcomes", Mock(side_effect=KeyboardInterrupt))
+    assert main(["sweep", "my study.toml", "--out", "runs/my study-001", "--resume", "--quiet"]) == 130
+    assert "the same command with --out 'runs/my study-001' --resume goes on" in caplog.text
 
 
 def test_plugins_in_memory_are_refused():

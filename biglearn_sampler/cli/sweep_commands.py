@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from biglearn_sampler.cli.run_commands import RUNS
 from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_table
+from biglearn_sampler.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -51,11 +53,13 @@ def sweep(
         jobs = dict.fromkeys(cell.job.name for cell in planned(study, catalogue))
         typer.echo("\n".join(jobs))
         return
+    if resume and out is None:
+        raise UserError("to resume a study, say which: give its folder as --out")
     with signals_heard(), study_progress(quiet) as watcher:
         results = run_study(
             study,
             out=out or RUNS / study.stem,
-            numbered=out is None and not resume,
+            numbered=out is None,
             resume=resume,
             processes=processes,
             scheduler=scheduler,
@@ -69,5 +73,6 @@ def sweep(
         typer.echo("".join(f"\n{name} failed: {reason}" for name, reason in failures.items()))
     typer.echo(f"{results.folder}" if quiet else f"The study is in {results.folder}, its table in results.csv there.")
     if failures:
-        typer.echo(f"{len(failures)} of {len(results.outcomes)} jobs failed; --resume tries them again", err=True)
+        again = f"--out {shlex.quote(str(results.folder))} --resume"
+        typer.echo(f"{len(failures)} of {len(results.outcomes)} jobs failed; {again} tries them again", err=True)
         raise typer.Exit(1)

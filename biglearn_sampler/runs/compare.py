@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from numbers import Integral
@@ -197,7 +198,12 @@ def _run_all(
     except KeyboardInterrupt:
         if folder is not None:
             folder.write_record({**record, "status": "interrupted", "finished": _now()})
-            logger.warning("%d trials are in %s; the same command with --resume goes on", len(trials), folder.path)
+            logger.warning(
+                "%d trials are in %s; the same command with --out %s --resume goes on",
+                len(trials),
+                folder.path,
+                shlex.quote(str(folder.path)),
+            )
         raise
     return trials
 

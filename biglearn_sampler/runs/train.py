@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -322,7 +323,7 @@ def _close(
         return
     logger.warning("the run is %s; as far as it came it is in %s", status, folder.path)
     if goes_on and checkpoints_of(folder).names():
-        logger.warning("`biglearn train --resume %s` goes on with the run", folder.path)
+        logger.warning("`biglearn train --resume %s` goes on with the run", shlex.quote(str(folder.path)))
     try:
         folder.write_json("run.json", {**record, "status": status, "finished": _now(), "reason": reason})
     except RunFailed as error:

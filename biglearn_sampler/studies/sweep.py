@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -187,7 +188,7 @@ def _close(folder: StudyFolder, results: StudyResults, record: Mapping[str, Any]
             "%d jobs are in %s; the same command with --out %s --resume goes on",
             len(results.outcomes),
             folder.path,
-            folder.path,
+            shlex.quote(str(folder.path)),
         )
 
 
