@@ -445,6 +445,16 @@ def test_citations_name_the_sources_of_all_that_was_used(compared):
 # runs side by side
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, catalogue):
+    """The folder of one run."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+        bl.train("two_modes", settings={**TINY, "reports": []}, out=folder, catalogue=catalogue)
+    return folder
+
+
 def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
     quick = {**TINY, "reports": []}
@@ -465,6 +475,28 @@ def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
     (folders[1] / "metrics.json").unlink()
     with pytest.raises(RunFolderError, match="did not finish: it has no figures"):
         gathered(folders, catalogue)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "told"),
+    [
+        ("run.json", {"seed": None}, r"expected the record of a run \(seed must be a whole number from 0 to .*None\)"),
+        ("run.json", {"seed": "x"}, r"expected the record of a run \(seed must be a whole number"),
+        (
+            "metrics.json",
+            {"energy_evaluations": None},
+            "expected the figures of a run, with energy_evaluations and gra",
+        ),
+        ("metrics.json", {"baselines": {"nuts": {"elbo": 1.0}}}, "expected the figures of a run"),
+        ("metrics.json", {"baselines": [1]}, "expected the figures of a run"),
+    ],
+)
+def test_a_run_of_which_something_is_missing_is_told(name, changes, told, alone, tmp_path, catalogue):
+    folder = shutil.copytree(alone, tmp_path / "run")
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+    with pytest.raises(RunFolderError, match=rf"{name} cannot be read: {told}"):
+        gathered([folder], catalogue)
 
 
 def test_trials_go_to_arviz(compared):
@@ -577,7 +609,10 @@ def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):
     written = []
     built = SimpleNamespace(value=SimpleNamespace(write_comparison=lambda *_: written), record=None)
     monkeypatch.setattr(bl.Catalogue, "build", _building(bl.Catalogue.build, built))
-    assert call("report", compared.folder)[0] == 2
+    status, _, errors = call("report", compared.folder, "--out", "none/of/this")
+    assert status == 2 and "is about single runs, not about comparisons" in errors
+    assert not (tmp_path / "none").exists() and call("report", compared.folder)[0] == 2
+    assert compared.folder.is_dir()
     written.append(tmp_path / "report.html")
     assert call("report", compared.folder, "--out", "new/place") == (0, f"{tmp_path / 'report.html'}\n", "")
     assert (tmp_path / "new" / "place").is_dir()

@@ -271,6 +271,10 @@ def altered(**changes) -> bytes:
         (b"\xff", "'utf-8' codec can't decode"),
         (b"9" * 5000, "Exceeds the limit"),
         (altered(target=[]), "expected the record of a run"),
+        (
+            json.dumps({"format": FORMAT, "status": "finished", "cluster": {"components": 3}}).encode(),
+            "run holds a clustering, as `biglearn cluster` writes it, and no run; `biglearn sample` draws from it",
+        ),
         (altered(settings=None), "expected the record of a run"),
         (altered(format=FORMAT + 1), f"has format {FORMAT + 1}, and this version of biglearn reads format {FORMAT}"),
         (altered(format=None), "has format None"),

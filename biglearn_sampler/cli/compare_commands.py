@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -112,12 +114,12 @@ def report(
     where = out or folders[0]
     built = catalogue.build("report", name)
     try:
-        where.mkdir(parents=True, exist_ok=True)
-        written = built.value.write_comparison(comparison, where)
+        with _folder(where):
+            written = built.value.write_comparison(comparison, where)
+            if not written:
+                raise UserError(f"the report '{name}' is about single runs, not about comparisons")
     except OSError as error:
         raise RunFailed(f"nothing can be written into {where}: {error.strerror or error}") from error
-    if not written:
-        raise UserError(f"the report '{name}' is about single runs, not about comparisons")
     for path in written:
         typer.echo(f"{path}")
 
@@ -133,3 +135,17 @@ def cite(
 
     for name, reference in citations_of([record_of(folder) for folder in folders or ()]):
         typer.echo(f"{name}: {reference}")
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder to write into; where that fails, what was made of it and is empty is taken away again."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+        raise

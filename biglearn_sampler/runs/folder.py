@@ -119,8 +119,17 @@ class RunFolder:
         self.files.write_arrays("snapshots.npz", {"steps": np.array([s.step for s in snapshots]), **arrays})
 
     def read_record(self) -> dict[str, Any]:
-        """The content of `run.json`, once it is the record of a run in this format."""
+        """The content of `run.json`, once it is the record of a run in this format.
+
+        Raises:
+            RunFolderError: it is something else.
+        """
         record = self.read_json("run.json")
+        if isinstance(record.get("cluster"), dict):
+            raise RunFolderError(
+                f"{self.path} holds a clustering, as `biglearn cluster` writes it, and no run; `biglearn sample` draws "
+                "from it"
+            )
         if not all(isinstance(record.get(part), dict) for part in ("target", "settings")):
             raise self.files.damaged("run.json", "expected the record of a run, with its target and its settings")
         self.files.check_format("run.json", record.get("format"))

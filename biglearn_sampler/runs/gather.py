@@ -17,7 +17,11 @@ from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder, is_comparison
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.load import load, load_comparison
+from biglearn_sampler.runs.plan import checked_seed
 from biglearn_sampler.runs.run import Run
+
+ASKED = ("energy_evaluations", "gradient_evaluations")
+"""Costs without which no method can be put beside others."""
 
 
 def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None, *, trusted: bool = False) -> Comparison:
@@ -32,7 +36,7 @@ def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None, 
 
     Raises:
         UserError: runs on different targets, or a comparison among several folders.
-        RunFolderError: a folder that is none, or a run that did not finish.
+        RunFolderError: a folder that is none, a run that did not finish, or files that are not those of a run.
     """
     paths = [Path(folder) for folder in folders]
     catalogue = catalogue or Catalogue()
@@ -42,8 +46,7 @@ def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None, 
         return load_comparison(paths[0], catalogue=catalogue, trusted=trusted)
     runs = [load(path, catalogue=catalogue, trusted=trusted) for path in paths]
     for run, path in zip(runs, paths, strict=True):
-        if not run.metrics:
-            raise RunFolderError(f"the run in {path} did not finish: it has no figures")
+        _check_complete(run, RunFolder(path))
     return comparison_of(runs)
 
 
@@ -74,6 +77,31 @@ def record_of(folder: Path) -> dict[str, Any]:
     if is_comparison(folder):
         return ComparisonFolder(folder).read_record()
     return RunFolder.existing(folder).read_record()
+
+
+def _check_complete(run: Run, folder: RunFolder) -> None:
+    """See that a run has what is told of it: a seed, and figures with what they cost.
+
+    Raises:
+        RunFolderError: what is missing.
+    """
+    if not run.metrics:
+        raise RunFolderError(f"the run in {folder.path} did not finish: it has no figures")
+    try:
+        checked_seed(run.record.get("seed"))
+    except UserError as error:
+        raise folder.files.damaged("run.json", f"expected the record of a run ({error})") from error
+    beside = run.metrics.get("baselines", {})
+    methods = [run.metrics, *beside.values()] if isinstance(beside, dict) else [beside]
+    if not all(_is_told(figures) for figures in methods):
+        raise folder.files.damaged("metrics.json", f"expected the figures of a run, with {' and '.join(ASKED)}")
+
+
+def _is_told(figures: object) -> bool:
+    """Whether these are the figures of a method with what it asked of the energy, or why it failed."""
+    if not isinstance(figures, dict):
+        return False
+    return "failed" in figures or all(type(figures.get(name)) is int for name in ASKED)
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
