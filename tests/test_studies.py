@@ -176,6 +176,7 @@ def job(**changes) -> Job:
 def test_a_name_is_a_file_name_and_tells_one_content_from_another():
     assert job().name.startswith("etc_x_py_model-fair-0-") and "/" not in job().name and ".." not in job().name
     changes = [{"budget": 1}, {"seed": 1}, {"settings": {"a": 1}}, {"target": {"name": "funnel"}}, {"float64": True}]
+    changes += [{"files": {"x:y": "1"}}, {"files": {"x:y": "2"}}]
     assert len({job().name, *(job(**change).name for change in changes)}) == 1 + len(changes)
     assert job(title="y").name.rpartition("-")[2] == job().name.rpartition("-")[2]
 
@@ -284,6 +285,26 @@ def test_what_is_told_of_a_study_can_be_copied(pretended, tmp_path, monkeypatch,
     monkeypatch.setattr(SWEEP, "_outcomes", Mock(side_effect=KeyboardInterrupt))
     assert main(["sweep", "my study.toml", "--out", "runs/my study-001", "--resume", "--quiet"]) == 130
     assert "the same command with --out 'runs/my study-001' --resume goes on" in caplog.text
+
+
+def test_jobs_of_an_edited_file_are_run_again(pretended, tmp_path):
+    ran, _ = pretended
+    model, plugin = tmp_path / "model.py", tmp_path / "methods.py"
+    model.write_text("import numpyro.distributions as dist\nline = dist.Normal(0.0, 1.0)\n")
+    plugin.write_text(PLUGIN)
+    study = {"targets": ["two_modes", f"{model}:line"], "methods": ["fair", "nuts"], "budget": 100_000}
+
+    def swept(**how):
+        ran.clear()
+        sweep(study, out=tmp_path / "study", catalogue=bl.Catalogue(files=[plugin]), **how)
+        return sorted(name.split("-0-")[0] for name in ran)
+
+    assert len(swept()) == 4 and not swept(resume=True)
+    plugin.write_text(PLUGIN + "# edited")
+    assert [name.endswith("-fair") for name in swept(resume=True)] == [True, True]
+    model.write_text(model.read_text().replace("1.0", "2.0"))
+    assert [name.rpartition("-")[0].endswith("model_py_line") for name in swept(resume=True)] == [True, True]
+    assert not swept(resume=True)
 
 
 def test_plugins_in_memory_are_refused():

@@ -11,6 +11,9 @@ from biglearn_sampler.catalogue.problems import PluginProblem
 
 T = TypeVar("T")
 
+OF_FILE = "file "
+"""How the distribution begins of what came from one Python file; its path follows."""
+
 MADE_IN_PYTHON = "an object made in Python"
 """The distribution of what came from no plugin."""
 
@@ -114,3 +117,15 @@ def spec_of(recorded: Any) -> Any:
     if isinstance(recorded, Mapping):
         return {"name": recorded["name"], **{name: spec_of(value) for name, value in recorded["parameters"].items()}}
     return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded
+
+
+def versions_of_files(recorded: Any) -> dict[str, str]:
+    """The versions of all that a recorded value was built from a Python file for, by name; entries may be nested."""
+    if isinstance(recorded, list):
+        return {name: version for item in recorded for name, version in versions_of_files(item).items()}
+    if not isinstance(recorded, Mapping):
+        return {}
+    own = {}
+    if str(recorded.get("distribution", "")).startswith(OF_FILE):
+        own = {recorded["name"]: recorded["version"]}
+    return own | versions_of_files(list(recorded.get("parameters", {}).values()))

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from biglearn_sampler.catalogue.records import OF_FILE
 from biglearn_sampler.errors import UserError
 
 GROUP = "biglearn_sampler"
@@ -63,7 +64,7 @@ def file_source(path: str | Path) -> Source:
     except OSError as error:
         raise UserError(f"plugin file '{path}' cannot be read: {error.strerror or error}") from error
     version = hashlib.sha256(content).hexdigest()[:12]
-    return Source(file.stem, f"file {file}", version, partial(_load_file, file, content, version))
+    return Source(file.stem, f"{OF_FILE}{file}", version, partial(_load_file, file, content, version))
 
 
 def object_source(name: str, plugin: object) -> Source:
