@@ -467,6 +467,14 @@ def test_tables_show_baselines_beside_the_sampler(capsys):
     assert ["mu", "0.2500", "-", "2", "0.2500", "-", "2"] in lines
 
 
+def test_figures_in_small_units_have_digits(capsys):
+    moments = {"x": {"mean": 3.00123e-6, "mcse": -2e-9, "sd": 0.00099999}, "y": {"mean": -0.0, "mcse": 0.25, "sd": 0.1}}
+    print_run_tables({"elbo": -0.00001, "moments": moments, "seconds_run": 1.5})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["elbo", "-1e-05"] in lines and ["y", "0", "0.2500", "0.1000"] in lines
+    assert ["x", "3.001e-06", "-2e-09", "0.001"] in lines
+
+
 @pytest.mark.parametrize(
     ("metrics", "told"),
     [

@@ -18,6 +18,9 @@ ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_st
 MOST_MOMENTS = 40
 """Rows of the table of moments; `metrics.json` has them all."""
 
+SMALL = 1e-3
+"""Below it a number is shown by its own digits: four behind the point would be zeros, as of a target in small units."""
+
 
 def print_run_tables(metrics: Mapping[str, Any]) -> None:
     """Print the figures, and the moments of the named quantities."""
@@ -72,4 +75,6 @@ def _number(value: Any) -> str:
         return "-"
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"
+    if abs(value) < SMALL:
+        return f"{value:.4g}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
