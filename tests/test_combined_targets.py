@@ -141,6 +141,46 @@ def test_a_mixture_weighs_normalised_densities_or_densities_as_written():
     assert plain.facts.log_z == pytest.approx(math.log(0.25 * 2.0 / 1.5 + 0.75 * 4.0))
 
 
+@pytest.mark.parametrize(
+    "log_density",
+    [
+        lambda x: jnp.log(x[0]) - x[0],
+        lambda x: jnp.where(x[0] > 0, jnp.log(x[0]) - x[0], -jnp.inf),
+        lambda x: jnp.where(x[0] > 0, 2.0 * jnp.log(jnp.sqrt(x[0])) - x[0], -jnp.inf),
+    ],
+)
+def test_where_a_part_has_no_density_the_mixture_is_that_of_the_others(log_density):
+    half_line = bl.target(log_density, dim=1, scale=4.0, centre=2.0)
+    both = bl.mixture_of([half_line, bl.affine(line(), 1.0, -5.0)], [0.5, 0.5], normalised=False)
+    points = jnp.array([[-6.1], [-5.0], [3.0]])
+    values, scores = jax.jit(jax.vmap(jax.value_and_grad(both.log_density)))(points)
+    moved, moved_scores = jax.vmap(jax.value_and_grad(line().log_density))(points + 5.0)
+    np.testing.assert_allclose(values[:2], moved[:2] + math.log(0.5), rtol=1e-5)
+    np.testing.assert_allclose(scores[:2], moved_scores[:2], rtol=1e-5)
+    np.testing.assert_allclose([values[2], scores[2, 0]], [math.log(1.5) - 3.0, 1.0 / 3.0 - 1.0], rtol=1e-5)
+
+
+def test_where_all_parts_have_no_density_neither_has_the_mixture():
+    half_line = bl.target(lambda x: jnp.log(x[0]) - x[0], dim=1, scale=4.0, centre=2.0)
+    both = bl.mixture_of([half_line, half_line], normalised=False)
+    assert both.log_density(jnp.array([-1.0])) == -np.inf
+
+
+def test_a_channel_of_a_mixture_leaves_out_a_part_without_density():
+    @jax.tree_util.register_static
+    class Blind(bl.MixtureTarget):
+        def channel_log_density(self, channel, view):
+            return jnp.log(-jnp.abs(view[0]) - 1.0)
+
+    blind = Blind(LIGHT, jnp.zeros(1), jnp.ones(1))
+    channel, view = bl.Channel.of(jnp.eye(1), 0.5), jnp.array([0.5])
+    both = SumTarget((blind, line()), jnp.zeros(2))
+    found = jax.value_and_grad(lambda view: both.channel_log_density(channel, view))(view)
+    expected = jax.value_and_grad(lambda view: line().channel_log_density(channel, view))(view)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
+
+
 def test_a_mixture_of_mixtures_is_a_mixture_in_a_box_around_both_regions():
     both = bl.mixture_of([line(), bl.affine(line(HEAVY), 1.0, 5.0)], [0.9, 0.1])
     assert isinstance(both, bl.MixtureTarget)

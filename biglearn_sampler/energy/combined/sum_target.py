@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -84,18 +85,17 @@ class SumTarget(AbstractTarget):
         return all(part.has_exact_channels for part in self.parts)
 
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
-        return logsumexp(self._terms(point))
+        return _log_sum([part.log_density for part in self.parts], self.log_factors)(point)
 
     def channel_log_density(self, channel: Channel, view: Float[Array, " rows"]) -> Float[Array, ""]:
-        terms = jnp.stack([part.channel_log_density(channel, view) for part in self.parts])
-        return logsumexp(self.log_factors + terms)
+        return _log_sum([partial(part.channel_log_density, channel) for part in self.parts], self.log_factors)(view)
 
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """Those of the first part: all parts share the coordinates."""
         return self.parts[0].quantities(point)
 
     def _terms(self, point: Float[Array, " dim"]) -> Float[Array, " parts"]:
-        return self.log_factors + jnp.stack([part.log_density(point) for part in self.parts])
+        return _terms([part.log_density(point) for part in self.parts], self.log_factors)
 
     def _responsibilities(self, point: Float[Array, " dim"]) -> Float[Array, " modes"]:
         shares = jax.nn.softmax(self._terms(point))
@@ -154,6 +154,36 @@ def mixture_of(
         jnp.concatenate([mine.factors for mine in joined]),
     )
     return MixtureTarget(mixture, together.centre, together.scale)
+
+
+def _log_sum(
+    log_densities: Sequence[Callable[[Float[Array, " dim"]], Float[Array, ""]]], log_factors: Float[Array, " parts"]
+) -> Callable[[Float[Array, " dim"]], Float[Array, ""]]:
+    """`log sum_k exp(c_k + log_density_k(x))`; where a part is NaN or zero, only the others count."""
+
+    @jax.custom_jvp
+    def log_sum(point: Float[Array, " dim"]) -> Float[Array, ""]:
+        return logsumexp(_terms([each(point) for each in log_densities], log_factors))
+
+    @log_sum.defjvp
+    def _log_sum_jvp(
+        primals: tuple[Float[Array, " dim"]], tangents: tuple[Float[Array, " dim"]]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        (point,), (tangent,) = primals, tangents
+        found = [jax.value_and_grad(each)(point) for each in log_densities]
+        terms = _terms([value for value, _ in found], log_factors)
+        shares = jax.nn.softmax(terms)[:, None]
+        # A part without a share may have a gradient that is no number, which zero times would not take away.
+        gradients = jnp.where(shares > 0, shares * jnp.stack([gradient for _, gradient in found]), 0.0)
+        return logsumexp(terms), (gradients.sum(0) @ tangent).astype(terms.dtype)
+
+    return log_sum
+
+
+def _terms(values: Sequence[Float[Array, ""]], log_factors: Float[Array, " parts"]) -> Float[Array, " parts"]:
+    """`c_k + log_density_k(x)`, with NaN as density zero, and `+inf` as it is: a target that has it is refused."""
+    terms = log_factors + jnp.stack(values)
+    return jnp.where(jnp.isnan(terms), -jnp.inf, terms)
 
 
 def _shares(weights: ArrayLike | None, count: int) -> np.ndarray:
