@@ -274,6 +274,28 @@ def test_a_comparison_goes_on_where_it_was_interrupted(tmp_path, catalogue, comp
         bl.compare("two_modes", **ask, out=folder)
 
 
+def test_going_on_loses_no_finished_seed_and_runs_damaged_trials_again(tmp_path, catalogue, monkeypatch, caplog):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    ask = {"baselines": ["fair"], "budget": BUDGET, "settings": TINY, "out": tmp_path / "seeds", "catalogue": catalogue}
+    first = bl.compare("two_modes", **ask, seeds=2)
+    again = bl.compare("two_modes", **ask, seeds=[0, 2], resume=True)
+    assert "trials are finished stay in the comparison: 1" in caplog.text
+    assert again.record["seeds"] == [0, 1, 2] and len(again.trials) == 6
+    rows = list(csv.DictReader((tmp_path / "seeds" / "results.csv").read_text().splitlines()))
+    assert [row["seed"] for row in rows if row["method"] == "fair"] == ["0", "1", "2"]
+
+    (tmp_path / "seeds" / "trials" / "fair-1.json").write_text("")
+    (tmp_path / "seeds" / "trials" / "fair-2.json").write_text("damaged")
+    with pytest.raises(RunFolderError, match=r"fair-2.json cannot be read: .*--resume runs this trial again"):
+        bl.load_comparison(tmp_path / "seeds", catalogue=catalogue)
+    whole = bl.compare("two_modes", **ask, seeds=2, resume=True)
+    assert "fair-2.json cannot be read" in caplog.text and "; the trial is run again" in caplog.text
+    # Of seed 2 our own trial is finished, so that it stays.
+    assert whole.record["seeds"] == [0, 1, 2]
+    assert whole.trial("fair", 1).figures["mode_mass_tv"] == first.trial("fair", 1).figures["mode_mass_tv"]
+    assert bl.load_comparison(tmp_path / "seeds", catalogue=catalogue).trial("fair", 2).failed is None
+
+
 def test_a_method_whose_package_came_later_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
     ask = {"baselines": ["absent", "fair"], "budget": BUDGET, "seeds": 1, "settings": TINY, "out": tmp_path / "later"}

@@ -73,8 +73,8 @@ def compare(
         seeds: how many, from 0, or which.
         out: a folder to write into, trial by trial; nothing is written without one.
         numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
-        resume: whether `out` holds an interrupted comparison, to go on with. Finished trials are kept; those that
-            failed are tried again.
+        resume: whether `out` holds an interrupted comparison, to go on with. Finished trials are kept, also those of
+            other seeds; those that failed or whose files are damaged are run again.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how it goes.
 
@@ -103,8 +103,11 @@ def compare(
         )
     records = {name: built.record if isinstance(built, Built) else None for name, built in scene.baselines.items()}
     record = comparison_record(plan, read, records, budget, chosen)
-    folder, finished = _opened(out, numbered, resume, record, scene.methods)
-    trials = _run_all(scene, chosen, folder, finished, watcher or _NobodyWatches(), record)
+    folder, earlier = _opened(out, numbered, resume, record)
+    known = list(dict.fromkeys([*earlier, *chosen]))
+    finished = [] if folder is None else folder.finished_trials(scene.methods, known)
+    record["seeds"] = _with_finished(known, chosen, finished)
+    trials = _run_all(scene, folder, finished, watcher or _NobodyWatches(), record)
     return _concluded(scene, trials, record, folder)
 
 
@@ -139,9 +142,9 @@ def _built(specs: Sequence[Any], catalogue: Catalogue) -> dict[str, Built[Abstra
 
 
 def _opened(
-    out: str | Path | None, numbered: bool, resume: bool, record: Mapping[str, Any], methods: Sequence[str]
-) -> tuple[ComparisonFolder | None, list[Trial]]:
-    """The folder, and the trials that are finished already."""
+    out: str | Path | None, numbered: bool, resume: bool, record: Mapping[str, Any]
+) -> tuple[ComparisonFolder | None, list[int]]:
+    """The folder, and the seeds that it was begun with."""
     if not resume:
         return (None if out is None else ComparisonFolder.create(Path(out), numbered=numbered)), []
     if out is None:
@@ -149,9 +152,15 @@ def _opened(
     folder = ComparisonFolder.existing(Path(out))
     before = folder.read_record()
     _check_same(before, record, folder.path)
-    places = [(method, seed) for seed in record["seeds"] for method in methods]
-    trials = [folder.read_trial(method, seed) for method, seed in places]
-    return folder, [trial for trial in trials if trial is not None and trial.failed is None]
+    return folder, before["seeds"]
+
+
+def _with_finished(known: Sequence[int], chosen: Sequence[int], finished: Sequence[Trial]) -> list[int]:
+    """The seeds that were asked for now, and of the earlier ones those that have a finished trial: none is lost."""
+    kept = [seed for seed in known if seed not in chosen and any(trial.seed == seed for trial in finished)]
+    if kept:
+        logger.warning("seeds of which trials are finished stay in the comparison: %s", ", ".join(map(str, kept)))
+    return [seed for seed in known if seed in chosen or seed in kept]
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
@@ -175,7 +184,6 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
 
 def _run_all(
     scene: Scene,
-    seeds: Sequence[int],
     folder: ComparisonFolder | None,
     finished: Sequence[Trial],
     watcher: ComparisonWatcher,
@@ -186,7 +194,7 @@ def _run_all(
         folder.write_record(record)
     known = {(trial.method, trial.seed): trial for trial in finished}
     trials = []
-    places = [(method, seed) for seed in seeds for method in scene.methods]
+    places = [(method, seed) for seed in record["seeds"] for method in scene.methods]
     try:
         for number, (method, seed) in enumerate(places, start=1):
             watcher.trial_began(method, seed, number, len(places))

@@ -9,15 +9,19 @@ report.html       the page, and whatever other reports write
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.comparison import Comparison, Trial
 from biglearn_sampler.comparison.results import as_csv, results_of, rows_of
+from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.runs.trial_files import TrialFiles
 from biglearn_sampler.runs.whole_files import WholeFiles, check_holds, new_or_numbered
+
+logger = logging.getLogger(__name__)
 
 RECORD = "comparison.json"
 
@@ -88,7 +92,25 @@ class ComparisonFolder:
         Raises:
             RunFolderError: its files are damaged.
         """
-        return self._trials.read(_name(method, seed), method, seed)
+        name = _name(method, seed)
+        try:
+            return self._trials.read(name, method, seed)
+        except RunFolderError as error:
+            raise RunFolderError(
+                f"{error}; `compare` with --resume runs this trial again, and without {name}.json the others are read"
+            ) from error
+
+    def finished_trials(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Trial]:
+        """The trials that need not be run again; one that is damaged is left out with a warning."""
+        trials = (self._undamaged(method, seed) for seed in seeds for method in methods)
+        return [trial for trial in trials if trial is not None and trial.failed is None]
+
+    def _undamaged(self, method: str, seed: int) -> Trial | None:
+        try:
+            return self._trials.read(_name(method, seed), method, seed)
+        except RunFolderError as error:
+            logger.warning("%s; the trial is run again", error)
+            return None
 
     def write_results(self, comparison: Comparison) -> None:
         """Write `results.json` and `results.csv`."""
