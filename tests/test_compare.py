@@ -494,6 +494,15 @@ def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
     )
     with pytest.raises(UserError, match="the runs are on different targets"):
         comparison_of([bl.load(folders[0], catalogue=catalogue), other])
+    run = bl.load(folders[0], catalogue=catalogue)
+    for changes, told in (
+        ({"name": "x:funnel"}, "targets, .*two_modes and x:funnel; make"),
+        ({"parameters": {"dim": 5}}, "targets, .*two_modes with .*dim=None and with .*dim=5; make"),
+        ({"distribution": "file a.py", "version": "2"}, "two_modes with version .* and with version 2 of file a.py;"),
+    ):
+        changed = {**run.record, "target": {**run.record["target"], **changes}}
+        with pytest.raises(UserError, match=told):
+            comparison_of([run, replace(run, record=changed)])
     (folders[1] / "metrics.json").unlink()
     with pytest.raises(RunFolderError, match="did not finish: it has no figures"):
         gathered(folders, catalogue)

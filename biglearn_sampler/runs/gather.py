@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.comparison import OURS, Comparison, Trial
 from biglearn_sampler.comparison.coverage_curve import curve_of_training
 from biglearn_sampler.comparison.trial import KEPT
@@ -61,11 +62,27 @@ def comparison_of(runs: Sequence[Run]) -> Comparison:
     first = runs[0]
     for run in runs:
         if run.record["target"] != first.record["target"]:
-            raise UserError(f"the runs are on different targets, {first.name} and {run.name}; make a page for each")
+            apart = _told_apart(first.record["target"], run.record["target"])
+            raise UserError(f"the runs are on different targets, {apart}; make a page for each")
     names = _names(runs)
     trials = [trial for name, run in zip(names, runs, strict=True) for trial in _trials(name, run)]
     record = {**first.record, "seeds": sorted({int(run.record["seed"]) for run in runs}), "entries": _entries(runs)}
     return Comparison(first.target, first.name, trials, record, first.folder if len(runs) == 1 else None)
+
+
+def _told_apart(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Two different targets of records: by their names, or else by what differs."""
+    if first["name"] != other["name"]:
+        return f"{first['name']} and {other['name']}"
+    parameters = [each["parameters"] for each in (first, other)]
+    differing = [
+        name for name in {**parameters[0], **parameters[1]} if parameters[0].get(name) != parameters[1].get(name)
+    ]
+    if differing:
+        given = [", ".join(f"{name}={shown(each.get(name))}" for name in differing) for each in parameters]
+    else:
+        given = [f"version {each['version']} of {each['distribution']}" for each in (first, other)]
+    return f"{first['name']} with {given[0]} and with {given[1]}"
 
 
 def record_of(folder: Path) -> dict[str, Any]:
