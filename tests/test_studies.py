@@ -21,7 +21,7 @@ import biglearn_sampler as bl
 from biglearn_sampler.catalogue import Recipe
 from biglearn_sampler.cli import main
 from biglearn_sampler.comparison import Trial
-from biglearn_sampler.errors import RunFolderError, SettingsError, UserError
+from biglearn_sampler.errors import MissingPackage, RunFolderError, SettingsError, UserError
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.studies import sweep
 from biglearn_sampler.studies.job import Job
@@ -305,6 +305,13 @@ def test_jobs_of_an_edited_file_are_run_again(pretended, tmp_path):
     model.write_text(model.read_text().replace("1.0", "2.0"))
     assert [name.rpartition("-")[0].endswith("model_py_line") for name in swept(resume=True)] == [True, True]
     assert not swept(resume=True)
+
+
+def test_a_study_that_nobody_can_run_leaves_no_folder(catalogue, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingPackage, match="a cluster needs Dask"):
+        sweep(STUDY, out=tmp_path / "study", scheduler="tcp://127.0.0.1:1", catalogue=catalogue)
+    assert not (tmp_path / "study").exists()
 
 
 def test_plugins_in_memory_are_refused():

@@ -89,28 +89,28 @@ def sweep(
     attempts = _checked("retries", retries, 0) + 1
     surroundings = _surroundings(catalogue)
     jobs = list({cell.job.name: cell.job for cell in cells}.values())
-    folder, known = _opened(out, numbered, resume, jobs)
-    record = {"study": _as_written(study), "jobs": len(jobs), **surroundings_record(), "versions": dict(versions())}
-    todo = [job for job in jobs if job.name not in known]
-    if watcher is not None:
-        watcher.jobs_known(len(jobs), len(known))
-    status = "interrupted"
-    try:
-        if folder is not None:
-            folder.write_record({**record, "status": "running"})
-        if todo:
-            with _pool(surroundings, count, scheduler) as pool:
-                for job, outcome in _outcomes(pool, todo, attempts):
-                    known[job.name] = outcome
-                    if folder is not None:
-                        folder.write_outcome(job, outcome)
-                    if watcher is not None:
-                        watcher.job_finished(job, outcome)
-        status = "finished"
-    finally:
-        results = StudyResults(cells, known, None if folder is None else folder.path)
-        if folder is not None:
-            _close(folder, results, {**record, "status": status}, status)
+    # Before the folder is made: a study that nobody can run leaves none behind.
+    with _pool(surroundings, count, scheduler) as pool:
+        folder, known = _opened(out, numbered, resume, jobs)
+        record = {"study": _as_written(study), "jobs": len(jobs), **surroundings_record(), "versions": dict(versions())}
+        todo = [job for job in jobs if job.name not in known]
+        if watcher is not None:
+            watcher.jobs_known(len(jobs), len(known))
+        status = "interrupted"
+        try:
+            if folder is not None:
+                folder.write_record({**record, "status": "running"})
+            for job, outcome in _outcomes(pool, todo, attempts):
+                known[job.name] = outcome
+                if folder is not None:
+                    folder.write_outcome(job, outcome)
+                if watcher is not None:
+                    watcher.job_finished(job, outcome)
+            status = "finished"
+        finally:
+            results = StudyResults(cells, known, None if folder is None else folder.path)
+            if folder is not None:
+                _close(folder, results, {**record, "status": status}, status)
     return results
 
 
