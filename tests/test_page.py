@@ -118,6 +118,8 @@ def test_the_page_says_target_verdict_and_figures(page):
     assert "98.0 ± 1.0 %" in text and "62,000" in text and "1.30" in text
     assert f'<abbr title="{NO_DENSITY}">' in page and 'title="it broke &amp; burnt"' in page
     assert "1 of 2" in text and "0 of 1" in text
+    # A chain ends with its step, beyond the budget by less than one.
+    assert "at most about 300,000 evaluations for each trial" in text
     assert f"<strong>nuts</strong>, ESS of weights: {NO_DENSITY}." in page
     assert "biglearn compare --with 'nuts(chains=8)'" in text and "/some/bin" not in text
 

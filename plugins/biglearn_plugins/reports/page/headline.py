@@ -123,7 +123,7 @@ def _about(comparison: Comparison) -> str:
 def _effort(comparison: Comparison) -> str:
     seeds = {trial.seed for trial in comparison.trials}
     methods = counted(len(comparison.methods), "method")
-    allowed = "" if comparison.budget is None else f", at most {comparison.budget:,} evaluations for each trial"
+    allowed = "" if comparison.budget is None else f", at most about {comparison.budget:,} evaluations for each trial"
     return f"{_capital(methods)}, {counted(len(seeds), 'seed')}{allowed}."
 
 
