@@ -125,7 +125,8 @@ def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
     except Exception as error:
         raise TargetError(
             f"the log density raised at a point of shape {point.shape}: {_told(error)}. It must be written "
-            "with jax.numpy and take one point; a function of many points needs batched=True"
+            "with jax.numpy and take one point; a function of many points needs batched=True, and one that is written "
+            "with NumPy is made a target by from_numpy"
         ) from error
     if not hasattr(form, "shape"):
         raise TargetError(f"the log density must return one number, got {type(form).__name__}")
