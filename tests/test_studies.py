@@ -124,7 +124,7 @@ def test_a_study_with_form_has_no_problem():
 def test_everything_that_is_wrong_is_told_at_once(catalogue):
     study = {
         "targets": ["funnell", "two_modes", {"name": "funnel", "dim": 1}],
-        "methods": ["biglearn", "fair", "nuts", "biglearn_baselines:nuts", {"name": "nuts", "chain": 2}],
+        "methods": ["biglearn", "biglern", "fair", "nuts", "biglearn_baselines:nuts", {"name": "nuts", "chain": 2}],
         "settings": {"a": {"componentz": 3}, "b": {}, "c": {"preset": "papers"}, "d": {}, "e": {"start.sd": [1, 2, 3]}},
         "seeds": [0, 0],
         "budget": 90,
@@ -136,6 +136,7 @@ def test_everything_that_is_wrong_is_told_at_once(catalogue):
         "problems in the study:",
         "seeds: 0 stands there twice",
         "there is no target 'funnell'; did you mean 'funnel'?",
+        "methods: there is no method 'biglern'; did you mean 'biglearn'?",
         "methods: 'nuts' and 'biglearn_baselines:nuts' are the same",
         "funnel: `dim` must be at least 2",
         "has no parameter 'chain'; did you mean 'chains'?",

@@ -9,6 +9,7 @@ import jax
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue, spec_of, versions_of_files
+from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.comparison import OURS
 from biglearn_sampler.errors import BiglearnError, SettingsError
 from biglearn_sampler.runs.plan import Plan, make_plan
@@ -31,7 +32,7 @@ class _Planning:
     def cells(self) -> list[Cell]:
         targets = self._each("targets", self.study.targets, lambda spec: build_target(spec, self.catalogue))
         baselines = [spec for spec in self.study.methods if not is_ours(spec)]
-        built = self._each("methods", baselines, lambda spec: self.catalogue.build("baseline", spec))
+        built = self._each("methods", baselines, self._baseline)
         methods = {label_of(spec): built.get(label_of(spec)) for spec in self.study.methods}
         settings = self._settings()
         cells = []
@@ -59,6 +60,13 @@ class _Planning:
                 self.problems.append(f"{key}: '{same[0]}' and '{label_of(spec)}' are the same")
             built[label_of(spec)] = made
         return built
+
+    def _baseline(self, spec: Any) -> Built[Any]:
+        name = str(spec["name"] if isinstance(spec, Mapping) else spec)
+        near = did_you_mean(name, [OURS, *(offer.entry.name for offer in self.catalogue.offers("baseline"))])
+        if OURS in near:
+            raise SettingsError(f"there is no method '{name}'{near}")
+        return self.catalogue.build("baseline", spec)
 
     def _settings(self) -> dict[str, ReadSettings]:
         read: dict[str, ReadSettings] = {}
