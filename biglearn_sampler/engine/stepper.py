@@ -38,8 +38,8 @@ from biglearn_sampler.mixture import GaussianMixture, inverse_factors
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 """On a CPU. A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
 
-ASKED_AT_ONCE = 1 << 15
-"""Points of which the energy is asked at once, a power of two: it may need much memory for each."""
+ASKED_AT_ONCE = 1 << 14
+"""Points of which the energy is asked at once, a power of four: it may need much memory for each."""
 
 LEAST_STEPS = 2
 """Steps whose points are shared at least, so that components that draw by turns are all there."""
