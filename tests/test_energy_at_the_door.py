@@ -23,10 +23,10 @@ def biglearn_targets():
     return [bl.Entry(name="mine", build=mine, summary="ten lines")]
 """
 
-EVERYWHERE = "at all 64 points of the start region; expected finite numbers. Declare a centre and a scale where the "
+EVERYWHERE = "points of the start region; expected finite numbers. Declare a centre and a scale where the "
 ENERGIES = {
-    "nan": ("return jnp.nan * x.sum()", f"the log density is NaN {EVERYWHERE}"),
-    "nowhere": ("return -jnp.inf + 0 * x.sum()", f"the log density is -inf {EVERYWHERE}"),
+    "nan": ("return jnp.nan * x.sum()", f"the log density is NaN at all 64 {EVERYWHERE}"),
+    "nowhere": ("return -jnp.inf + 0 * x.sum()", f"the log density is -inf at all 16384 {EVERYWHERE}"),
     "plus_inf": ("return jnp.inf + 0 * x.sum()", "the log density is +inf at ("),
     "plus_inf_somewhere": (
         "return jnp.where(x[0] > 0, jnp.inf, 0.0)",

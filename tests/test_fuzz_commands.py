@@ -83,7 +83,7 @@ def planned_only(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in HEAVY.items():
             patch.setattr(import_module(module), name, stop)
-        patch.setattr("biglearn_sampler.runs.plan.Plan.probe", lambda plan: None)
+        patch.setattr("biglearn_sampler.runs.plan.Plan.look", lambda plan: None)
         patch.setattr("biglearn_sampler.data.fit_data", stop)
         make = "biglearn_sampler.cli.session.make_catalogue"
         original = import_module("biglearn_sampler.cli.session").make_catalogue
