@@ -150,7 +150,7 @@ def judge(
     own = own_draws(sampler, stepper, key_own, generator, more)
     region = region_of(own.points)
     broad = _broad(sampler, own, region, stepper, generator)
-    known = _known(sampler, own)
+    known = _known(sampler, own, rules)
     ends = tempered_chains(target, _starts(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
     found = _search(known, ends, own, stepper, tasks, rules, generator, key_search)
@@ -200,13 +200,17 @@ def _starts(own: OwnDraws, region: Region, generator: np.random.Generator) -> Fl
     return np.concatenate([broad, mine + region.width * noise])
 
 
-def _known(sampler: Mixture, own: OwnDraws) -> Archive:
-    """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again."""
+def _known(sampler: Mixture, own: OwnDraws, rules: Rules) -> Archive:
+    """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again.
+
+    Of more components than a refinement makes, the heaviest: memory and time for thousands in many dimensions would be
+    those of the whole training.
+    """
     dim = own.points.shape[1]
     if not isinstance(sampler, GaussianMixture) or not np.isfinite(own.log_z):
         return Archive(dim)
     population = Population.of(sampler)
-    order = np.argsort(-population.log_weights, kind="stable")
+    order = np.argsort(-population.log_weights, kind="stable")[: rules.refine_components(dim)]
     nothing = (np.zeros((0, dim)), np.zeros(0))
     evidence = own.log_z + population.log_weights
     return Archive(
