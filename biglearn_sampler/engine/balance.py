@@ -10,14 +10,17 @@ from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 
 BATCHES, BATCH = 16, 4096
-"""Draws of the sampler on which the masses of its modes are weighed."""
+"""Draws of the sampler on which the masses of its modes are weighed, at most."""
+
+MASS_ERROR = 0.01
+"""Standard error of the masses at which they are known well enough."""
 
 TINY = 1e-37
 """A mode with less mass stays as it is."""
 
 
 def balanced(population: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
-    """The same components with the masses of modes weighed on many fresh draws, as many as the budget allows.
+    """The same components with the masses of modes weighed on fresh draws, until all are known to `MASS_ERROR`.
 
     Where weights are uneven, the points that found the best weights are too few to say what each mode holds. Of
     what a draw is remembered only to which mode it belongs, so that there can be many.
@@ -41,6 +44,8 @@ def balanced(population: Population, stepper: Stepper, generator: np.random.Gene
             return population
         claims.append(claimed(owned, group))
         log_ratios.append(stepper.log_density(points, "polish") - log_sampler)
+        if largest_error(np.concatenate(claims), np.concatenate(log_ratios)) <= MASS_ERROR:
+            break
     if group is None or not np.isfinite(np.concatenate(log_ratios)).any():
         return population
     log_ratio = np.concatenate(log_ratios)
@@ -65,9 +70,8 @@ def mass_shifts(
     """What to add to the log weights of every group, so that it has its importance-weighted mass.
 
     `s_g log(m_g / p_g)` with the mass `p_g` of the group in the sampler, its weighted mass `m_g`, and the share
-    `s_g = (1 - v_g / log(m_g / p_g)^2)^+` that noise of variance `v_g` leaves (James & Stein 1961). No weight counts
-    for more than `sqrt(n)` times the mean of all `n`: those of a poor sampler have heavy tails (Ionides, "Truncated
-    importance sampling", Journal of Computational and Graphical Statistics 17, 2008).
+    `s_g = (1 - v_g / log(m_g / p_g)^2)^+` that noise of variance `v_g` leaves (James & Stein 1961). Weights are
+    `truncated`.
 
     Arguments:
         claims: probability that a point came from a group.
@@ -75,12 +79,35 @@ def mass_shifts(
         log_weights: `log q - log b`.
     """
     presence = np.exp(log_presence - log_presence.max())
-    weights = np.exp(log_weights - log_weights.max())
-    weights = np.minimum(weights, weights.mean() * np.sqrt(len(weights)))
-    presence, weights = presence / presence.sum(), weights / weights.sum()
+    presence, weights = presence / presence.sum(), truncated(log_weights)
     mass, weighed = presence @ claims, weights @ claims
     known = (mass > TINY) & (weighed > TINY)
     weighed = np.where(known, weighed, 1.0)
     shift = np.where(known, np.log(weighed / np.where(known, mass, 1.0)), 0.0)
     variance = ((weights[:, None] * (claims / weighed - 1.0)) ** 2).sum(0)
     return np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0) * shift
+
+
+def largest_error(claims: Float[np.ndarray, "points groups"], log_weights: Float[np.ndarray, " points"]) -> float:
+    """Standard error of that importance-weighted mass of a group that is known worst; infinite without any weight."""
+    if not np.isfinite(log_weights).any():
+        return np.inf
+    weights = truncated(log_weights)
+    return float(np.sqrt(((weights[:, None] * (claims - weights @ claims)) ** 2).sum(0).max()))
+
+
+def truncated(
+    log_weights: Float[np.ndarray, " points"], shares: Float[np.ndarray, " points"] | None = None
+) -> Float[np.ndarray, " points"]:
+    """Weights that sum to one, none above `sqrt(n)` times the mean of all `n`: those of a poor sampler have heavy tails.
+
+    Arguments:
+        log_weights: up to a constant; one is finite.
+        shares: what every point counts for in the mean, where they do not count alike.
+
+    Reference: Ionides, "Truncated importance sampling", Journal of Computational and Graphical Statistics 17 (2008).
+    """
+    weights = np.exp(log_weights - log_weights.max())
+    mean = weights.mean() if shares is None else shares @ weights
+    weights = np.minimum(weights, mean * np.sqrt(len(weights)))
+    return weights / weights.sum()

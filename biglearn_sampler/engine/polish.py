@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from biglearn_sampler.engine.balance import claimed, mass_shifts
+from biglearn_sampler.engine.balance import claimed, mass_shifts, truncated
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
@@ -36,7 +36,8 @@ class Polished:
 
     Arguments:
         population: the components.
-        effective_share: effective draws among draws of the sampler, between 0 and 1.
+        effective_share: effective draws among draws of the sampler, between 0 and 1; of `truncated` weights, so that no
+            single draw decides.
         variance: of `log q - log p` under the sampler.
         elbo: its mean.
     """
@@ -104,7 +105,7 @@ def _judged(
     """Moments under the sampler `p` from points of the equal-weight mixture `b`; `log_presence` is `log p - log b`."""
     presence = np.exp(log_presence - log_presence.max())
     presence /= presence.sum()
-    weights = np.exp(log_ratio - log_ratio.max())
+    weights = truncated(log_ratio, presence)
     effective_share = float((presence @ weights) ** 2 / (presence @ weights**2))
     elbo = float(presence @ log_ratio)
     return Polished(population, effective_share, float(presence @ (log_ratio - elbo) ** 2), elbo)
