@@ -29,8 +29,11 @@ SETTLED_GAIN = 0.5
 SWEPT_EACH = 8
 """Unexplained points of a sweep for every searcher to choose from."""
 
+SWEPT_AT = 2 / 3
+"""Share of the failures that end the search at which it sweeps: those it sends out arrive while others still look."""
+
 LAST_ROUNDS = 6
-"""Rounds that are left after a sweep at least, so that those it sends out arrive."""
+"""Rounds that are left after a sweep at least, likewise."""
 
 STUCK = 0.05
 """A searcher that gained a smaller share of what it lacks over half a round will not arrive."""
@@ -106,6 +109,7 @@ class Search:
         proposer: of restarts.
         generator: of all host-side randomness.
         purpose: under which evaluations are booked.
+        sweeps: whether it takes a last look all over by itself.
     """
 
     stepper: Stepper
@@ -115,6 +119,7 @@ class Search:
     proposer: Proposer
     generator: np.random.Generator
     purpose: str = "search"
+    sweeps: bool = True
     rounds: int = 0
     failures: int = field(default=0, init=False)
     found_now: int = field(default=0, init=False)
@@ -173,6 +178,15 @@ class Search:
         return not self.complete and self.stepper.account.allows(self._price)
 
     @property
+    def _sweeps_now(self) -> bool:
+        """Whether it is time for the last look, and a mode that it shows would fit in."""
+        archive, rules = self.archive, self.rules
+        if not self.sweeps or self._swept or archive.count >= rules.most_modes(archive.dim):
+            return False
+        late = self.rounds >= rules.rounds(archive.dim) - LAST_ROUNDS
+        return late or self.failures >= SWEPT_AT * rules.failures(archive.count)
+
+    @property
     def _price(self) -> int:
         starts = self.stepper.price(self.rules.searchers, 1) // self.rules.round_steps
         return self.stepper.least_evaluations + len(self.proposer.kinds) * self.rules.proposals + starts
@@ -213,8 +227,7 @@ class Search:
         concluded = self._conclude(trace, modes)
         self._swept = self._swept and not self.found_now
         on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
-        last = self.finished or self.rounds >= self.rules.rounds(self.archive.dim) - LAST_ROUNDS
-        if last and not self._swept and self.archive.count < self.rules.most_modes(self.archive.dim):
+        if self._sweeps_now:
             self.sweep(concluded)
         elif concluded and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)

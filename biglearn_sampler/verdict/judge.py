@@ -236,7 +236,7 @@ def _search(
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     sweeping = _with_room(replace(rules, sweep_points=sweep_points(known.dim)), known)
-    search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, purpose="verdict")
+    search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
     search.sweep(range(first.count // 2), *more)
     while search.failures < QUIET_SEARCHERS and search.rounds < MOST_ROUNDS:
