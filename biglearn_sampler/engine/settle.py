@@ -133,7 +133,8 @@ class Settler:
         first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
         if first.good or count >= most // 2:
             return first
-        count = min(max(count, 1 << first.merged.count.bit_length()), most)
+        wanted = first.merged.count if first.variance > HOPELESS else 3 * first.merged.count // 2
+        count = min(max(count, 1 << wanted.bit_length()), most)
         if not self._can_grow(first.merged, count):
             return first
         return self._fitted(self._grown(first.merged, count), jax.random.fold_in(key, 1))
