@@ -40,7 +40,7 @@ the fit is nearly good: a refinement would cost many times as much."""
 NEARLY_GOOD = 2 * GOOD
 """Variance below which it is."""
 
-JUDGED_ON = 2048
+JUDGED_ON = 4096
 """Fresh points of a judgement, or `LEAST_EACH` of every component if that is more."""
 
 TELLING = 2.0
