@@ -27,7 +27,7 @@ STILL_FALLING = 0.5
 
 ANNEALED_STRETCHES = 3
 
-GOOD = 3e-3
+GOOD = 2.5e-3
 """Variance of `log q - log p` below which the mixture is the target: nothing is left to refine."""
 
 HOPELESS = 0.3
@@ -37,7 +37,7 @@ ATTEMPTS, MORE_ATTEMPTS = 3, 2
 """Judgements on fresh points, with annealing between them; and more of these, each twice as long as the last, where
 the fit is nearly good: a refinement would cost many times as much."""
 
-NEARLY_GOOD = 2 * GOOD
+NEARLY_GOOD = 6e-3
 """Variance below which it is."""
 
 JUDGED_ON = 4096
@@ -125,7 +125,10 @@ class Settler:
     told: Told
 
     def settle(self, population: Population, key: Key[Array, ""]) -> Fit:
-        """Fit as many components as the next power of two; once more with twice as many, if that may help."""
+        """Fit as many components as the next power of two; once more with more of them, if that may help.
+
+        In a hopeful fit two modes may have been taken for one: there is room for half as many components again.
+        """
         most = self.rules.refine_components(population.dim)
         count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)
         if not self._can_grow(population, count):
@@ -133,7 +136,8 @@ class Settler:
         first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
         if first.good or count >= most // 2:
             return first
-        wanted = first.merged.count if first.variance > HOPELESS else 3 * first.merged.count // 2
+        hopeful = first.variance <= HOPELESS
+        wanted = 3 * first.merged.count // 2 if hopeful else first.merged.count
         count = min(max(count, 1 << wanted.bit_length()), most)
         if not self._can_grow(first.merged, count):
             return first
