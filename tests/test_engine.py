@@ -54,9 +54,9 @@ def assert_exact(run: bl.Run, components: int) -> None:
     assert run.metrics["training_ended"] == "settled"
     assert run.metrics["verdict"]["verdict"] == "covered", run.metrics["verdict"]
     assert run.metrics["modes_covered"] == run.metrics["modes_total"]
-    # A fit is exact from a variance of 0.003 on; ESS is about one minus the variance.
+    # A fit is exact from a variance of 0.0025 on; ESS is about one minus the variance.
     assert run.metrics["ess"] > 0.99
-    # Weights of that variance tell log Z with an error of sqrt(0.003 / 4000) = 0.001.
+    # Weights of that variance tell log Z with an error of sqrt(0.0025 / 4000) = 0.001.
     assert abs(run.metrics["log_z"] - run.target.facts.log_z) < 0.005
     assert run.metrics["modes_found"] == components
 

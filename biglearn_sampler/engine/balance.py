@@ -99,7 +99,7 @@ def largest_error(claims: Float[np.ndarray, "points groups"], log_weights: Float
 def truncated(
     log_weights: Float[np.ndarray, " points"], shares: Float[np.ndarray, " points"] | None = None
 ) -> Float[np.ndarray, " points"]:
-    """Weights that sum to one, none above `sqrt(n)` times the mean of all `n`: those of a poor sampler have heavy tails.
+    """Weights that sum to one, none above `sqrt(n)` times the mean of all `n`: a poor sampler has heavy tails.
 
     Arguments:
         log_weights: up to a constant; one is finite.

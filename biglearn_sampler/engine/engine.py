@@ -45,6 +45,9 @@ from biglearn_sampler.tasks import Task
 MOST_RESUMPTIONS = 2
 """Times that a training goes on after its end: what keeps missing modes will not find them all."""
 
+WORTH_REFINING = 0.01
+"""Share of the mass from which modes that a refinement lacks are worth another one."""
+
 
 def compiled_for(target: AbstractTarget, rules: Rules, devices: Devices) -> None:
     """All that an adaptive training has compiled code do, made ready in a process that follows another one."""
@@ -133,8 +136,8 @@ class Engine:
     def go_on(self, ended: EngineState, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
         """The state from which a training that has ended goes on with modes that it missed.
 
-        Only where it had taken the modes that it knew for the whole target; `None` elsewhere, after `MOST_RESUMPTIONS`,
-        and where the budget or the number of components does not allow it.
+        Only where it took what it knew for the whole target, settled or refined; `None` elsewhere, after
+        `MOST_RESUMPTIONS`, and where the budget or the number of components does not allow it.
 
         Arguments:
             ended: the state at its end.
@@ -145,8 +148,30 @@ class Engine:
         assert isinstance(outcome, Outcome)
         self.account.set_back(ended.books)
         self.account.add("missed", asked)
-        if outcome.how != "settled" or ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
+        if ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
             return None
+        generator = ended.generator.generator()
+        match outcome.how:
+            case "settled":
+                stage = self._settled_on(outcome, found, generator)
+            case "refined":
+                stage = self._refined_on(outcome, found, generator)
+            case _:
+                return None
+        if stage is None:
+            return None
+        key = jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(ended.key)), ended.resumptions + 1)
+        return replace(
+            ended,
+            stage=stage,
+            key=np.asarray(jax.random.key_data(key), np.uint32),
+            generator=GeneratorState.of(generator),
+            books=self.account.books,
+            resumptions=ended.resumptions + 1,
+        )
+
+    def _settled_on(self, outcome: Outcome, found: Sequence[Mode], generator: np.random.Generator) -> Settling | None:
+        """All modes are fitted together once more, as far as there is room for them."""
         assert isinstance(outcome.mixture, GaussianMixture)
         known = merged_twins(Population.of(outcome.mixture))
         if known.count >= self.rules.most_modes(known.dim):
@@ -154,19 +179,23 @@ class Engine:
         nothing = (np.zeros((0, known.dim)), np.zeros(0))
         evidence = outcome.evidence + known.log_weights
         modes = [Mode(known.means[k], known.factors[k], float(evidence[k]), *nothing) for k in range(known.count)]
-        key = jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(ended.key)), ended.resumptions + 1)
-        generator = ended.generator.generator()
         archive = Archive(known.dim, (*modes, *found))
-        search = Search(self.stepper, self.rules, self._first, archive, self._proposer, generator)
-        return EngineState(
-            Settling(search.state, None),
-            np.asarray(jax.random.key_data(key), np.uint32),
-            ended.generator,
-            ended.step,
-            self.account.books,
-            ended.seconds_compile,
-            ended.resumptions + 1,
-        )
+        return Settling(Search(self.stepper, self.rules, self._first, archive, self._proposer, generator).state, None)
+
+    def _refined_on(self, outcome: Outcome, found: Sequence[Mode], generator: np.random.Generator) -> Refining | None:
+        """The components are annealed on, with the modes among them, where these are worth it."""
+        assert isinstance(outcome.mixture, GaussianMixture)
+        lacking = Archive(self.target.dim, tuple(found))
+        evidence = float(np.logaddexp(outcome.evidence, lacking.total))
+        share = float(np.exp(lacking.total - evidence))
+        if share < WORTH_REFINING:
+            return None
+        refined = Population.of(outcome.mixture)
+        region = refining_region(refined, generator)
+        refinement = self._refiner(region, generator).resumed(refined, lacking.population(), share)
+        if refinement is None:
+            return None
+        return Refining(outcome.modes + lacking.count, evidence, region, refinement)
 
     def _advanced(self, stage: Stage, keys: _Keys, generator: np.random.Generator) -> Stage:
         match stage:
@@ -238,7 +267,7 @@ class Engine:
             grounds = {"rounds": search.rounds, "failures": search.failures}
             if fit.settled:
                 grounds |= {"variance": fit.variance}
-            return self._finished(fit.population, how, search.archive, grounds)
+            return self._finished(fit.population, how, search.archive.count, search.archive.total, grounds)
         return Dividing(search.archive, fit)
 
     def _judged(
@@ -269,7 +298,7 @@ class Engine:
             return Factoring(archive, fit, blocks)
         modes = self._with_lost(fit, archive, generator)
         region = refining_region(modes, generator)
-        return Refining(archive, region, self._refiner(region, generator).begun(modes))
+        return Refining(archive.count, archive.total, region, self._refiner(region, generator).begun(modes))
 
     def _factor(self, stage: Factoring, key: Key[Array, ""]) -> Stage:
         """The sampler of one more block; behind the last one, the product of all."""
@@ -278,7 +307,8 @@ class Engine:
             return replace(stage, factors=(*stage.factors, factor))
         grounds = {"blocks": len(stage.blocks)}
         if not self._can_go_on():
-            return self._finished(stage.fit.population, "stopped", stage.archive, grounds)
+            archive = stage.archive
+            return self._finished(stage.fit.population, "stopped", archive.count, archive.total, grounds)
         factored = FactoredMixture(stage.blocks, stage.factors)
         small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
         sampler = factored.expanded() if small else factored
@@ -292,7 +322,9 @@ class Engine:
             return replace(stage, refinement=self._refiner(stage.region, generator).advanced(refinement, key))
         how = "refined" if refinement.complete else "stopped"
         grounds = {"effective_share": refinement.effective_share, "cycles": refinement.cycle + 1}
-        return self._finished(refinement.population, how, stage.archive, grounds)
+        known = np.isfinite(refinement.log_mass)
+        evidence = refinement.log_mass if known else stage.evidence
+        return self._finished(refinement.population, how, stage.modes, evidence, grounds)
 
     def _search(self, state: SearchState, generator: np.random.Generator) -> Search:
         return Search.continued(state, self.stepper, self.rules, self._proposer, generator)
@@ -342,10 +374,12 @@ class Engine:
         """The components of a fit, and the modes that it lost."""
         return _joined(fit, self._lost(fit, archive, generator)) if fit.settled else fit.merged
 
-    def _finished(self, population: Population, how: str, archive: Archive, grounds: Mapping[str, float]) -> Outcome:
+    def _finished(
+        self, population: Population, how: str, modes: int, evidence: float, grounds: Mapping[str, float]
+    ) -> Outcome:
         mixture: GaussianMixture = jax.tree.map(jnp.asarray, population.mixture())
         self._tell("polish", mixture, None)
-        return Outcome(mixture, how, archive.count, archive.total, grounds)
+        return Outcome(mixture, how, modes, evidence, grounds)
 
     def _told_search(self, search: Search) -> None:
         self._step += self.rules.round_steps

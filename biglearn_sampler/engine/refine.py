@@ -104,6 +104,32 @@ class Refiner:
             return Refinement(modes, modes, complete=False, ended=True)
         return Refinement(self._begun(modes), modes)
 
+    def resumed(self, refined: Population, lacking: Population, share: float) -> Refinement | None:
+        """The state from which components that were refined are annealed on, with modes that they lack among them.
+
+        It is the second half of a second cycle. Each mode gets components by the mass that it holds, and the lightest
+        ones make room, half of all at most. `None` where the budget does not allow a stretch.
+
+        Arguments:
+            refined: the components.
+            lacking: the modes, weighted by what each holds.
+            share: of all mass, that they hold together.
+        """
+        count = self.rules.refine_components(refined.dim)
+        if not self._can_pay(count):
+            return None
+        room = max(count // 2, 1)
+        lacking = lacking.take(np.argsort(-lacking.log_weights, kind="stable")[:room])
+        copies = np.exp(lacking.log_weights) * max(min(share * count, room) - lacking.count, 0.0)
+        new = lacking.joined(self._copied(lacking, np.repeat(np.arange(lacking.count), copies.astype(int))))
+        kept = refined.take(np.argsort(-refined.log_weights, kind="stable")[: count - new.count])
+        share = min(share, 0.5)
+        known, added = kept.log_weights + np.log1p(-share), equal_log_weights(new.count) + np.log(share)
+        population = kept.joined(new).weighted(np.concatenate([known, added]))
+        population = population.take(self.generator.permutation(population.count))
+        later = Refinement(population, population, cycle=1)
+        return replace(later, first=self._length(later) // 2)
+
     def advanced(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
         """The state after one more stretch, or after the end of a cycle.
 
@@ -141,15 +167,14 @@ class Refiner:
         if not left:
             return best.equal()
         copied = left // 2 if best.count > 1 else 0
-        begun = best.joined(self._copied(best, copied)) if copied else best
+        begun = best.joined(self._copied(best, np.arange(copied) % best.count)) if copied else best
         return begun.joined(self._fresh(left - copied)).take(self.generator.permutation(count)).equal()
 
-    def _copied(self, modes: Population, count: int) -> Population:
-        """Components at draws of the modes by turns, each with the shape of its mode."""
-        origin = np.arange(count) % modes.count
-        noise = self.generator.standard_normal((count, modes.dim))
+    def _copied(self, modes: Population, origin: Int[np.ndarray, " copies"]) -> Population:
+        """Components at draws of the modes of those numbers, each with the shape of its mode."""
+        noise = self.generator.standard_normal((len(origin), modes.dim))
         means = modes.means[origin] + np.einsum("nij,nj->ni", modes.factors[origin], noise)
-        return Population(means, modes.factors[origin], equal_log_weights(count))
+        return Population(means, modes.factors[origin], modes.log_weights[origin])
 
     def _fresh(self, count: int) -> Population:
         """Round components over the region, of widths log-uniform between two: narrow ones spread over more modes."""

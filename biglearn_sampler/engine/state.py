@@ -4,7 +4,7 @@
                                                  |           `-----> Refining  -> Outcome
                                                  `--> Outcome
 
-Where somebody finds modes that a settled outcome lacks, it goes on as `Settling`.
+Where somebody finds modes that an outcome lacks, a settled one goes on as `Settling`, a refined one as `Refining`.
 
 Every state is a value: what is made from it is made again, bit for bit, if the work is interrupted.
 """
@@ -137,12 +137,14 @@ class Refining:
     """It is not: many components are annealed. A unit is one stretch of steps.
 
     Arguments:
-        archive: of the whole.
+        modes: number of modes that were found.
+        evidence: log of the mass that they account for.
         region: over which fresh components begin.
         refinement: as it stands.
     """
 
-    archive: Archive
+    modes: int
+    evidence: float
     region: Region
     refinement: Refinement
 
@@ -155,7 +157,7 @@ class Outcome:
         mixture: the sampler, in the coordinates of training.
         how: `settled` (a mixture of the modes found is the target, as far as was looked), `factored`, `refined`, or
             `stopped` by the budget.
-        modes: number of modes that exploration found.
+        modes: number of modes that were found.
         evidence: log of the mass that they account for.
         grounds: the figures for which the training ended so: `rounds` of the search and `failures` (searchers in a row
             that found nothing new), `variance` of `log q - log p`, `effective_share` of a refinement after its last
