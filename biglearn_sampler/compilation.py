@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from biglearn_sampler.errors import UserError
 
@@ -73,6 +74,18 @@ def repeat_on_gpus() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if REPEATED not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --{REPEATED}=true".strip()
+
+
+def quickly() -> dict[str, Any]:
+    """Options of the compiler for programs that take longer to compile than to run.
+
+    On a CPU a fifth to a half less time to compile. No slower either where the time goes into products of matrices,
+    which a library does.
+    """
+    # The command line answers without jax.
+    import jax
+
+    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
 
 
 def make_room() -> None:

@@ -31,6 +31,7 @@ from biglearn_sampler.bridges.sites import (
     traced_plainly,
 )
 from biglearn_sampler.catalogue.problems import told
+from biglearn_sampler.compilation import quickly
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import GaussianMixture, Mixture
@@ -254,7 +255,8 @@ def _prior_region(
 
     keys = jax.random.split(jax.random.key(0), PRIOR_DRAWS)
     # NumPy takes medians at once; XLA would compile a sort.
-    points = np.asarray(jax.jit(jax.vmap(lambda key: ravel_pytree(draw(key))[0]))(keys))
+    drawn = jax.jit(jax.vmap(lambda key: ravel_pytree(draw(key))[0]), compiler_options=quickly())
+    points = np.asarray(drawn(keys))
     with np.errstate(invalid="ignore"):
         centre = np.median(points, axis=0)
         scale = DEVIATIONS_TO_SIGMA * np.median(np.abs(points - centre), axis=0)

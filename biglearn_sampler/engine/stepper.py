@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import logsumexp
 
+from biglearn_sampler.compilation import quickly
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.account import Account
@@ -34,9 +35,6 @@ from biglearn_sampler.engine.steps import (
 from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
 from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.mixture import GaussianMixture, inverse_factors
-
-QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
-"""On a CPU. A fifth less time to compile, and no slower: the time of a step goes into matrix products of a library."""
 
 ASKED_AT_ONCE = 1 << 14
 """Points of which the energy is asked at once, a power of four: it may need much memory for each."""
@@ -78,7 +76,7 @@ class Stepper:
 
         everywhere = devices.everywhere
         same = devices.compiler_options
-        options = {**(QUICK_TO_COMPILE if jax.default_backend() == "cpu" else {}), **same}
+        options = {**quickly(), **same}
 
         @partial(
             jax.jit,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.compilation import quickly
 from biglearn_sampler.mixture import GaussianMixture
 
 SHARED = 64
@@ -32,7 +35,7 @@ class StartRegion:
     def points(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
         """`count` independent points of the region."""
         # The first rows are the same however many there are.
-        noise = jax.random.normal(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
+        noise = _normal()(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
         return self.mean + noise @ self.factor.T
 
     def mixture(self, key: Key[Array, ""], components: int) -> GaussianMixture:
@@ -43,3 +46,9 @@ class StartRegion:
             self.points(key, components),
             jnp.broadcast_to(jnp.diag(self.width), (components, dim, dim)),
         )
+
+
+@cache
+def _normal() -> Callable[..., Array]:
+    """`jax.random.normal`, quick to compile."""
+    return jax.jit(jax.random.normal, static_argnums=(1, 2), compiler_options=quickly())

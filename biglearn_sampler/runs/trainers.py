@@ -209,8 +209,9 @@ class AdaptiveTrainer(AbstractTrainer):
         start = plan.start.points(plan.keys.start, self._rules.searchers)
         width = plan.start.width
         if plan.settings.coordinates == "whitened":
-            start = (start - plan.target.value.centre) / plan.target.value.scale
-            width = width / plan.target.value.scale
+            # In NumPy, which gives the same digits and compiles nothing.
+            centre, scale = np.asarray(plan.target.value.centre), np.asarray(plan.target.value.scale)
+            start, width = (np.asarray(start) - centre) / scale, np.asarray(width) / scale
         return Engine(
             plan.target_of_training(),
             np.asarray(start, float),
