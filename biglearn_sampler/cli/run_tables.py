@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biglearn_sampler.cli.tables import print_table
+from biglearn_sampler.runs.numerals import numeral, numeral_with_error
 
 COSTS = (
     "energy_evaluations",
@@ -17,9 +18,6 @@ COSTS = (
 ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps", "verdict"}
 MOST_MOMENTS = 40
 """Rows of the table of moments; `metrics.json` has them all."""
-
-SMALL = 1e-3
-"""Below it a number is shown by its own digits: four behind the point would be zeros, as of a target in small units."""
 
 
 def print_run_tables(metrics: Mapping[str, Any]) -> None:
@@ -41,7 +39,7 @@ def _print_figures(methods: Mapping[str, Mapping[str, Any]]) -> None:
         )
     )
     shown = [name for name in names if any(figures.get(name) is not None for figures in methods.values())]
-    rows = [[name, *(_with_error(figures, name) for figures in methods.values())] for name in (*shown, *COSTS)]
+    rows = [[name, *(numeral_with_error(figures, name) for figures in methods.values())] for name in (*shown, *COSTS)]
     print_table(("figure", *methods), rows)
 
 
@@ -52,7 +50,7 @@ def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:
         [
             quantity,
             *(
-                _number(figures.get("moments", {}).get(quantity, {}).get(part))
+                numeral(figures.get("moments", {}).get(quantity, {}).get(part))
                 for figures in methods.values()
                 for part in ("mean", "mcse", "sd")
             ),
@@ -63,18 +61,3 @@ def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(("quantity", *columns), rows)
     if len(quantities) > MOST_MOMENTS:
         print(f"... and {len(quantities) - MOST_MOMENTS} more in metrics.json")
-
-
-def _with_error(figures: Mapping[str, Any], name: str) -> str:
-    value, error = figures.get(name), figures.get("standard_errors", {}).get(name)
-    return _number(value) + (f" ± {error:.2g}" if error is not None and value is not None else "")
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}"
-    if abs(value) < SMALL:
-        return f"{value:.4g}"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"

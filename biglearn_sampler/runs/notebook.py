@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.catalogue.notebook import heading, html_of, paragraph, picture, table
+from biglearn_sampler.runs.numerals import numeral_with_error
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.summary import sentences
 
@@ -21,7 +21,7 @@ def html_of_run(run: Run) -> str:
     """The HTML of a run."""
     metrics = run.metrics
     told = "".join(paragraph(text) for text in sentences(metrics)) if metrics else paragraph("It has no figures.")
-    rows = [(name, _figure(metrics, name)) for name in (*SHOWN, *COSTS) if metrics.get(name) is not None]
+    rows = [(name, numeral_with_error(metrics, name)) for name in (*SHOWN, *COSTS) if metrics.get(name) is not None]
     drawn = next((html for html in (_picture(run, report) for report in PICTURES) if html), "")
     return (
         heading(f"A run on {run.name}, seed {run.record.get('seed')}") + told + table(("figure", "value"), rows) + drawn
@@ -34,9 +34,3 @@ def _picture(run: Run, report: str) -> str:
             written.replace(path)
 
     return picture(report, draw, f"the sampler of the run on {run.name} beside its target")
-
-
-def _figure(metrics: Mapping[str, Any], name: str) -> str:
-    value, error = metrics[name], metrics.get("standard_errors", {}).get(name)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-    return text if error is None else f"{text} ± {error:.2g}"
