@@ -8,7 +8,7 @@
 
 A step is one of the scheduled training, on an energy that costs next to nothing. Seconds are those of the fastest of
 several calls; memory is what the compiled program needs beside its arguments, as XLA plans it, and the arguments
-themselves. A run of `compile` ends after some evaluations, so later phases of long trainings are not in it.
+themselves.
 """
 
 from __future__ import annotations
@@ -54,9 +54,6 @@ KERNEL = (
 )
 EXPECTED = {"components": 2.0, "points": 1.0, "dim": 2.0, "resampled": 1.0}
 """Exponents that the sums say: every component draws its points, and each point meets every component."""
-
-EVALUATIONS = 60_000
-"""Of a run of `compile`."""
 
 MOST_COLD, MOST_CACHED = 10.0, 3.0
 """Seconds of compilation that a default training should take at most."""
@@ -177,42 +174,35 @@ def kernel() -> None:
 
 
 def compilation(names: list[str]) -> None:
-    """The default training of each target, in a new process each: without a cache, filling one, and with it."""
+    """The default training of each target from its beginning to its end, in two new processes.
+
+    The first one finds an empty cache and fills it, the second one finds all that it needs.
+    """
     import biglearn_sampler as bl
 
     listed = [offer.entry.name for offer in bl.Catalogue().offers("target")]
     for name in names or listed:
         with tempfile.TemporaryDirectory() as folder:
-            found = {}
-            for round_, cache in (("cold", None), ("filling", folder), ("cached", folder)):
-                found[round_] = _compile_seconds(name, cache)
-                if isinstance(found[round_], str):
-                    break
-        add_row(ROWS, {"part": "compile", "target": name, "evaluations": EVALUATIONS, **found, **_about()})
+            found: dict[str, Any] = {"cold": _compile_seconds(name, folder)}
+            if isinstance(found["cold"], dict):
+                found["cached"] = _compile_seconds(name, folder)
+        add_row(ROWS, {"part": "compile", "target": name, **found, **_about()})
 
 
 PROGRAM = """
 import json, sys, time
 import biglearn_sampler as bl
-name, cache, budget = sys.argv[1], sys.argv[2], int(sys.argv[3])
-if cache:
-    bl.keep_compiled(cache)
-settings = {"budget.evaluations": budget, "reports": [], "metrics": ["elbo"]}
+bl.keep_compiled(sys.argv[2])
 began = time.perf_counter()
-run = bl.train(name, settings=settings)
+run = bl.train(sys.argv[1], settings={"reports": [], "metrics": ["elbo"]})
 print(json.dumps({"compile": run.metrics["seconds_compile"], "all": round(time.perf_counter() - began, 2)}))
 """
 
 
-def _compile_seconds(name: str, cache: str | None) -> dict[str, float] | str:
+def _compile_seconds(name: str, cache: str) -> dict[str, float] | str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name, cache or "", str(EVALUATIONS)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", PROGRAM, name, cache]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         return done.stderr.strip().splitlines()[-1][:120]
     return json.loads(done.stdout.splitlines()[-1])
@@ -361,7 +351,9 @@ def _kernel_told() -> str:
 
 
 def _compile_told() -> str:
-    rows = sorted(_measured("compile", "target"), key=lambda row: row["target"])
+    # Earlier rows are of trainings that were cut short.
+    whole = [row for row in _measured("compile", "target") if "evaluations" not in row]
+    rows = sorted(whole, key=lambda row: row["target"])
     good = [row for row in rows if isinstance(row.get("cached"), dict)]
     failed = [f"`{row['target']}`: {row[_last(row)]}" for row in rows if row not in good]
     lines = [
@@ -371,36 +363,19 @@ def _compile_told() -> str:
     columns = ("target", "no cache, s", "from the cache, s", "the whole run, s")
     over = [row["target"] for row in good if row["cold"]["compile"] > MOST_COLD]
     late = [row["target"] for row in good if row["cached"]["compile"] > MOST_CACHED]
-    cut = (
-        f"`seconds_compile` of the default training, cut at {EVALUATIONS:,} evaluations, in new processes (cores and "
-        'load stand in `cost.jsonl`). "From the cache": a second process with `--cache`.\n\n'
-        f"{_markdown(columns, lines)}\n\nAbove {MOST_COLD:g} s without a cache: {', '.join(over) or 'none'}. Above "
-        f"{MOST_CACHED:g} s with it: {', '.join(late) or 'none'}. Not run: {'; '.join(failed) or 'none'}.\n\n"
-    )
-    return f"## Compilation\n\n{cut if rows else ''}{_whole_trainings_told()}"
-
-
-def _whole_trainings_told() -> str:
-    """What `engine.py` kept of whole default trainings."""
-    found: dict[str, list[float]] = {}
-    for line in (RESULTS / "engine.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        found.setdefault(row["case"], []).append(row["seconds_compile"])
-    lines = [
-        [case, f"{len(seconds)}", f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"]
-        for case, seconds in sorted(found.items())
-    ]
-    over = sum(statistics.median(seconds) > MOST_COLD for seconds in found.values())
+    if not rows:
+        return ""
     return (
-        "Whole default trainings without a cache, all rows of `engine.jsonl` (two cores, often loaded, several "
-        f"commits):\n\n{_markdown(('case', 'runs', 'median, s', 'most, s'), lines)}\n\nThe median is above "
-        f"{MOST_COLD:g} s in {over} of {len(found)} cases.\n"
+        "## Compilation\n\n`seconds_compile` of whole default trainings in new processes (cores and load stand in "
+        '`cost.jsonl`). "From the cache": a second process with `--cache`.\n\n'
+        f"{_markdown(columns, lines)}\n\nAbove {MOST_COLD:g} s without a cache: {', '.join(over) or 'none'}. Above "
+        f"{MOST_CACHED:g} s with it: {', '.join(late) or 'none'}. Not run: {'; '.join(failed) or 'none'}.\n"
     )
 
 
 def _last(row: Mapping[str, Any]) -> str:
     """The run that failed."""
-    return next(name for name in ("cached", "filling", "cold") if name in row)
+    return next(name for name in ("cached", "cold") if name in row)
 
 
 def _startup_told() -> str:
