@@ -227,9 +227,8 @@ class Search:
         concluded = self._conclude(trace, modes)
         self._swept = self._swept and not self.found_now
         on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
-        if self._sweeps_now:
-            self.sweep(concluded)
-        elif concluded and not self.finished:
+        sent = self._sweeps_now and self.sweep(concluded)
+        if concluded and not sent and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
             self._restart(concluded, self._unexplained(seen_points, seen_values, on_their_way))
 
@@ -238,10 +237,11 @@ class Search:
         free: Sequence[int],
         more_points: Float[np.ndarray, "more dim"] | None = None,
         more_log_target: Float[np.ndarray, " more"] | None = None,
-    ) -> None:
+    ) -> bool:
         """A last look all over: where the target exceeds what is known, the free searchers set out once more.
 
-        What others are about to find does not count: they may not arrive before the search is over.
+        What others are about to find does not count: they may not arrive before the search is over. Says whether it
+        sent them out.
 
         Arguments:
             free: numbers of searchers that may leave.
@@ -249,7 +249,7 @@ class Search:
         """
         archive, account = self.archive, self.stepper.account
         if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
-            return
+            return False
         self._swept = True
         points = self.proposer.sweep(archive.population(), self.rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
@@ -258,10 +258,12 @@ class Search:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
         unexplained = self._unexplained(points, log_target, ())
-        if len(unexplained.points):
-            strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
-            self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)
-            self.failures = min(self.failures, max(self.rules.failures(archive.count) - len(free), 0))
+        if not len(unexplained.points):
+            return False
+        strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
+        self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)
+        self.failures = min(self.failures, max(self.rules.failures(archive.count) - len(free), 0))
+        return True
 
     def _conclude(self, trace: Trace, modes: Sequence[Mode]) -> list[int]:
         """Archive what is new, the best first. Gives the searchers that are free to leave."""
