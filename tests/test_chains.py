@@ -36,6 +36,12 @@ def region(dim: int, scale: float = 3.0) -> StartRegion:
     return StartRegion(jnp.zeros(dim), scale * jnp.eye(dim), jnp.full(dim, 0.3 * scale))
 
 
+def test_the_first_points_are_the_same_inside_a_program_that_is_compiled() -> None:
+    key = jax.random.key(3)
+    inside = jax.jit(lambda key: region(2).points(key, 70))(key)
+    np.testing.assert_allclose(inside, region(2).points(key, 70), rtol=1e-6)
+
+
 def run(name: str, target: AbstractTarget, budget: int | None = None, seed: int = 0, **parameters) -> BaselineResult:
     baseline = ENTRIES[name].build(**{"warmup": 30, "draws": 20, **SMALL[name], **parameters})
     return baseline.run(target, region(target.dim), jax.random.key(seed), budget)

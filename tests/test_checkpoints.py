@@ -177,9 +177,9 @@ EVALUATIONS = {"energy": 1, "gradient": 2, "exact_channel": 3}
         (b"x" * 1000, "it is no checkpoint"),
         (
             b"biglearn checkpoint 999\n",
-            "it is a checkpoint of version 999, and this version of biglearn reads version 1",
+            f"it is a checkpoint of version 999, and this version of biglearn reads version {VERSION}",
         ),
-        (b"biglearn checkpoint 1\n", "it was cut off or changed: its checksum is wrong"),
+        (b"biglearn checkpoint %d\n" % VERSION, "it was cut off or changed: its checksum is wrong"),
         (forged(b""), "it is no checkpoint"),
         (forged(pickle.dumps(Evil())), "it is no checkpoint"),
         (forged(archive({}, np.array([Evil()], object), pickled=True)), "it is no checkpoint"),

@@ -25,7 +25,7 @@ from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
-from biglearn_sampler.engine.search import Search
+from biglearn_sampler.engine.search import SWEPT_AT, Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.state import EngineState, Outcome, Refining
@@ -458,6 +458,32 @@ def test_the_last_look_ends_the_search_where_all_is_explained() -> None:
     assert not search.searchers.means.any() and search.finished
 
 
+def test_whoever_has_concluded_sets_out_again_until_the_search_is_over() -> None:
+    known = archive_of(
+        *(mode(mean, float(np.log(weight))) for mean, weight in zip(LAW.means, [0.5, 0.3, 0.2], strict=True))
+    )
+    start = Population.at(np.resize(np.asarray(LAW.means, float), (Rules().searchers, 2)), 0.3)
+    search = Search(law_stepper(), Rules(), start, known, Proposer(2, [], 0.3, 48), generator())
+    concluded, swept_at = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        conclude, restart, sweep = Search._conclude, Search._restart, Search.sweep
+        patch.setattr(Search, "_conclude", lambda *given: concluded.append(conclude(*given)) or concluded[-1])
+        patch.setattr(
+            Search,
+            "_restart",
+            lambda self, free, *given, **named: restarted.extend(free) or restart(self, free, *given, **named),
+        )
+        patch.setattr(Search, "sweep", lambda self, *given: swept_at.append(self.failures) or sweep(self, *given))
+        while not search.complete:
+            restarted: list[int] = []
+            search.round(jax.random.key(search.rounds))
+            assert search.finished or sorted(restarted) == sorted(concluded[-1])
+    # All is explained, so that the last look finds nothing; it came while others were still looking.
+    threshold = Rules().failures(3)
+    assert len(swept_at) == 1 and SWEPT_AT * threshold <= swept_at[0] < threshold <= search.failures
+    assert sum(map(len, concluded)) == search.failures
+
+
 def test_draws_from_a_box_reach_its_corners_as_its_middle() -> None:
     region = Region(np.array([1.0, -1.0]), np.array([1.0, 3.0]))
     draws = (region.uniform_draws(generator(), np.full(8000, 0.5)) - region.centre) / region.width
@@ -562,12 +588,15 @@ def test_what_a_poor_fit_lost_stays_known_although_its_gaussian_looks_light_besi
     assert engine._known(perfect, light, generator()).count == 2
 
 
-def refined_without_its_last_mode(budget: int | None = None) -> tuple[Engine, EngineState]:
+def refined_without_its_last_mode(
+    budget: int | None = None, components: int = 16, weights: Any = None
+) -> tuple[Engine, EngineState]:
     """The end of a refinement of `LAW` that lacks its third mode."""
-    rules, account = Rules(most_components=16), Account(Budget(budget))
+    rules, account = Rules(most_components=components), Account(Budget(budget))
     start = np.resize(np.asarray(LAW.means, float), (rules.searchers, 2))
     engine = Engine(MixtureTarget.of(LAW, scale=1.0), start, np.full(2, 0.3), (), rules, account, lambda _: None)
-    kept = population().take(np.repeat([0, 1], 8))
+    kept = population().take(np.sort(np.arange(components) % 2))
+    kept = kept if weights is None else kept.weighted(np.log(weights))
     outcome = Outcome(kept.mixture(), "refined", 2, float(np.log(0.8)), {})
     return engine, replace(engine.begin(jax.random.key(0)), stage=outcome)
 
@@ -591,6 +620,7 @@ def test_a_refined_training_goes_on_with_a_mode_that_it_lacks() -> None:
         state = engine.advance(state)
     outcome = state.stage
     assert isinstance(outcome, Outcome) and outcome.how == "refined" and outcome.modes == 3
+    assert isinstance(outcome.mixture, GaussianMixture)
     masses = np.exp(np.asarray(outcome.mixture.log_weights))
     near = np.linalg.norm(np.asarray(outcome.mixture.means) - np.asarray(LAW.means[2]), axis=1) < 2.5
     # The weights are found on thousands of points; a fifth of them tells a fifth of the mass to about a hundredth.
@@ -609,8 +639,26 @@ def test_a_refined_training_goes_on_only_where_it_is_worth_while_and_can_be_paid
     # However much it seems to hold, half of the components stay, with half of the mass.
     assert near.sum() == 8 and np.exp(begun.log_weights[near]).sum() == pytest.approx(0.5)
     assert engine.go_on(replace(ended, resumptions=MOST_RESUMPTIONS), [heavy], asked) is None
-    poor, ended = refined_without_its_last_mode(budget=3000)
+    poor, ended = refined_without_its_last_mode(budget=12_000)
     assert poor.go_on(ended, [heavy], asked) is None
+
+
+def test_a_refined_training_goes_on_whatever_rounding_made_of_its_weights() -> None:
+    found = [mode(LAW.means[2], float(np.log(0.2)))]
+    for seed in range(20):
+        weights = generator(seed).dirichlet(np.ones(16))
+        engine, ended = refined_without_its_last_mode(weights=weights)
+        state = engine.go_on(ended, found, Evaluations())
+        assert state is not None and isinstance(state.stage, Refining)
+        assert state.stage.refinement.population.count == 16
+
+
+@pytest.mark.parametrize("components", [1, 2, 3])
+def test_a_refined_training_of_few_components_gives_none_of_more_mass_away(components: int) -> None:
+    engine, ended = refined_without_its_last_mode(components=components)
+    light, heavy = (mode(LAW.means[2], float(np.log(0.8 * odds))) for odds in (0.02, 1.5))
+    assert engine.go_on(ended, [light], Evaluations()) is None
+    assert (engine.go_on(ended, [heavy], Evaluations()) is None) == (components == 1)
 
 
 def test_a_mode_more_than_is_allowed_does_not_keep_the_training_going() -> None:

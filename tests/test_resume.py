@@ -177,6 +177,33 @@ def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, m
     assert left_behind(folder) == left_behind(tmp_path / "whole")
 
 
+def test_a_refined_run_goes_on_with_what_its_verdict_finds_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted while it is refined anew."""
+    none = (np.zeros((0, 2)), np.zeros(0))
+    mode = Mode(np.array([1.0, 4.0]), 0.1 * np.eye(2), 0.0, *none)
+    told = Verdict(NOT_COVERED, "By hand.", 0.5, None, [], {"new_modes": 1}, Evaluations(energy=1000), (mode,))
+    looks: dict[str, int] = {}
+
+    def finds_once(plan: Any, *_: Any) -> Verdict:
+        looks[now] = looks.get(now, 0) + 1
+        return told if looks[now] == 1 else Verdict.bare(COVERED, "By hand.")
+
+    settings = {name: value for name, value in ADAPTIVE.items() if name != "budget.evaluations"}
+    monkeypatch.setattr(TRAIN, "verdict_of", finds_once)
+    now = "whole"
+    run = bl.train(RIDGE, settings=settings, out=tmp_path / now)
+    assert looks[now] == 2 and run.metrics["training_ended"] == "refined"
+    assert run.metrics["evaluations_by_purpose"]["missed"] == 1000 + 200
+
+    now, onward = "paused", sum("missed" in row["evaluations_by_purpose"] for row in run.history)
+    assert onward > 20
+    interrupted(tmp_path / now, settings, len(run.history) - onward + 7)
+    bl.resume(tmp_path / now, target=RIDGE)
+    assert left_behind(tmp_path / "paused") == left_behind(tmp_path / "whole")
+
+
 def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:
     """To the bits that it would have had with that budget from the beginning."""
     folder = tmp_path / "run"

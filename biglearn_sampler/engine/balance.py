@@ -20,7 +20,9 @@ TINY = 1e-37
 
 
 def balanced(population: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
-    """The same components with the masses of modes weighed on fresh draws, until all are known to `MASS_ERROR`.
+    """The same components with the masses of modes weighed on fresh draws.
+
+    These are drawn until all masses are known to `MASS_ERROR`, as long as the budget allows.
 
     Where weights are uneven, the points that found the best weights are too few to say what each mode holds. Of
     what a draw is remembered only to which mode it belongs, so that there can be many.

@@ -190,9 +190,11 @@ class Engine:
         share = float(np.exp(lacking.total - evidence))
         if share < WORTH_REFINING:
             return None
-        refined = Population.of(outcome.mixture)
-        region = refining_region(refined, generator)
-        refinement = self._refiner(region, generator).resumed(refined, lacking.population(), share)
+        # Weights in the precision of the device do not sum to one in that of the host.
+        refined, modes = Population.of(outcome.mixture).normalised(), lacking.population()
+        log_weights = np.concatenate([refined.log_weights + np.log1p(-share), modes.log_weights + np.log(share)])
+        region = refining_region(refined.joined(modes).weighted(log_weights), generator)
+        refinement = self._refiner(region, generator).resumed(refined, modes, share)
         if refinement is None:
             return None
         return Refining(outcome.modes + lacking.count, evidence, region, refinement)

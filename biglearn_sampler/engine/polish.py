@@ -40,12 +40,14 @@ class Polished:
             single draw decides.
         variance: of `log q - log p` under the sampler.
         elbo: its mean.
+        log_mass: of the target, by importance weights.
     """
 
     population: Population
     effective_share: float
     variance: float
     elbo: float
+    log_mass: float
 
 
 def polished(population: Population, stepper: Stepper, generator: np.random.Generator, points: int = 0) -> Polished:
@@ -108,4 +110,5 @@ def _judged(
     weights = truncated(log_ratio, presence)
     effective_share = float((presence @ weights) ** 2 / (presence @ weights**2))
     elbo = float(presence @ log_ratio)
-    return Polished(population, effective_share, float(presence @ (log_ratio - elbo) ** 2), elbo)
+    log_mass = float(np.asarray(logsumexp(log_ratio, b=presence)))
+    return Polished(population, effective_share, float(presence @ (log_ratio - elbo) ** 2), elbo, log_mass)

@@ -108,27 +108,29 @@ class Refiner:
         """The state from which components that were refined are annealed on, with modes that they lack among them.
 
         It is the second half of a second cycle. Each mode gets components by the mass that it holds, and the lightest
-        ones make room, half of all at most. `None` where the budget does not allow a stretch.
+        ones make room, half of all at most. `None` where these hold as much, or the budget does not allow it all.
 
         Arguments:
             refined: the components.
             lacking: the modes, weighted by what each holds.
             share: of all mass, that they hold together.
         """
-        count = self.rules.refine_components(refined.dim)
-        if not self._can_pay(count):
+        count, room = self.rules.refine_components(refined.dim), self.rules.refine_components(refined.dim) // 2
+        later = Refinement(refined, refined, cycle=1)
+        first = self._length(later) // 2
+        if not room or not self._can_pay(count, self._length(later) - first):
             return None
-        room = max(count // 2, 1)
         lacking = lacking.take(np.argsort(-lacking.log_weights, kind="stable")[:room])
-        copies = np.exp(lacking.log_weights) * max(min(share * count, room) - lacking.count, 0.0)
-        new = lacking.joined(self._copied(lacking, np.repeat(np.arange(lacking.count), copies.astype(int))))
-        kept = refined.take(np.argsort(-refined.log_weights, kind="stable")[: count - new.count])
-        share = min(share, 0.5)
-        known, added = kept.log_weights + np.log1p(-share), equal_log_weights(new.count) + np.log(share)
-        population = kept.joined(new).weighted(np.concatenate([known, added]))
-        population = population.take(self.generator.permutation(population.count))
-        later = Refinement(population, population, cycle=1)
-        return replace(later, first=self._length(later) // 2)
+        number = max(int(np.clip(share * count, lacking.count, room)), count - refined.count)
+        order = np.argsort(-refined.log_weights, kind="stable")
+        if np.exp(refined.log_weights[order[count - number :]]).sum() >= share:
+            return None
+        origin = self.generator.choice(lacking.count, number - lacking.count, p=np.exp(lacking.log_weights))
+        new = lacking.joined(self._copied(lacking, origin)).equal()
+        kept, share = refined.take(order[: count - number]), min(share, 0.5)
+        log_weights = np.concatenate([kept.log_weights + np.log1p(-share), new.log_weights + np.log(share)])
+        population = kept.joined(new).weighted(log_weights).take(self.generator.permutation(count))
+        return replace(later, population=population, before=population, first=first)
 
     def advanced(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
         """The state after one more stretch, or after the end of a cycle.
@@ -154,7 +156,9 @@ class Refiner:
             return Refinement(population, population, cycle=state.cycle + 1)
         if effective_share < FAIR_ESS:
             population = balanced(population, self.stepper, self.generator)
-        return replace(state, population=population, effective_share=effective_share, ended=True)
+        return replace(
+            state, population=population, log_mass=judged.log_mass, effective_share=effective_share, ended=True
+        )
 
     def _begun(self, modes: Population) -> Population:
         """The heaviest modes, copies of them, and fresh components, in random order, since they draw by turns.
@@ -219,9 +223,10 @@ class Refiner:
     def _restored(self, population: Population, state: Refinement) -> Population:
         return restored(population, state.before, state.log_mass, self.stepper, self.generator)
 
-    def _can_pay(self, components: int) -> bool:
-        """Whether the budget allows another stretch, with what may be moved after it and the last weights."""
+    def _can_pay(self, components: int, steps: int | None = None) -> bool:
+        """Whether the budget allows so many steps, or a stretch, what may be moved after one, and the last weights."""
         price = self.stepper.price(components, self.rules.refine_fresh_points)
+        price *= 1 if steps is None else -(-steps // self.rules.round_steps)
         price += (LEAST_EACH + CANDIDATES) * components + len(self.proposer.tasks) * self.rules.proposals
         return self.stepper.account.allows(price)
 

@@ -125,9 +125,9 @@ class Settler:
     told: Told
 
     def settle(self, population: Population, key: Key[Array, ""]) -> Fit:
-        """Fit as many components as the next power of two; once more with more of them, if that may help.
+        """Fit as many components as the next power of two; where that is not good, split what was merged and fit again.
 
-        In a hopeful fit two modes may have been taken for one: there is room for half as many components again.
+        In a hopeful fit two modes may have been taken for one: then there is room for half as many components again.
         """
         most = self.rules.refine_components(population.dim)
         count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)

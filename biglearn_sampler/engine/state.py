@@ -158,10 +158,10 @@ class Outcome:
         how: `settled` (a mixture of the modes found is the target, as far as was looked), `factored`, `refined`, or
             `stopped` by the budget.
         modes: number of modes that were found.
-        evidence: log of the mass that they account for.
+        evidence: log of the mass that they account for; of a refined sampler, of all that it sees.
         grounds: the figures for which the training ended so: `rounds` of the search and `failures` (searchers in a row
             that found nothing new), `variance` of `log q - log p`, `effective_share` of a refinement after its last
-            `cycles`, `blocks` of a product.
+            `cycles` (of truncated weights), `blocks` of a product.
     """
 
     mixture: GaussianMixture | FactoredMixture

@@ -8,6 +8,7 @@ from functools import cache
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.compilation import quickly
@@ -35,7 +36,9 @@ class StartRegion:
     def points(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
         """`count` independent points of the region."""
         # The first rows are the same however many there are.
-        noise = _normal()(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
+        # Inside a program that is being compiled there are no options to give.
+        draw = jax.random.normal if isinstance(key, Tracer) else _normal()
+        noise = draw(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
         return self.mean + noise @ self.factor.T
 
     def mixture(self, key: Key[Array, ""], components: int) -> GaussianMixture:
