@@ -267,52 +267,52 @@ def _decided(
     ]
     disagreement = _disagreement(own, broad)
     evidence["broad_missing"] = disagreement
+    verdict, sentence = _said(own, missing, places, disagreement)
+    return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
 
-    def told(verdict: str, sentence: str) -> Verdict:
-        return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
 
+def _said(
+    own: OwnDraws, missing: float | None, places: Sequence[dict[str, Any]], disagreement: float | None
+) -> tuple[str, str]:
+    """The verdict and its sentence: what is missing first, then why nothing can be said, then what is wrong."""
     if not np.isfinite(own.log_z):
-        return told(NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler.")
+        return NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler."
     if missing is not None and missing >= MOST_MISSING:
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
-        return told(NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}.")
+        return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
     if disagreement is not None and disagreement >= MOST_MISSING:
-        return told(
-            NOT_COVERED,
-            f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows.",
-        )
+        return NOT_COVERED, f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows."
     rounding = _rounding(own)
     if rounding > MOST_ROUNDING:
-        return told(
-            CANNOT_TELL,
+        return CANNOT_TELL, (
             f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
-            "all weights are rounding; subtract a constant from the log density.",
+            "all weights are rounding; subtract a constant from the log density."
         )
-    if own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count) or (
-        own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * own.count
-    ):
+    if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
-        return told(
-            CANNOT_TELL,
+        return CANNOT_TELL, (
             f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "
-            f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses.",
+            f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses."
         )
     if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
-        return told(
-            NOT_COVERED,
-            f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode.",
+        return NOT_COVERED, (
+            f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode."
         )
     if own.uneven is not None and own.uneven > MOST_UNEVEN:
-        return told(
-            CANNOT_TELL,
+        return CANNOT_TELL, (
             f"Cannot tell: a fresh search found nothing that the sampler misses, but about {own.uneven:.0%} of its "
-            "mass lies with the wrong components, and its modes are not far enough apart to say what that means.",
+            "mass lies with the wrong components, and its modes are not far enough apart to say what that means."
         )
-    return told(
-        COVERED,
+    return COVERED, (
         f"Covered: fresh broad draws, tempered chains and a fresh search found no mass that the sampler misses "
-        f"(at most {MOST_MISSING:.0%}).",
+        f"(at most {MOST_MISSING:.0%})."
     )
+
+
+def _too_uneven(own: OwnDraws) -> bool:
+    """Whether the weights of the draws say nothing."""
+    few = own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count)
+    return few or (own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * own.count)
 
 
 def _rounding(own: OwnDraws) -> float:
