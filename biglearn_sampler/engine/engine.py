@@ -192,7 +192,9 @@ class Engine:
             return None
         # Weights in the precision of the device do not sum to one in that of the host.
         refined, modes = Population.of(outcome.mixture).normalised(), lacking.population()
-        log_weights = np.concatenate([refined.log_weights + np.log1p(-share), modes.log_weights + np.log(share)])
+        # However much they seem to hold, what is known is not forgotten.
+        counted = min(share, 0.5)
+        log_weights = np.concatenate([refined.log_weights + np.log1p(-counted), modes.log_weights + np.log(counted)])
         region = refining_region(refined.joined(modes).weighted(log_weights), generator)
         refinement = self._refiner(region, generator).resumed(refined, modes, share)
         if refinement is None:
