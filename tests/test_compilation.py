@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 import biglearn_sampler as bl
 from biglearn_sampler import compilation
 from biglearn_sampler.cli import main
-from biglearn_sampler.compilation import OPTIONS, make_room, repeat_on_gpus
+from biglearn_sampler.compilation import OPTIONS, QUICK, jit_quickly, make_room, quickly, repeat_on_gpus
 
 NAMES = ("jax_compilation_cache_dir", *OPTIONS)
 
@@ -110,3 +111,32 @@ def test_the_command_line_has_them_repeat(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     assert main(["plugins"]) == 0
     assert "xla_gpu_deterministic_ops" in os.environ["XLA_FLAGS"]
+
+
+def test_options_that_the_compiler_does_not_know_are_left_out(monkeypatch, caplog):
+    monkeypatch.setattr(compilation, "QUICK", {"xla_backend_optimization_level": 1, "xla_no_such_option": True})
+    with caplog.at_level("INFO"):
+        assert quickly() == {"xla_backend_optimization_level": 1}
+    assert "xla_no_such_option" in caplog.text
+
+
+def test_the_compiler_of_today_knows_all_options():
+    assert quickly() == QUICK
+
+
+def test_on_other_devices_than_cpus_nothing_is_asked_of_the_compiler(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert quickly() == {}
+
+
+def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape():
+    traced: list[tuple[int, ...]] = []
+
+    @partial(jit_quickly, static_argnames="times")
+    def scaled(x: jax.Array, times: int) -> jax.Array:
+        traced.append(x.shape)
+        return times * x
+
+    for size in (3, 3, 4):
+        assert float(scaled(jnp.ones(size), times=2).sum()) == 2.0 * size
+    assert traced == [(3,), (4,)]

@@ -31,7 +31,7 @@ from biglearn_sampler.bridges.sites import (
     traced_plainly,
 )
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.compilation import quickly
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts, MixtureTarget, declared_region
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import GaussianMixture, Mixture
@@ -255,7 +255,7 @@ def _prior_region(
 
     keys = jax.random.split(jax.random.key(0), PRIOR_DRAWS)
     # NumPy takes medians at once; XLA would compile a sort.
-    drawn = jax.jit(jax.vmap(lambda key: ravel_pytree(draw(key))[0]), compiler_options=quickly())
+    drawn = jit_quickly(jax.vmap(lambda key: ravel_pytree(draw(key))[0]))
     points = np.asarray(drawn(keys))
     with np.errstate(invalid="ignore"):
         centre = np.median(points, axis=0)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy.host_probe import host_probe_evaluations, probe_host
 from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.energy.target import AbstractTarget
@@ -50,7 +51,7 @@ def look(target: AbstractTarget, draw: Callable[[int], Float[Array, "count dim"]
         return Look(probe(target, draw(PROBES)), asked)
     except _ZeroDensity:
         points = draw(FURTHER)[PROBES:]
-        inside = points[np.isfinite(np.asarray(jax.jit(jax.vmap(target.log_density))(points)))][:PROBES]
+        inside = points[np.isfinite(np.asarray(jit_quickly(jax.vmap(target.log_density))(points)))][:PROBES]
         if not len(inside):
             raise TargetError(_nowhere("-inf", FURTHER)) from None
         return Look(probe(target, inside), asked + len(points) + probe_evaluations(target, len(inside)))
@@ -69,7 +70,7 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np
             gradient is finite nowhere; the text says what came and what to do.
     """
     _check_form(target, points[0])
-    value_and_gradient = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))
+    value_and_gradient = jit_quickly(jax.vmap(jax.value_and_grad(target.log_density)))
     try:
         values, gradients = jax.tree.map(np.asarray, value_and_gradient(points))
     except Exception as error:

@@ -8,8 +8,8 @@ around them at all scales. The joint task draws everything anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from biglearn_sampler.compilation import quickly
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.region import Region, Span
@@ -213,17 +213,12 @@ class Proposer:
     ) -> tuple[Float[np.ndarray, "each dim dim"], Float[np.ndarray, " each"]]:
         """A few maps of the task, each for a share of the proposals."""
         key = jax.random.key(generator.integers(2**32))
-        drawn = _drawn_maps()(key, jnp.asarray(progress, float), task.transformation, self._dim)
+        drawn = _draw_maps(key, jnp.asarray(progress, float), task.transformation, self._dim)
         which = np.arange(self._each) % MAPS
         return np.asarray(drawn.matrix, float)[which], np.asarray(drawn.noise, float)[which]
 
 
-@cache
-def _drawn_maps() -> Callable[..., OrthogonalMap]:
-    """`_draw_maps`, quick to compile."""
-    return jax.jit(_draw_maps, static_argnums=(2, 3), compiler_options=quickly())
-
-
+@partial(jit_quickly, static_argnums=(2, 3))
 def _draw_maps(
     key: Key[Array, ""], progress: Float[Array, ""], transformation: AbstractTransformation, dim: int
 ) -> OrthogonalMap:

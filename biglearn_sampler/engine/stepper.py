@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import logsumexp
 
-from biglearn_sampler.compilation import quickly
+from biglearn_sampler.compilation import jit_quickly, quickly
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.account import Account
@@ -75,8 +75,7 @@ class Stepper:
             return devices.asked(jax.vmap(jax.value_and_grad(guarded(rebuilt(arrays).log_density))))
 
         everywhere = devices.everywhere
-        same = devices.compiler_options
-        options = {**quickly(), **same}
+        options = {**quickly(), **devices.compiler_options}
 
         @partial(
             jax.jit,
@@ -109,11 +108,11 @@ class Stepper:
         ) -> tuple[GaussianMixture, Trace, Seen]:
             return search_steps(value_and_score(arrays), rules, mixture, held, unmoved, key, count, window)
 
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=same)
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=options)
         def log_density(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, " count"]:
             return devices.asked(jax.vmap(guarded(rebuilt(arrays).log_density)))(points)
 
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=same)
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=options)
         def scores(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, "count dim"]:
             return value_and_score(arrays)(points)[1]
 
@@ -272,7 +271,7 @@ class Stepper:
             self.seconds_compile += time.perf_counter() - began
 
 
-@jax.jit
+@jit_quickly
 def _component_log_densities(
     points: Float[Array, "count dim"],
     means: Float[Array, "components dim"],

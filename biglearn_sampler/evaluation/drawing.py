@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, split_arrays
 from biglearn_sampler.evaluation.draws import Draws
 from biglearn_sampler.mixture import Mixture
@@ -21,7 +22,7 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
     """Fresh draws of a sampler, with both log densities at them."""
     arrays, rebuilt = split_arrays(target)
 
-    @jax.jit
+    @jit_quickly
     def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
         points = mixture.sample(key, count)
         log_density = rebuilt(arrays).log_density
@@ -42,7 +43,7 @@ def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> 
     return np.asarray(_log_densities_in_batches(mixture, jnp.asarray(points, float)), float)
 
 
-@jax.jit
+@jit_quickly
 def _log_densities_in_batches(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
     return jax.lax.map(mixture.log_density, points, batch_size=BATCH)
 
@@ -51,7 +52,7 @@ def quantities_of(target: AbstractTarget, points: np.ndarray) -> dict[str, np.nd
     """The named quantities of a target at points of shape `(count, dim)`, each of shape `(count, ...)`."""
     arrays, rebuilt = split_arrays(target)
 
-    @jax.jit
+    @jit_quickly
     def of_batch(arrays: list[Array], points: Array) -> dict[str, Array]:
         return jax.vmap(rebuilt(arrays).quantities)(points)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import Facts
 
 COVERED_SHARE = 0.1
@@ -35,6 +36,6 @@ def coverage(found: Any, true: Any) -> tuple[Any, Any]:
     return (found >= COVERED_SHARE * true).sum(-1), 0.5 * abs(found - true).sum(-1)
 
 
-@jax.jit
+@jit_quickly
 def _on_points(function: Partial, points: Float[Array, "count dim"]) -> Float[Array, "count modes"]:
     return jax.lax.map(function, points, batch_size=BATCH)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.errors import RunFailed, UserError
 from biglearn_sampler.evaluation.metric import Measured
@@ -115,7 +116,7 @@ def _weighed(
     """Draws of a sampler and their log weights, `-inf` where the target has no density."""
     arrays, rebuilt = split_arrays(target)
 
-    @jax.jit
+    @jit_quickly
     def drawn(arrays: list[Array], sampler: Mixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
         points = sampler.sample(key, count)
         log_target = jax.lax.map(rebuilt(arrays).log_density, points, batch_size=BATCH)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
-from biglearn_sampler.compilation import quickly
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.mixture import GaussianMixture
 
 SHARED = 64
 """Points that are drawn at least: what looks at an energy and what begins to learn share one compiled program."""
+
+_normal = jit_quickly(jax.random.normal, static_argnums=(1, 2))
 
 
 @jax.tree_util.register_dataclass
@@ -37,7 +37,7 @@ class StartRegion:
         """`count` independent points of the region."""
         # The first rows are the same however many there are.
         # Inside a program that is being compiled there are no options to give.
-        draw = jax.random.normal if isinstance(key, Tracer) else _normal()
+        draw = jax.random.normal if isinstance(key, Tracer) else _normal
         noise = draw(key, (max(count, SHARED), self.mean.shape[0]), self.mean.dtype)[:count]
         return self.mean + noise @ self.factor.T
 
@@ -49,9 +49,3 @@ class StartRegion:
             self.points(key, components),
             jnp.broadcast_to(jnp.diag(self.width), (components, dim, dim)),
         )
-
-
-@cache
-def _normal() -> Callable[..., Array]:
-    """`jax.random.normal`, quick to compile."""
-    return jax.jit(jax.random.normal, static_argnums=(1, 2), compiler_options=quickly())

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.evaluation.mode_shares import coverage
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.folder import RunFolder
@@ -154,7 +155,7 @@ def _mode_counter(plan: Plan) -> Callable[[Mixture], dict[str, float | None]]:
         return lambda mixture: {"modes_covered": None, "mode_mass_tv": None}
     responsibilities, weights = facts.responsibilities, facts.mode_weights
 
-    @jax.jit
+    @jit_quickly
     def covered_by(mixture: Mixture) -> tuple[jax.Array, jax.Array]:
         points = mixture.sample(plan.keys.evaluation, COVERAGE_DRAWS)
         return coverage(jax.vmap(responsibilities)(points).mean(0), weights)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.estimators.guard import guarded
 
@@ -67,7 +68,7 @@ def tempered_chains(
     """
     arrays, rebuilt = split_arrays(target)
 
-    @jax.jit
+    @jit_quickly
     def run(arrays: list[Array], starts: Array, width: Array, key: Key[Array, ""]) -> tuple[_State, Array]:
         value_and_score = jax.value_and_grad(guarded(rebuilt(arrays).log_density))
         keys = jax.random.split(key, len(starts))

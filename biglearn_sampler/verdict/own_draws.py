@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.stepper import Stepper
@@ -156,12 +157,12 @@ def _responsibilities(
 # The sampler is an argument of what is compiled, so that one program serves every call.
 
 
-@jax.jit
+@jit_quickly
 def _compiled_log_density(sampler: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
     return jax.lax.map(sampler.log_density, points, batch_size=BATCH)
 
 
-@jax.jit
+@jit_quickly
 def _compiled_responsibilities(
     sampler: GaussianMixture, points: Float[Array, "count dim"]
 ) -> Float[Array, "count components"]:

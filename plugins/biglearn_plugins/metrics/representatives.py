@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.evaluation.importance import effective_count
@@ -79,5 +78,8 @@ def independent_count(draws: Draws) -> float:
 
 def normal_scores(values: Float[np.ndarray, "chains draws"]) -> Float[np.ndarray, "chains draws"]:
     """Normal scores `Phi^-1((rank - 3/8) / (n + 1/4))`, ties averaged (Vehtari et al. 2021, eq. 14)."""
+    # A listing and the first step of a training need no scipy.stats, which takes a while to import.
+    from scipy.stats import rankdata
+
     ranks = rankdata(values, method="average").reshape(values.shape)
     return ndtri((ranks - 0.375) / (values.size + 0.25))
