@@ -28,7 +28,7 @@ from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import SWEPT_AT, Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
-from biglearn_sampler.engine.state import EngineState, Outcome, Refining
+from biglearn_sampler.engine.state import EngineState, Factoring, Outcome, Refining
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_components
 from biglearn_sampler.engine.structure import block_target, find_blocks
@@ -928,6 +928,24 @@ def test_evaluations_counted_are_evaluations_made(
         assert told[-1].evaluations == account.total
     else:
         assert account.total.total <= 30_000
+
+
+def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole() -> None:
+    whole = GaussianMixture.of([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0]], 0.3, [0.3, 0.7])
+    target = function_target(lambda x: -2.0 * jnp.sum((x**2 - 1.0) ** 2), dim=3, scale=2.0)
+    account = Account(Budget(evaluations=100))
+    engine = Engine(target, np.zeros((4, 3)), np.ones(3), [], Rules(), account, lambda _: None)
+    blocks = ((0,), (1,), (2,))
+    begun = Factoring(Archive(3), Fit.unsettled(population(whole)), blocks, ())
+    state = replace(engine.begin(jax.random.key(0)), stage=begun)
+    while not state.ended:
+        state = engine.advance(state)
+    ended = state.stage
+    assert isinstance(ended, Outcome)
+    assert ended.how == "stopped" and ended.grounds == {"blocks": 3} and account.total.total == 0
+    points = jnp.asarray(generator().normal(size=(50, 3)), float)
+    expected = sum(whole.marginal(block).log_density(points[:, list(block)]) for block in blocks)
+    np.testing.assert_allclose(ended.mixture.log_density(points), expected, rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -305,19 +305,24 @@ class Engine:
         return Refining(archive.count, archive.total, region, self._refiner(region, generator).begun(modes))
 
     def _factor(self, stage: Factoring, key: Key[Array, ""]) -> Stage:
-        """The sampler of one more block; behind the last one, the product of all."""
+        """The sampler of one more block; behind the last one, the product of all.
+
+        A block for which nothing is left of the budget gets the marginal of what was fitted to the whole.
+        """
         if len(stage.factors) < len(stage.blocks):
-            factor = self._fitter.fit(stage.blocks, len(stage.factors), stage.fit.merged, key)
+            number = len(stage.factors)
+            if self._can_go_on():
+                factor = self._fitter.fit(stage.blocks, number, stage.fit.merged, key)
+            else:
+                whole: GaussianMixture = jax.tree.map(jnp.asarray, stage.fit.population.mixture())
+                factor = whole.marginal(stage.blocks[number])
             return replace(stage, factors=(*stage.factors, factor))
-        grounds = {"blocks": len(stage.blocks)}
-        if not self._can_go_on():
-            archive = stage.archive
-            return self._finished(stage.fit.population, "stopped", archive.count, archive.total, grounds)
+        grounds, how = {"blocks": len(stage.blocks)}, "factored" if self._can_go_on() else "stopped"
         factored = FactoredMixture(stage.blocks, stage.factors)
         small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
         sampler = factored.expanded() if small else factored
         self._tell("factors", sampler, None, told=grounds)
-        return Outcome(sampler, "factored", stage.archive.count, stage.archive.total, grounds)
+        return Outcome(sampler, how, stage.archive.count, stage.archive.total, grounds)
 
     def _refine(self, stage: Refining, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
         """One more stretch; behind the last one, the components with their best weights."""
