@@ -631,6 +631,24 @@ def test_sigterm_ends_a_comparison_in_good_order(call, monkeypatch, tmp_path, ca
     assert json.loads((tmp_path / "my own" / "comparison.json").read_text())["status"] == "interrupted"
 
 
+def test_a_comparison_that_is_interrupted_while_its_page_is_drawn_says_so_and_goes_on(call, monkeypatch, tmp_path):
+    module = import_module("biglearn_sampler.runs.compare")
+    report = module._report
+
+    def trial(scene, method, seed):
+        return Trial(method, seed, {"energy_evaluations": 0, "gradient_evaluations": 1})
+
+    monkeypatch.setattr(module, "run_trial", trial)
+    monkeypatch.setattr(module, "_report", lambda *_: signal.raise_signal(signal.SIGTERM))
+    asked = ("compare", "two_modes", "--with", "nuts", "--out", "mine", "--seeds", 1)
+    assert call(*asked)[0] == 143
+    record = tmp_path / "mine" / "comparison.json"
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    monkeypatch.setattr(module, "_report", report)
+    assert call(*asked, "--resume")[0] == 0
+    assert json.loads(record.read_text())["status"] == "finished"
+
+
 def test_resuming_needs_a_folder(call):
     status, _, errors = call("compare", "two_modes", "--resume")
     assert status == 2 and "say which: give its folder as --out" in errors

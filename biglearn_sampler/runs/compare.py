@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
@@ -107,8 +107,15 @@ def compare(
     known = list(dict.fromkeys([*earlier, *chosen]))
     finished = [] if folder is None else folder.finished_trials(scene.methods, known)
     record["seeds"] = _with_finished(known, chosen, finished)
-    trials = _run_all(scene, folder, finished, watcher or _NobodyWatches(), record)
-    return _concluded(scene, trials, record, folder)
+    trials: list[Trial] = []
+    try:
+        for trial in _each(scene, folder, finished, watcher or _NobodyWatches(), record):
+            trials.append(trial)
+        return _concluded(scene, trials, record, folder)
+    except KeyboardInterrupt:
+        if folder is not None:
+            _interrupted(folder, record, len(trials))
+        raise
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -182,38 +189,36 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
         )
 
 
-def _run_all(
+def _each(
     scene: Scene,
     folder: ComparisonFolder | None,
     finished: Sequence[Trial],
     watcher: ComparisonWatcher,
     record: Mapping[str, Any],
-) -> list[Trial]:
+) -> Iterator[Trial]:
     """All trials, seed by seed, so that every method has a row early."""
     if folder is not None:
         folder.write_record(record)
     known = {(trial.method, trial.seed): trial for trial in finished}
-    trials = []
     places = [(method, seed) for seed in record["seeds"] for method in scene.methods]
-    try:
-        for number, (method, seed) in enumerate(places, start=1):
-            watcher.trial_began(method, seed, number, len(places))
-            trial = known.get((method, seed)) or run_trial(scene, method, seed)
-            trials.append(trial)
-            if folder is not None and (method, seed) not in known:
-                folder.write_trial(trial)
-            watcher.trial_finished(trial)
-    except KeyboardInterrupt:
-        if folder is not None:
-            folder.write_record({**record, "status": "interrupted", "finished": _now()})
-            logger.warning(
-                "%d trials are in %s; the same command with --out %s --resume goes on",
-                len(trials),
-                folder.path,
-                shlex.quote(str(folder.path)),
-            )
-        raise
-    return trials
+    for number, (method, seed) in enumerate(places, start=1):
+        watcher.trial_began(method, seed, number, len(places))
+        trial = known.get((method, seed)) or run_trial(scene, method, seed)
+        if folder is not None and (method, seed) not in known:
+            folder.write_trial(trial)
+        yield trial
+        watcher.trial_finished(trial)
+
+
+def _interrupted(folder: ComparisonFolder, record: Mapping[str, Any], count: int) -> None:
+    """Say so, in the folder and to the user."""
+    folder.write_record({**record, "status": "interrupted", "finished": _now()})
+    logger.warning(
+        "%d trials are in %s; the same command with --out %s --resume goes on",
+        count,
+        folder.path,
+        shlex.quote(str(folder.path)),
+    )
 
 
 def _concluded(
