@@ -363,6 +363,8 @@ def test_hard_walls_that_shut_out_a_few_points_are_looked_behind() -> None:
     told = look(target, draw)
     assert 0 < len(told.log_densities) < PROBES and not told.log_densities.any()
     assert told.evaluations == FURTHER + len(told.log_densities)
+    # There a training begins.
+    assert (abs(told.dense_points - 2.0) < 0.5).all() and len(told.dense_points) == len(told.log_densities)
     with pytest.raises(TargetError, match="-inf at all 16384 points"):
         look(function_target(lambda x: -jnp.inf * jnp.ones_like(x).sum(), dim=4, scale=3.0), draw)
     with pytest.raises(TargetError, match="NaN at all 64 points"):

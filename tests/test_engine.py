@@ -279,6 +279,25 @@ def test_holes_and_far_cliffs_do_no_harm() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_flat_boxes_that_hardly_any_draw_falls_into_are_found(seed: int) -> None:
+    """Walls all around them: one draw of the region in 160 has a density, and nothing says where."""
+    sides, centres = np.array([2.0, 2.6]), np.array([3.0, -3.0])
+
+    def boxes(x: jax.Array) -> jax.Array:
+        inside = (jnp.abs(x[:, None] - centres) < sides / 2).all(0).any()
+        return jnp.where(inside, 0.0, -jnp.inf)
+
+    run = trained(bl.target(boxes, dim=4, scale=4.0), seed, verdict=False)
+    volumes = sides**4
+    # An ESS of a tenth of 16,000 draws gives log Z to 0.075, and the share of the smaller one to 0.01.
+    assert abs(run.metrics["log_z"] - np.log(volumes.sum())) < 0.3
+    assert run.metrics["ess"] > 0.05
+    draws = np.asarray(run.sampler.sample(jax.random.key(1), LEAST_DRAWS))
+    assert abs((draws.mean(1) > 0).mean() - volumes[0] / volumes.sum()) < 0.1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_needle_beside_broad_modes_is_found(seed: int) -> None:
     """A third of the mass within 0.02 of a point: hardly any start falls there, but searchers pass it on their way."""

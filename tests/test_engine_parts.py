@@ -15,7 +15,16 @@ import pytest
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.engine.account import Account, Budget
-from biglearn_sampler.engine.archive import LEAST_SLACK, NEGLIGIBLE, NEWS, SLACK, WIDER_GAIN, Archive, Mode
+from biglearn_sampler.engine.archive import (
+    LEAST_EVIDENCE,
+    LEAST_SLACK,
+    NEGLIGIBLE,
+    NEWS,
+    SLACK,
+    WIDER_GAIN,
+    Archive,
+    Mode,
+)
 from biglearn_sampler.engine.balance import BATCH, BATCHES, MASS_ERROR, balanced, mass_shifts, truncated
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
 from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
@@ -197,6 +206,9 @@ def test_a_mode_that_no_gaussian_fits_may_hold_more_than_its_evidence() -> None:
     assert loose.potential == pytest.approx(-20.0 + 0.5 * 36.0)
     archive = archive_of(mode([0.0, 0.0]))
     assert archive.is_negligible(fitting) and not archive.is_negligible(loose)
+    # Not even the first mode may be where there is nothing.
+    nothing = loose._replace(evidence=LEAST_EVIDENCE)
+    assert Archive(2).is_negligible(nothing) and not Archive(2).is_negligible(fitting)
     assert archive.with_mode(loose).pruned().count == 2 and archive.with_mode(fitting).pruned().count == 1
 
 
@@ -738,6 +750,13 @@ def test_masses_of_modes_are_weighed_on_fresh_draws_until_they_are_known() -> No
     wrong = Population.of(law).equal()
     stepper.account = Account(Budget(evaluations=10))
     assert balanced(wrong, stepper, generator()) is wrong
+
+
+def test_components_that_meet_no_density_are_no_good_fit() -> None:
+    nowhere = function_target(lambda x: jnp.where(x[0] > 50.0, -jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
+    told = polished(population(), stepper_of(nowhere), generator())
+    assert told.variance == np.inf and told.elbo == -np.inf and told.effective_share == 0.0
+    assert not Fit(told.population, told.population, told.variance, told.elbo).good
 
 
 def test_no_single_weight_decides_on_the_share_of_effective_draws() -> None:

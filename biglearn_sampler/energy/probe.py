@@ -24,12 +24,19 @@ class Look(NamedTuple):
     """What a look at an energy gave.
 
     Arguments:
-        log_densities: at the points where it was probed.
+        points: where it was probed, in the target's own units.
+        log_densities: there.
         evaluations: of energy and gradient that it took.
     """
 
+    points: Float[np.ndarray, "points dim"]
     log_densities: Float[np.ndarray, " points"]
     evaluations: int
+
+    @property
+    def dense_points(self) -> Float[np.ndarray, "dense dim"]:
+        """Those with a density that is not zero, in their order."""
+        return self.points[np.isfinite(self.log_densities)]
 
 
 class _ZeroDensity(TargetError):
@@ -48,13 +55,15 @@ def look(target: AbstractTarget, draw: Callable[[int], Float[Array, "count dim"]
     """
     asked = probe_evaluations(target, PROBES)
     try:
-        return Look(probe(target, draw(PROBES)), asked)
+        points = draw(PROBES)
+        return Look(np.asarray(points, float), probe(target, points), asked)
     except _ZeroDensity:
         points = draw(FURTHER)[PROBES:]
         inside = points[np.isfinite(np.asarray(jit_quickly(jax.vmap(target.log_density))(points)))][:PROBES]
         if not len(inside):
             raise TargetError(_nowhere("-inf", FURTHER)) from None
-        return Look(probe(target, inside), asked + len(points) + probe_evaluations(target, len(inside)))
+        asked += len(points) + probe_evaluations(target, len(inside))
+        return Look(np.asarray(inside, float), probe(target, inside), asked)
 
 
 def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np.ndarray, " count"]:

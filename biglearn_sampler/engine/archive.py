@@ -34,6 +34,9 @@ WIDER, WIDER_GAIN = np.log(2.0), 3.0
 LARGEST_TABLE = 1 << 24
 """Numbers, one for every coordinate of every mode at every point, that are held at once."""
 
+LEAST_EVIDENCE = -1e20
+"""Stands for no density at all."""
+
 NEGLIGIBLE = 1e-3
 """A mode that may not hold a larger share of the mass found is not kept."""
 
@@ -177,8 +180,8 @@ class Archive:
         return nearest if distance[nearest] < max(4.0, self.dim / 4.0) else None
 
     def is_negligible(self, mode: Mode) -> bool:
-        """Whether a mode is too light to be kept."""
-        return not mode.potential > self.total + np.log(NEGLIGIBLE)
+        """Whether a mode is too light to be kept, or shows no density at all."""
+        return mode.evidence <= LEAST_EVIDENCE or not mode.potential > self.total + np.log(NEGLIGIBLE)
 
     def is_news(self, mode: Mode) -> bool:
         """Whether a mode is somewhere else than the known ones and exceeds what they explain."""

@@ -82,6 +82,8 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
     def log_sampler(log_weights: Float[np.ndarray, " components"]) -> Float[np.ndarray, " points"]:
         return np.log(component @ np.exp(log_weights).astype(np.float32) + TINY) + highest
 
+    if not np.isfinite(log_target).any():
+        return Polished(population, 0.0, np.inf, -np.inf, -np.inf)
     log_weights = population.log_weights
     first = log_sampler(log_weights)
     log_target = first + np.maximum(bounded(log_target - first, np.exp(first - log_equal)), LEAST_LOG_RATIO)

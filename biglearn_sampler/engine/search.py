@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
@@ -50,11 +50,8 @@ UNMOVED = 0.99
 UNBOUNDED = 1e5
 """Declared scales beyond which no component of a proper density lies or reaches."""
 
-LEAST_EVIDENCE = -1e20
-"""Stands for no density at all."""
-
 UNKNOWN_SURPRISE = 2.0
-"""Of every point while nothing is known."""
+"""Of every point with a density while nothing is known."""
 
 
 class Unexplained(NamedTuple):
@@ -358,11 +355,9 @@ class Search:
         region = Region.found(archive.population()) if archive.count else Region.declared(archive.dim)
         progress = min(self.rounds / self.rules.rounds(archive.dim), 1.0)
         proposals = self.proposer.draw(archive, region, self.generator, progress)
-        known, log_target = archive.log_density(proposals.points), np.zeros(len(proposals.points))
-        surprise = np.full(len(known), UNKNOWN_SURPRISE)
-        if archive.count:
-            log_target = self.stepper.log_density(proposals.points, "proposals")
-            surprise = archive.surprise(log_target, known)
+        known = archive.log_density(proposals.points)
+        log_target = self.stepper.log_density(proposals.points, "proposals")
+        surprise = archive.surprise(log_target, known) if archive.count else UNKNOWN_SURPRISE * np.isfinite(log_target)
         if seen is not None and len(seen.points):
             proposals = self.proposer.seen(proposals, seen.points, region, self.generator)
             known = np.concatenate([known, archive.log_density(seen.points)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from biglearn_sampler.energy import Evaluations, Look
 from biglearn_sampler.engine import (
@@ -55,7 +56,7 @@ class AbstractTrainer(ABC):
     first: GaussianMixture
     """The mixture before the training, in the target's own units."""
 
-    look = Look(np.zeros(0), 0)
+    look = Look(np.zeros((0, 0)), np.zeros(0), 0)
     """What a look at the energy gave."""
 
     stepper: Stepper | None = None
@@ -206,12 +207,11 @@ class AdaptiveTrainer(AbstractTrainer):
 
     def _new_engine(self, account: Account, listener: Any) -> Engine:
         plan = self._plan
-        start = plan.start.points(plan.keys.start, self._rules.searchers)
-        width = plan.start.width
+        start, width = self._start(), plan.start.width
         if plan.settings.coordinates == "whitened":
             # In NumPy, which gives the same digits and compiles nothing.
             centre, scale = np.asarray(plan.target.value.centre), np.asarray(plan.target.value.scale)
-            start, width = (np.asarray(start) - centre) / scale, np.asarray(width) / scale
+            start, width = (start - centre) / scale, np.asarray(width) / scale
         return Engine(
             plan.target_of_training(),
             np.asarray(start, float),
@@ -222,6 +222,13 @@ class AdaptiveTrainer(AbstractTrainer):
             listener,
             plan.devices,
         )
+
+    def _start(self) -> Float[np.ndarray, "searchers dim"]:
+        """Points of the start region: those that the look at the energy found inside hard walls come first."""
+        count = self._rules.searchers
+        points = np.asarray(self._plan.start.points(self._plan.keys.start, count))
+        dense = self.look.dense_points
+        return np.concatenate([dense.astype(points.dtype), points])[:count] if len(dense) else points
 
     def compiled(self) -> None:
         compiled_for(self._plan.target_of_training(), self._rules, self._plan.devices)

@@ -30,7 +30,8 @@ def log_missed(mode: Mode, sampler: Mixture, log_z: float, stepper: Stepper, gen
     log_target = stepper.log_density(points, "verdict")
     known = log_z + log_density(sampler, points) if np.isfinite(log_z) else np.full(len(points), -np.inf)
     unknown = log_target > known + NEWS
-    left = np.log1p(-np.exp(np.where(unknown, known - log_target, -1.0)))
+    # Elsewhere both may be minus infinity.
+    left = np.log1p(-np.exp(np.subtract(known, log_target, out=np.full(len(points), -1.0), where=unknown)))
     log_ratio = log_target - component_log_densities(points, alone)[:, 0]
     log_unknown = np.where(unknown, log_ratio, -np.inf)
     if logsumexp(log_unknown) < logsumexp(log_ratio) + np.log(MOSTLY):
