@@ -115,7 +115,8 @@ class Refiner:
             lacking: the modes, weighted by what each holds.
             share: of all mass, that they hold together.
         """
-        count, room = self.rules.refine_components(refined.dim), self.rules.refine_components(refined.dim) // 2
+        count = self.rules.refine_components(refined.dim)
+        room = count // 2
         later = Refinement(refined, refined, cycle=1)
         first = self._length(later) // 2
         if not room or not self._can_pay(count, self._length(later) - first):

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,27 +13,19 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 from scipy.special import logsumexp
 
-from biglearn_sampler.compilation import jit_quickly, quickly
+from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.programs import programs_of
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.shapes import on_device, padded, powers
-from biglearn_sampler.engine.steps import (
-    Held,
-    Pace,
-    Seen,
-    Trace,
-    ValueAndScore,
-    fresh_components,
-    joint_steps,
-    search_steps,
-)
-from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
+from biglearn_sampler.engine.steps import Held, Pace, Seen, Trace, fresh_components
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.component_sums import log_densities
-from biglearn_sampler.mixture import GaussianMixture, inverse_factors
+from biglearn_sampler.mixture import inverse_factors
 
 ASKED_AT_ONCE = 1 << 14
 """Points of which the energy is asked at once, a power of four: it may need much memory for each."""
@@ -69,70 +60,8 @@ class Stepper:
         self._price_of_gradient = target.price_of_gradient
         self.seconds_compile = 0.0
         self._compiled: set[tuple[Any, ...]] = set()
-        self._arrays, rebuilt = split_arrays(target)
-
-        def value_and_score(arrays: list[Array]) -> ValueAndScore:
-            return devices.asked(jax.vmap(jax.value_and_grad(guarded(rebuilt(arrays).log_density))))
-
-        everywhere = devices.everywhere
-        options = {**quickly(), **devices.compiler_options}
-
-        @partial(
-            jax.jit,
-            static_argnames=("count", "window", "fresh"),
-            out_shardings=everywhere,
-            compiler_options=options,
-        )
-        def joint(
-            arrays: list[Array],
-            mixture: GaussianMixture,
-            key: Key[Array, ""],
-            pace: Pace,
-            count: int,
-            window: int,
-            fresh: int,
-        ) -> tuple[GaussianMixture, Trace]:
-            return joint_steps(
-                value_and_score(arrays), rules, mixture, key, pace, count, window, fresh, devices.by_component
-            )
-
-        @partial(jax.jit, static_argnames=("count", "window"), out_shardings=everywhere, compiler_options=options)
-        def search(
-            arrays: list[Array],
-            mixture: GaussianMixture,
-            held: Held,
-            unmoved: Bool[Array, " components"],
-            key: Key[Array, ""],
-            count: int,
-            window: int,
-        ) -> tuple[GaussianMixture, Trace, Seen]:
-            return search_steps(value_and_score(arrays), rules, mixture, held, unmoved, key, count, window)
-
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=options)
-        def log_density(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-            return devices.asked(jax.vmap(guarded(rebuilt(arrays).log_density)))(points)
-
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=options)
-        def scores(arrays: list[Array], points: Float[Array, "count dim"]) -> Float[Array, "count dim"]:
-            return value_and_score(arrays)(points)[1]
-
-        points = np.zeros((1, self.dim))
-
-        def stretch() -> tuple[Any, ...]:
-            return self._arrays, Population.at(points, 1.0).mixture(), jax.random.key(0), Pace()
-
-        def looking() -> tuple[Any, ...]:
-            arrays, mixture, key, _ = stretch()
-            return arrays, mixture, Held.of(Archive(self.dim), 1), np.zeros(1, bool), key
-
-        def asking() -> tuple[Any, ...]:
-            return self._arrays, points
-
-        shared = devices.shared
-        self._joint = shared(f"{name}: joint", joint, stretch)
-        self._search = shared(f"{name}: search", search, looking)
-        self._log_density = shared(f"{name}: log density", log_density, asking)
-        self._scores = shared(f"{name}: scores", scores, asking)
+        self._arrays, _ = split_arrays(target)
+        self._programs = programs_of(target, rules, devices, name)
 
     def on(self, target: AbstractTarget) -> Stepper:
         """The same compiled code for another target that differs in its arrays only."""
@@ -168,7 +97,7 @@ class Stepper:
         count = self.rules.round_steps
         window = self._window(self._fresh(population.count, fresh), shared)
         with self._timed("joint", population.count, window, fresh):
-            mixture, trace = self._joint(
+            mixture, trace = self._programs.joint(
                 self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
             )
             trace = self._booked(trace, self._fresh(population.count, fresh), purpose)
@@ -205,7 +134,7 @@ class Stepper:
         window = self._window(fresh, self.rules.window_points)
         count = self.rules.round_steps
         with self._timed("search", population.count):
-            mixture, trace, seen = self._search(
+            mixture, trace, seen = self._programs.search(
                 self._arrays, population.mixture(), held, unmoved, key, count=count, window=window
             )
             trace = self._booked(trace, fresh, purpose)
@@ -222,12 +151,12 @@ class Stepper:
     def _asked(self, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
         """What the energy says at points, all at once."""
         with self._timed("log_density", len(points)):
-            return np.asarray(self._log_density(self._arrays, on_device(points)), float)
+            return np.asarray(self._programs.log_density(self._arrays, on_device(points)), float)
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
         self.account.add(purpose, self._price_of_gradient.times(len(points)))
-        return np.asarray(self._scores(self._arrays, on_device(points)), float)
+        return np.asarray(self._programs.scores(self._arrays, on_device(points)), float)
 
     def _accepted(self, after: Population, before: Population) -> Population:
         """The components after a round; those that did not end with sound numbers stay as they were, and are counted.
