@@ -84,8 +84,9 @@ def repeat_on_gpus() -> None:
 def quickly() -> dict[str, Any]:
     """Options of the compiler for programs that take longer to compile than to run.
 
-    On a CPU a third to a half less time to compile, and no slower afterwards: where the time goes into products of
-    matrices, a library does them. What this version of the compiler does not know is left out.
+    On a CPU a third to a half less time to compile. Whole trainings run no longer than without: what takes time in them
+    are products of matrices, which a library does. One energy in a loop may take half as long again, another one less.
+    What this version of the compiler does not know is left out.
     """
     # The command line answers without jax.
     import jax

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,7 @@ def test_the_command_line_has_them_repeat(monkeypatch):
 
 
 def test_options_that_the_compiler_does_not_know_are_left_out(monkeypatch, caplog):
+    compilation._is_known.cache_clear()
     monkeypatch.setattr(compilation, "QUICK", {"xla_backend_optimization_level": 1, "xla_no_such_option": True})
     with caplog.at_level("INFO"):
         assert quickly() == {"xla_backend_optimization_level": 1}
@@ -129,8 +131,16 @@ def test_on_other_devices_than_cpus_nothing_is_asked_of_the_compiler(monkeypatch
     assert quickly() == {}
 
 
-def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape():
+def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape(monkeypatch):
     traced: list[tuple[int, ...]] = []
+    asked: list[object] = []
+    jit = jax.jit
+
+    def asking(*arguments: Any, compiler_options: object = None, **options: Any) -> Any:
+        asked.append(compiler_options)
+        return jit(*arguments, compiler_options=compiler_options, **options)
+
+    monkeypatch.setattr(jax, "jit", asking)
 
     @partial(jit_quickly, static_argnames="times")
     def scaled(x: jax.Array, times: int) -> jax.Array:
@@ -139,4 +149,4 @@ def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape():
 
     for size in (3, 3, 4):
         assert float(scaled(jnp.ones(size), times=2).sum()) == 2.0 * size
-    assert traced == [(3,), (4,)]
+    assert traced == [(3,), (4,)] and asked == [QUICK]

@@ -362,9 +362,12 @@ def test_hard_walls_that_shut_out_a_few_points_are_looked_behind() -> None:
     assert not np.isfinite(jax.vmap(box)(draw(PROBES))).any()
     told = look(target, draw)
     assert 0 < len(told.log_densities) < PROBES and not told.log_densities.any()
-    assert told.evaluations == FURTHER + len(told.log_densities)
-    # There a training begins.
-    assert (abs(told.dense_points - 2.0) < 0.5).all() and len(told.dense_points) == len(told.log_densities)
+    assert (told.evaluations, told.searched) == (PROBES + len(told.log_densities), FURTHER - PROBES)
+    assert (abs(told.points - 2.0) < 0.5).all()
+    half = look(function_target(lambda x: jnp.where(x[0] > 0.0, 0.0, -jnp.inf), dim=4, scale=3.0), draw)
+    inside = int((half.points[:, 0] > 0.0).sum())
+    assert (half.dense_first[:inside, 0] > 0.0).all() and not half.searched
+    np.testing.assert_array_equal(np.sort(half.dense_first, axis=0), np.sort(np.asarray(draw(PROBES), float), axis=0))
     with pytest.raises(TargetError, match="-inf at all 16384 points"):
         look(function_target(lambda x: -jnp.inf * jnp.ones_like(x).sum(), dim=4, scale=3.0), draw)
     with pytest.raises(TargetError, match="NaN at all 64 points"):

@@ -278,6 +278,27 @@ def test_holes_and_far_cliffs_do_no_harm() -> None:
     assert run.metrics["ess"] > 0.9
 
 
+def test_a_training_begins_inside_the_walls_of_a_half_space() -> None:
+    """With as many different searchers as ever; where there are no walls, with the first draws of the start region."""
+    from biglearn_sampler.runs.plan import make_plan
+    from biglearn_sampler.runs.read_settings import read_settings
+    from biglearn_sampler.runs.trainers import trainer_of
+
+    catalogue = bl.Catalogue()
+    read = read_settings(None, {}, catalogue)
+
+    def first(function: Any) -> np.ndarray:
+        plan = make_plan(bl.target(function, dim=3, scale=2.0), read, [], 0, catalogue, {})
+        return np.asarray(trainer_of(plan).first.means)
+
+    free = first(lambda x: -jnp.sum(x**2))
+    walled = first(lambda x: jnp.where(x[0] > 0.0, -jnp.sum(x**2), -jnp.inf))
+    inside = free[free[:, 0] > 0.0]
+    assert walled.shape == free.shape and len(np.unique(walled, axis=0)) == len(walled)
+    np.testing.assert_array_equal(walled[: len(inside)], inside)
+    assert (walled[:, 0] > 0.0).sum() > len(inside)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_flat_boxes_that_hardly_any_draw_falls_into_are_found(seed: int) -> None:

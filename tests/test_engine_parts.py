@@ -34,7 +34,7 @@ from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
-from biglearn_sampler.engine.search import SWEPT_AT, Search
+from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.state import EngineState, Factoring, Outcome, Refining
@@ -513,7 +513,7 @@ def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None
     )
     settler = Settler(law_stepper(), Rules(), generator(), lambda *_: None)
     grown = settler._grown(population(wrong), 8)
-    assert grown.count == 8
+    assert grown is not None and grown.count == 8
     assert np.exp(grown.log_weights).sum() == pytest.approx(1.0)
     of_first = (np.abs(grown.means - [-3.0, 0.0]) < 1e-6).all(1)
     assert of_first.sum() == 1 and np.exp(grown.log_weights[of_first]) == pytest.approx(0.6)
@@ -590,14 +590,43 @@ def test_what_a_poor_fit_lost_stays_known_although_its_gaussian_looks_light_besi
     # As the core of a heavy tail: one Gaussian holds e^-9 of it, and its siblings hold as little.
     found = archive_of(*(mode(mean, -9.0, mass=0.0) for mean in np.asarray(LAW.means, float)))
     poor = Fit(kept, kept, 1.0, -1.0)
-    known = engine._known(poor, found, generator())
-    assert known.count == 3 and known.modes[2].settled
-    np.testing.assert_array_equal(known.means[2], found.means[2])
-    again = engine._known(poor, known, generator())  # nor is it forgotten the next time
-    assert again.count == 3
+    known, (lost,) = engine._known_and_lost(poor, found, generator())
+    assert known.count == 2 and lost.settled
+    np.testing.assert_array_equal(lost.mean, found.means[2])
+    again = archive_of(*known.modes, lost)
+    assert len(engine._known_and_lost(poor, again, generator())[1]) == 1  # nor is it forgotten the next time
     perfect = replace(poor, variance=0.1 * GOOD, elbo=float(np.log(0.8)))
     light = archive_of(*(mode(mean, -9.0) for mean in np.asarray(LAW.means, float)))
-    assert engine._known(perfect, light, generator()).count == 2
+    assert engine._known_and_lost(perfect, light, generator())[1] == ()
+
+
+NOWHERE = function_target(lambda x: jnp.where(x[0] > 50.0, -jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
+
+
+def test_where_no_component_meets_a_density_there_is_nothing_to_fit_and_nothing_known() -> None:
+    settler = Settler(stepper_of(NOWHERE), Rules(), generator(), lambda *_: None)
+    fit = settler.settle(population(), jax.random.key(0))
+    assert not fit.settled and not settler.stepper.account.total.gradient
+    start = np.resize(np.asarray(LAW.means, float), (Rules().searchers, 2))
+    engine = Engine(NOWHERE, start, np.full(2, 0.3), (), Rules(), Account(), lambda _: None)
+    assert not engine._known_and_lost(Fit(population(), population(), 1.0, -10.0), Archive(2), generator())[0].count
+
+
+def test_a_search_that_meets_no_density_goes_on_and_narrows_where_it_stands_on_one() -> None:
+    """A cube far smaller than any searcher; four of them begin inside."""
+    cube = function_target(lambda x: jnp.where((jnp.abs(x - 1.0) < 1e-3).all(), 0.0, -jnp.inf), dim=4, scale=1.0)
+    start = generator().normal(size=(Rules().searchers, 4))
+    start[:4] = 1.0
+    first = Population.at(start, np.full(4, 0.3))
+    proposer = Proposer(4, [], Rules().width, Rules().proposals)
+    search = Search(stepper_of(cube), Rules(), first, Archive(4), proposer, generator())
+    for number in range(3):
+        search.round(jax.random.fold_in(jax.random.key(0), number))
+    assert not search.failures and search.goes_on and not search.archive.count
+    np.testing.assert_allclose(search.searchers.means[:4], 1.0)
+    assert not np.isclose(search.searchers.means[4:], start[4:]).any()
+    for factor in search.searchers.factors[:4]:
+        np.testing.assert_allclose(factor, 0.3 * NARROWER**3 * np.eye(4), atol=1e-6)
 
 
 def refined_without_its_last_mode(
@@ -753,8 +782,7 @@ def test_masses_of_modes_are_weighed_on_fresh_draws_until_they_are_known() -> No
 
 
 def test_components_that_meet_no_density_are_no_good_fit() -> None:
-    nowhere = function_target(lambda x: jnp.where(x[0] > 50.0, -jnp.sum(x**2), -jnp.inf), dim=2, scale=1.0)
-    told = polished(population(), stepper_of(nowhere), generator())
+    told = polished(population(), stepper_of(NOWHERE), generator())
     assert told.variance == np.inf and told.elbo == -np.inf and told.effective_share == 0.0
     assert not Fit(told.population, told.population, told.variance, told.elbo).good
 
@@ -949,22 +977,35 @@ def test_evaluations_counted_are_evaluations_made(
         assert account.total.total <= 30_000
 
 
-def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole() -> None:
-    whole = GaussianMixture.of([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0]], 0.3, [0.3, 0.7])
-    target = function_target(lambda x: -2.0 * jnp.sum((x**2 - 1.0) ** 2), dim=3, scale=2.0)
-    account = Account(Budget(evaluations=100))
+@pytest.mark.parametrize("budget", [100, 2000])
+def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole(budget: int) -> None:
+    """Also where what was fitted with the little that was left is worse."""
+    mixing = np.array([[[0.3, 0.0, 0.0], [0.2, 0.3, 0.0], [0.0, 0.1, 0.3]]] * 2)
+    whole = GaussianMixture.of([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0]], mixing @ mixing.swapaxes(1, 2), [0.3, 0.7])
+    blocks = ((0,), (1, 2))
+    first, second = (whole.marginal(block) for block in blocks)
+    target = function_target(lambda x: first.log_density(x[:1]) + second.log_density(x[1:]), dim=3, scale=2.0)
+    account = Account(Budget(evaluations=budget))
     engine = Engine(target, np.zeros((4, 3)), np.ones(3), [], Rules(), account, lambda _: None)
-    blocks = ((0,), (1,), (2,))
     begun = Factoring(Archive(3), Fit.unsettled(population(whole)), blocks, ())
     state = replace(engine.begin(jax.random.key(0)), stage=begun)
     while not state.ended:
         state = engine.advance(state)
     ended = state.stage
     assert isinstance(ended, Outcome)
-    assert ended.how == "stopped" and ended.grounds == {"blocks": 3} and account.total.total == 0
+    assert ended.how == "stopped" and ended.grounds == {"blocks": 2} and account.total.total <= budget
     points = jnp.asarray(generator().normal(size=(50, 3)), float)
-    expected = sum(whole.marginal(block).log_density(points[:, list(block)]) for block in blocks)
-    np.testing.assert_allclose(ended.mixture.log_density(points), expected, rtol=1e-5)
+    np.testing.assert_allclose(ended.mixture.log_density(points), jax.vmap(target.log_density)(points), rtol=1e-4)
+
+
+def test_marginals_of_narrow_components_keep_their_digits() -> None:
+    turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
+    _, upper = np.linalg.qr((turn @ np.diag([1.0, 1e-7])).T)
+    factor = upper.T
+    told = Population(np.zeros((1, 2)), factor[None], np.zeros(1)).marginal((0, 1))
+    np.testing.assert_allclose(np.abs(told.factors[0]), np.abs(factor), rtol=1e-6)
+    assert (np.diagonal(told.factors[0]) > 0).all()
+    np.testing.assert_allclose(told.marginal((1,)).factors[0, 0, 0], np.linalg.norm(factor[1]), rtol=1e-12)
 
 
 @pytest.mark.slow

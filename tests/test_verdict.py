@@ -218,7 +218,7 @@ def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
         (COVERED, {"training_ended": "factored", "convergence": {"blocks": 32}}, COVERED),
     ],
 )
-def test_a_product_that_was_not_put_together_is_not_called_covered(
+def test_a_product_whose_factors_were_not_all_fitted_is_not_called_covered(
     said: str, ended: dict[str, Any], expected: str
 ) -> None:
     told = in_view_of_its_end(Verdict.bare(said, "As it was."), ended)

@@ -27,16 +27,18 @@ class Look(NamedTuple):
         points: where it was probed, in the target's own units.
         log_densities: there.
         evaluations: of energy and gradient that it took.
+        searched: further evaluations of the energy that it took to find these points inside hard walls.
     """
 
     points: Float[np.ndarray, "points dim"]
     log_densities: Float[np.ndarray, " points"]
     evaluations: int
+    searched: int = 0
 
     @property
-    def dense_points(self) -> Float[np.ndarray, "dense dim"]:
-        """Those with a density that is not zero, in their order."""
-        return self.points[np.isfinite(self.log_densities)]
+    def dense_first(self) -> Float[np.ndarray, "points dim"]:
+        """The points with a density that is not zero in their order, and behind them the others in theirs."""
+        return self.points[np.argsort(~np.isfinite(self.log_densities), kind="stable")]
 
 
 class _ZeroDensity(TargetError):
@@ -53,17 +55,16 @@ def look(target: AbstractTarget, draw: Callable[[int], Float[Array, "count dim"]
     Raises:
         TargetError: see `probe`.
     """
-    asked = probe_evaluations(target, PROBES)
+    points = draw(PROBES)
     try:
-        points = draw(PROBES)
-        return Look(np.asarray(points, float), probe(target, points), asked)
+        return Look(np.asarray(points, float), probe(target, points), probe_evaluations(target, PROBES))
     except _ZeroDensity:
         points = draw(FURTHER)[PROBES:]
         inside = points[np.isfinite(np.asarray(jit_quickly(jax.vmap(target.log_density))(points)))][:PROBES]
         if not len(inside):
             raise TargetError(_nowhere("-inf", FURTHER)) from None
-        asked += len(points) + probe_evaluations(target, len(inside))
-        return Look(np.asarray(inside, float), probe(target, inside), asked)
+        asked = PROBES * target.price_of_gradient.total + probe_evaluations(target, len(inside))
+        return Look(np.asarray(inside, float), probe(target, inside), asked, searched=len(points))
 
 
 def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np.ndarray, " count"]:

@@ -63,6 +63,11 @@ class Mode(NamedTuple):
     settled: bool = False
 
     @property
+    def blind(self) -> bool:
+        """Whether none of its points has a density."""
+        return bool((self.log_target <= 0.5 * LEAST_EVIDENCE).all())
+
+    @property
     def potential(self) -> float:
         """Log of the mass that the mode may hold, `e_k + Var_k[log q - log N_k] / 2`: evidence is a bound from below,
         loose where no single Gaussian fits, by about as much (second cumulant of `log E_k[q / N_k]`)."""

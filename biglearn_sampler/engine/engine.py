@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations
-from biglearn_sampler.engine.account import Account
+from biglearn_sampler.engine.account import Account, Books
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.factors import FactorFitter, block_steppers
 from biglearn_sampler.engine.population import Population
@@ -115,7 +115,8 @@ class Engine:
         generator = np.random.default_rng(np.asarray(jax.random.key_data(_Keys.of(data).host), np.uint32))
         archive = Archive(self._first.dim)
         search = Search(self.stepper, self.rules, self._first, archive, self._proposer, generator)
-        return EngineState(Exploring(search.state), data, GeneratorState.of(generator))
+        books = Books(spent=dict(self.account.spent))
+        return EngineState(Exploring(search.state), data, GeneratorState.of(generator), books=books)
 
     def advance(self, state: EngineState) -> EngineState:
         """The state after one more unit of work; `state` stays as it is, and gives the same again."""
@@ -252,13 +253,13 @@ class Engine:
             or not self._can_go_on()
         ):
             return Judging(stage.search, fit)
-        known = self._known(fit, search.archive, generator)
-        search.again(known)
+        known, lost = self._known_and_lost(fit, search.archive, generator)
+        search.again(replace(known, modes=(*known.modes, *lost)))
         if not search.goes_on:
             return Judging(search.state, fit)
         # A mode that was lost is no news to the search, but to a fit that would be the last one.
-        lost = known.count - fit.merged.count if fit.good else 0
-        return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance, news=lost)
+        news = len(lost) if fit.good else 0
+        return Exploring(search.state, fit, before=np.inf if stage.fit is None else stage.fit.variance, news=news)
 
     def _judge(self, stage: Judging, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
         search, fit = self._search(stage.search, generator), stage.fit
@@ -283,6 +284,8 @@ class Engine:
         """
         settler = self._settler(generator)
         fit = settler.judged(fit, jax.random.fold_in(key, search.rounds + 1))
+        if not fit.settled:  # no component met any density
+            return Fit.unsettled(search.found()), False
         if not fit.good:
             return fit, False
         lost = self._lost(fit, search.archive, generator)
@@ -305,19 +308,11 @@ class Engine:
         return Refining(archive.count, archive.total, region, self._refiner(region, generator).begun(modes))
 
     def _factor(self, stage: Factoring, key: Key[Array, ""]) -> Stage:
-        """The sampler of one more block; behind the last one, the product of all.
-
-        A block for which nothing is left of the budget gets the marginal of what was fitted to the whole.
-        """
+        """The sampler of one more block; behind the last one, the product of all."""
         if len(stage.factors) < len(stage.blocks):
-            number = len(stage.factors)
-            if self._can_go_on():
-                factor = self._fitter.fit(stage.blocks, number, stage.fit.merged, key)
-            else:
-                whole: GaussianMixture = jax.tree.map(jnp.asarray, stage.fit.population.mixture())
-                factor = whole.marginal(stage.blocks[number])
+            factor = self._fitter.fit(stage.blocks, len(stage.factors), stage.fit.merged, key)
             return replace(stage, factors=(*stage.factors, factor))
-        grounds, how = {"blocks": len(stage.blocks)}, "factored" if self._can_go_on() else "stopped"
+        grounds, how = {"blocks": len(stage.blocks)}, "stopped" if self.account.limited else "factored"
         factored = FactoredMixture(stage.blocks, stage.factors)
         small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
         sampler = factored.expanded() if small else factored
@@ -351,8 +346,10 @@ class Engine:
     def _explored_for_long(self) -> bool:
         return self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
 
-    def _known(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
-        """The components of a fit as known modes, and behind them the modes that it lost, as many as are allowed."""
+    def _known_and_lost(
+        self, fit: Fit, archive: Archive, generator: np.random.Generator
+    ) -> tuple[Archive, tuple[Mode, ...]]:
+        """The components of a fit as known modes, and the modes that it lost, as many as are allowed beside them."""
         merged = fit.merged
         points = merged.draws(generator, JUDGED_POINTS)
         log_target = self.stepper.log_density(points, "settle").reshape(merged.count, -1)
@@ -363,6 +360,7 @@ class Engine:
             tuple(
                 Mode(merged.means[k], merged.factors[k], float(evidence[k]), points[k], log_target[k], settled=True)
                 for k in range(merged.count)
+                if np.isfinite(log_target[k]).any()
             ),
         )
         lost = [mode for mode in archive.modes if settled.is_news(mode)]
@@ -373,11 +371,11 @@ class Engine:
             lost = [mode._replace(settled=True) for mode in lost if mode.settled or not archive.is_negligible(mode)]
         lost.sort(key=lambda mode: -mode.evidence)
         room = max(self.rules.most_modes(merged.dim) - merged.count, 0)
-        return replace(settled, modes=(*settled.modes, *lost[:room]))
+        return settled, tuple(lost[:room])
 
     def _lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
         """The modes that a fit lost."""
-        return Archive(archive.dim, self._known(fit, archive, generator).modes[fit.merged.count :])
+        return Archive(archive.dim, self._known_and_lost(fit, archive, generator)[1])
 
     def _with_lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Population:
         """The components of a fit, and the modes that it lost."""

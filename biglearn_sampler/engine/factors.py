@@ -19,11 +19,15 @@ from biglearn_sampler.engine.refine import Refiner
 from biglearn_sampler.engine.region import Region, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import Search
-from biglearn_sampler.engine.settle import Settler
-from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.engine.settle import Settler, merged_twins
+from biglearn_sampler.engine.stepper import Stepper, log_density_of
 from biglearn_sampler.engine.structure import Blocks, block_target
+from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
+
+COMPARED = 256
+"""Draws of each of two samplers of a block, to tell which one is better."""
 
 
 def block_steppers(target: AbstractTarget, rules: Rules, devices: Devices) -> Callable[[int], Stepper]:
@@ -39,6 +43,8 @@ def block_steppers(target: AbstractTarget, rules: Rules, devices: Devices) -> Ca
 
 class FactorFitter:
     """Fits a sampler for every block, with the other coordinates held at the best mode.
+
+    A block for which the budget is too small gets the marginal of what was found of the whole, where that fits better.
 
     Arguments:
         target: whole, in the coordinates of training.
@@ -71,7 +77,11 @@ class FactorFitter:
         alone = block_target(self._target, block, population.means[population.log_weights.argmax()])
         region = Region.found(population)
         part = Region(region.centre[list(block)], region.width[list(block)])
-        return _fit(self._stepper(alone), part, self._tasks, self._rules, jax.random.fold_in(key, number))
+        stepper = self._stepper(alone)
+        fitted, generator = _fit(stepper, part, self._tasks, self._rules, jax.random.fold_in(key, number))
+        if self._account.limited:
+            fitted = _better(fitted, merged_twins(population.marginal(block)), stepper, generator)
+        return jax.tree.map(jnp.asarray, fitted.mixture())
 
     def _stepper(self, alone: AbstractTarget) -> Stepper:
         """Blocks of one size share compiled code."""
@@ -80,7 +90,9 @@ class FactorFitter:
         return self._steppers[alone.dim].on(alone)
 
 
-def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""]) -> GaussianMixture:
+def _fit(
+    stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""]
+) -> tuple[Population, np.random.Generator]:
     key_host, key_search, key_settle, key_refine = jax.random.split(key, 4)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_host), np.uint32))
     start = region.draws(generator, np.full(rules.searchers, 0.5))
@@ -102,7 +114,19 @@ def _fit(stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, 
     if not fit.good:
         refiner = Refiner(stepper, rules, search.proposer, refining_region(fit.merged, generator), generator, _nobody)
         population = refiner.refine(fit.merged, key_refine).population
-    return jax.tree.map(jnp.asarray, population.mixture())
+    return population, generator
+
+
+def _better(fitted: Population, marginal: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
+    """The one with the higher ELBO; the marginal, where not even that can be asked."""
+    if not stepper.account.allows(2 * COMPARED):
+        return marginal
+    elbos = []
+    for population in (fitted, marginal):
+        points = population.sample(generator, COMPARED)
+        log_ratio = stepper.log_density(points, "factors") - log_density_of(population, points)
+        elbos.append(bounded(log_ratio).mean())
+    return fitted if elbos[0] > elbos[1] else marginal
 
 
 def _nobody(*_: object) -> None:

@@ -88,6 +88,15 @@ class Population:
         """Weights that sum to one."""
         return Population(self.means, self.factors, self.log_weights - logsumexp(self.log_weights))
 
+    def marginal(self, coordinates: Sequence[int]) -> Population:
+        """The law of some coordinates. Factors come from a QR decomposition, which squares nothing."""
+        rows = self.factors[:, list(coordinates)]
+        upper = np.linalg.qr(rows.swapaxes(1, 2), mode="r")
+        signs = np.where(np.diagonal(upper, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
+        return Population(
+            self.means[:, list(coordinates)], (signs[:, :, None] * upper).swapaxes(1, 2), self.log_weights
+        )
+
     def padded(self) -> Population:
         """With components of no weight up to a power of two, so that compiled code meets few sizes."""
         count = max(LEAST_SIZE, 1 << (self.count - 1).bit_length())

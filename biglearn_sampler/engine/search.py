@@ -50,6 +50,9 @@ UNMOVED = 0.99
 UNBOUNDED = 1e5
 """Declared scales beyond which no component of a proper density lies or reaches."""
 
+NARROWER = 0.25
+"""By so much a searcher becomes narrower that stands on a density and sees none."""
+
 UNKNOWN_SURPRISE = 2.0
 """Of every point with a density while nothing is known."""
 
@@ -223,6 +226,8 @@ class Search:
         modes = self._modes()
         concluded = self._conclude(trace, modes)
         self._swept = self._swept and not self.found_now
+        if not self.archive.count:
+            concluded = self._narrowed_in_place(concluded, modes)
         on_their_way = [mode for number, mode in enumerate(modes) if number not in concluded]
         sent = self._sweeps_now and self.sweep(concluded)
         if concluded and not sent and not self.finished:
@@ -288,7 +293,9 @@ class Search:
         self._learn(concluded, won, modes)
         # A mode that came for another that went is no news.
         self.found_now = max(self.archive.count - before, 0)
-        self.failures = 0 if self.found_now else self.failures + len(concluded)
+        # While nothing is known, those that met no density do not say that nothing is there.
+        told = concluded if self.archive.count else [number for number in concluded if not modes[number].blind]
+        self.failures = 0 if self.found_now else self.failures + len(told)
         return concluded
 
     def _stuck(self, gain: Float[np.ndarray, " searchers"], modes: Sequence[Mode]) -> Bool[np.ndarray, " searchers"]:
@@ -395,6 +402,20 @@ class Search:
         shrink = np.minimum(1.0, longest[:, None] / widths)
         factors[seen] *= shrink[:, :, None]
         return Population(searchers.means, factors, searchers.log_weights)
+
+    def _narrowed_in_place(self, concluded: Sequence[int], modes: Sequence[Mode]) -> list[int]:
+        """While nothing is known: those on a density that are too wide to see any stay, narrower. Gives the others."""
+        blind = [number for number in concluded if modes[number].blind]
+        if not blind or not self.stepper.account.allows(self._price):
+            return list(concluded)
+        # Of all searchers, so that compiled code meets one size.
+        dense = np.isfinite(self.stepper.log_density(self.searchers.means, self.purpose))
+        staying = [number for number in blind if dense[number]]
+        factors = self.searchers.factors.copy()
+        factors[staying] *= NARROWER
+        self.searchers = Population(self.searchers.means, factors, self.searchers.log_weights)
+        self._ages[staying] = 0
+        return [number for number in concluded if number not in staying]
 
     def _possible(self, proposals: Proposals) -> list[str]:
         """The kinds of which there are proposals now."""

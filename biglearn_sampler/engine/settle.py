@@ -131,17 +131,17 @@ class Settler:
         """
         most = self.rules.refine_components(population.dim)
         count = min(max(LEAST_COMPONENTS, 1 << population.count.bit_length()), most)
-        if not self._can_grow(population, count):
+        grown = self._grown(population, count) if self._can_grow(population, count) else None
+        if grown is None:
             return Fit(population, merged_twins(population), np.inf, -np.inf)
-        first = self._fitted(self._grown(population, count), jax.random.fold_in(key, 0))
+        first = self._fitted(grown, jax.random.fold_in(key, 0))
         if first.good or count >= most // 2:
             return first
         hopeful = first.variance <= HOPELESS
         wanted = 3 * first.merged.count // 2 if hopeful else first.merged.count
         count = min(max(count, 1 << wanted.bit_length()), most)
-        if not self._can_grow(first.merged, count):
-            return first
-        return self._fitted(self._grown(first.merged, count), jax.random.fold_in(key, 1))
+        grown = self._grown(first.merged, count) if self._can_grow(first.merged, count) else None
+        return first if grown is None else self._fitted(grown, jax.random.fold_in(key, 1))
 
     def _fitted(self, population: Population, key: Key[Array, ""]) -> Fit:
         """Steps at full rate until the variance settles, then annealed ones."""
@@ -207,10 +207,15 @@ class Settler:
         self.told("settle", population, trace)
         return population, float(trace.variance[-LAST_STEPS:].mean()), float(trace.elbo[-LAST_STEPS:].mean())
 
-    def _grown(self, population: Population, count: int) -> Population:
-        """More components: those that fit worst are cut along their longest axis, worse ones farther apart."""
+    def _grown(self, population: Population, count: int) -> Population | None:
+        """More components: those that fit worst are cut along their longest axis, worse ones farther apart.
+
+        `None` where no component meets any density, and nothing says what would fit.
+        """
         points = population.draws(self.generator, SPLIT_POINTS)
         log_target = self.stepper.log_density(points, "settle")
+        if not np.isfinite(log_target).any():
+            return None
         log_ratio = bounded((log_target - log_density_of(population, points)).reshape(population.count, -1))
         log_ratio = np.maximum(log_ratio, LEAST_LOG_RATIO)
         burden = np.exp(population.log_weights) * np.minimum(log_ratio.var(1), 1e4)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -53,14 +54,16 @@ class AbstractTrainer(ABC):
     chunks: int | None
     """Number of times that a listener will be told, if it is known before."""
 
-    first: GaussianMixture
-    """The mixture before the training, in the target's own units."""
-
     look = Look(np.zeros((0, 0)), np.zeros(0), 0)
     """What a look at the energy gave."""
 
     stepper: Stepper | None = None
     """Compiled code that a look back at the sampler can use again, once the training is over."""
+
+    @property
+    @abstractmethod
+    def first(self) -> GaussianMixture:
+        """The mixture before the training, in the target's own units."""
 
     @property
     @abstractmethod
@@ -107,7 +110,10 @@ class ScheduledTrainer(AbstractTrainer):
             raise TaskError(f"target '{plan.target.record.name}': {error}") from error
         self.steps = plan.settings.training.steps
         self.chunks = -(-self.steps // plan.chunk)
-        self.first = plan.start.mixture(plan.keys.start, plan.settings.scheduled_components)
+
+    @property
+    def first(self) -> GaussianMixture:
+        return self._plan.start.mixture(self._plan.keys.start, self._plan.settings.scheduled_components)
 
     @property
     def sources(self) -> dict[str, str]:
@@ -156,7 +162,6 @@ class AdaptiveTrainer(AbstractTrainer):
         self._plan = plan
         self._rules = Rules(most_components=settings.components)
         self.steps = self.chunks = None
-        self.first = plan.start.mixture(plan.keys.start, self._rules.searchers)
         self._budget = _budget(plan)
         # One engine: what it has compiled serves a training that goes on.
         self._engine: Engine | None = None
@@ -170,6 +175,11 @@ class AdaptiveTrainer(AbstractTrainer):
         self._rules.check_memory(plan.target.value.dim, plan.devices)
 
     @property
+    def first(self) -> GaussianMixture:
+        mixture = self._plan.start.mixture(self._plan.keys.start, self._rules.searchers)
+        return replace(mixture, means=jnp.asarray(self._start()))
+
+    @property
     def sources(self) -> dict[str, str]:
         return {"joint": "energy", **{task.name: "energy" for task in self._plan.exploration_tasks}}
 
@@ -179,7 +189,9 @@ class AdaptiveTrainer(AbstractTrainer):
         if isinstance(saved, SavedFit):
             raise ValueError("it is of a scheduled training, and this one is adaptive")
         if self._engine is None:
-            account = Account.continued(self._budget, Books() if saved is None else saved.books)
+            # What it took to find where there is a density at all, inside hard walls, is part of the training.
+            searched = {"start": Evaluations(energy=self.look.searched)} if self.look.searched else {}
+            account = Account.continued(self._budget, Books(searched) if saved is None else saved.books)
             self._engine = self._new_engine(account, listener)
         engine = self._engine
         # Other processes take no part in a look back.
@@ -224,11 +236,11 @@ class AdaptiveTrainer(AbstractTrainer):
         )
 
     def _start(self) -> Float[np.ndarray, "searchers dim"]:
-        """Points of the start region: those that the look at the energy found inside hard walls come first."""
+        """Points of the start region, first of all those at which the look at the energy met a density."""
         count = self._rules.searchers
         points = np.asarray(self._plan.start.points(self._plan.keys.start, count))
-        dense = self.look.dense_points
-        return np.concatenate([dense.astype(points.dtype), points])[:count] if len(dense) else points
+        looked_at = self.look.dense_first.reshape(-1, points.shape[1]).astype(points.dtype)
+        return np.concatenate([looked_at, points])[:count]
 
     def compiled(self) -> None:
         compiled_for(self._plan.target_of_training(), self._rules, self._plan.devices)

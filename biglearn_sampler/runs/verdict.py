@@ -52,8 +52,8 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
 def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
     """The same verdict, but on the sampler of a training that was stopped before it had come to its end.
 
-    Where it had not come to all factors of a product, the target has exponentially many modes, each with next to no
-    mass, and none of them is missed by itself. Where the sampler did not fit yet, its tails may be short, and no
+    Where it could not fit all factors of a product to the end, the target has exponentially many modes, each with next
+    to no mass, and none of them is missed by itself. Where the sampler did not fit yet, its tails may be short, and no
     search for modes sees that.
 
     Arguments:
@@ -66,8 +66,8 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
     ess = verdict.evidence.get("ess", 1.0)
     if blocks is not None:
         reason = (
-            f"the target is a product of {blocks} laws, and the budget stopped the training before it had fitted all "
-            "of them; the others may lack modes unseen"
+            f"the target is a product of {blocks} laws, and the budget was too small to fit all of them to the end; "
+            "the others may lack modes unseen"
         )
     elif ess < FITTED:
         reason = (
