@@ -22,7 +22,7 @@ from biglearn_sampler.runs.settings_problem import known_keys
 PLANNED = "everything was checked, and a training would begin"
 HEAVY = {
     "biglearn_sampler.runs.train": "train_as_planned",
-    "biglearn_sampler.runs.compare": "_run_all",
+    "biglearn_sampler.runs.compare": "_each",
     "biglearn_sampler.studies.sweep": "_pool",
 }
 """Where a command stops checking and begins to work."""
