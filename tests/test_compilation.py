@@ -133,10 +133,10 @@ def test_on_other_devices_than_cpus_nothing_is_asked_of_the_compiler(monkeypatch
 
 def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape(monkeypatch):
     traced: list[tuple[int, ...]] = []
-    asked: list[object] = []
+    asked: list[Any] = []
     jit = jax.jit
 
-    def asking(*arguments: Any, compiler_options: object = None, **options: Any) -> Any:
+    def asking(*arguments: Any, compiler_options: Any = None, **options: Any) -> Any:
         asked.append(compiler_options)
         return jit(*arguments, compiler_options=compiler_options, **options)
 
