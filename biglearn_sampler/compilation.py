@@ -29,6 +29,13 @@ REPEATED = "xla_gpu_deterministic_ops"
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """Options of XLA for CPUs: few passes over the machine code, and a code generator that writes much less of it."""
 
+COMPILING = (
+    "/jax/core/compile/jaxpr_trace_duration",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "/jax/core/compile/backend_compile_duration",
+)
+"""Events of JAX that end with a duration: a function was traced, translated, and compiled or fetched."""
+
 CROWDED = 0.5
 """Share of the mappings that a process may have, above which compiled programs are dropped."""
 
@@ -128,6 +135,26 @@ def _is_known(name: str, value: int | bool) -> bool:
         logger.info("programs take longer to compile: %s", error)
         return False
     return True
+
+
+def seconds_compiling() -> float:
+    """Seconds that this process has spent on it since it first asked: tracing, translating, compiling or fetching."""
+    return _spent()[0]
+
+
+@cache
+def _spent() -> list[float]:
+    """What JAX tells of its work, added up."""
+    import jax
+
+    spent = [0.0]
+
+    def hear(event: str, duration_secs: float, **_: Any) -> None:
+        if event in COMPILING:
+            spent[0] += duration_secs
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    return spent
 
 
 def make_room() -> None:

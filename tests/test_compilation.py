@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -124,6 +125,20 @@ def test_options_that_the_compiler_does_not_know_are_left_out(monkeypatch, caplo
 
 def test_the_compiler_of_today_knows_all_options():
     assert quickly() == QUICK
+
+
+def test_the_time_of_compiling_is_told_and_that_of_running_is_not():
+    def slow(x: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, 200, lambda _, y: jnp.linalg.cholesky(y @ y.T + jnp.eye(200)), x)
+
+    compiled, before, began = jax.jit(slow), compilation.seconds_compiling(), time.perf_counter()
+    compiled(jnp.eye(200)).block_until_ready()
+    spent, lasted = compilation.seconds_compiling() - before, time.perf_counter() - began
+    assert 0.0 < spent < lasted
+    ready = jnp.eye(200)
+    before = compilation.seconds_compiling()
+    compiled(ready).block_until_ready()
+    assert compilation.seconds_compiling() == before
 
 
 def test_on_other_devices_than_cpus_nothing_is_asked_of_the_compiler(monkeypatch):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from biglearn_sampler.compilation import seconds_compiling
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.account import Account, Books
@@ -99,7 +100,7 @@ class Engine:
         self._first, self._listener = Population.at(start, width), listener
         self._proposer = Proposer(target.dim, tasks, rules.width, rules.proposals)
         self._fitter = FactorFitter(target, tasks, rules, account, block_steppers(target, rules, devices))
-        self._step = 0
+        self._step, self._compiled_before = 0, -seconds_compiling()
 
     def run(self, key: Key[Array, ""]) -> Outcome:
         """Train; the same key gives the same result."""
@@ -121,7 +122,7 @@ class Engine:
     def advance(self, state: EngineState) -> EngineState:
         """The state after one more unit of work; `state` stays as it is, and gives the same again."""
         self.account.set_back(state.books)
-        self._step, self.stepper.seconds_compile = state.step, state.seconds_compile
+        self._step, self._compiled_before = state.step, state.seconds_compile - seconds_compiling()
         generator = state.generator.generator()
         stage = self._advanced(state.stage, _Keys.of(state.key), generator)
         return EngineState(
@@ -130,7 +131,7 @@ class Engine:
             GeneratorState.of(generator),
             self._step,
             self.account.books,
-            self.stepper.seconds_compile,
+            self._seconds_compile,
             state.resumptions,
         )
 
@@ -339,6 +340,11 @@ class Engine:
     def _refiner(self, region: Region, generator: np.random.Generator) -> Refiner:
         return Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
 
+    @property
+    def _seconds_compile(self) -> float:
+        """Of this training so far."""
+        return self._compiled_before + seconds_compiling()
+
     def _can_go_on(self) -> bool:
         """Whether the budget allows anything that is worth while."""
         return self.account.allows(self.stepper.least_evaluations)
@@ -421,7 +427,7 @@ class Engine:
                 moves=moves,
                 told=told or {},
                 seconds=self.account.seconds,
-                seconds_compile=self.stepper.seconds_compile,
+                seconds_compile=self._seconds_compile,
             )
         )
 

@@ -26,7 +26,7 @@ class EngineProgress:
         moves: what happened to components in this stretch.
         told: further figures of the phase.
         seconds: since the beginning.
-        seconds_compile: of these, about how many went into compilation: the first call of every compiled function.
+        seconds_compile: of these, how many went into compilation, or into fetching what was compiled before.
     """
 
     phase: str

@@ -184,7 +184,7 @@ class EngineState:
         generator: of everything that is drawn on the host.
         step: gradient steps done.
         books: evaluations and seconds so far.
-        seconds_compile: of these, about how many went into compilation.
+        seconds_compile: of these, how many went into compilation.
         resumptions: how many times it went on after its end, with modes that it had missed.
     """
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import copy
-from typing import Any
 
 import jax
 import numpy as np
@@ -58,8 +54,6 @@ class Stepper:
     ) -> None:
         self.dim, self.rules, self.account = target.dim, rules, account
         self._price_of_gradient = target.price_of_gradient
-        self.seconds_compile = 0.0
-        self._compiled: set[tuple[Any, ...]] = set()
         self._arrays, _ = split_arrays(target)
         self._programs = programs_of(target, rules, devices, name)
 
@@ -96,11 +90,10 @@ class Stepper:
         """
         count = self.rules.round_steps
         window = self._window(self._fresh(population.count, fresh), shared)
-        with self._timed("joint", population.count, window, fresh):
-            mixture, trace = self._programs.joint(
-                self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
-            )
-            trace = self._booked(trace, self._fresh(population.count, fresh), purpose)
+        mixture, trace = self._programs.joint(
+            self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
+        )
+        trace = self._booked(trace, self._fresh(population.count, fresh), purpose)
         return self._accepted(Population.of(mixture), population), trace
 
     def price(self, components: int, fresh: int) -> int:
@@ -133,11 +126,10 @@ class Stepper:
         fresh = self._fresh(population.count, self.rules.fresh_points)
         window = self._window(fresh, self.rules.window_points)
         count = self.rules.round_steps
-        with self._timed("search", population.count):
-            mixture, trace, seen = self._programs.search(
-                self._arrays, population.mixture(), held, unmoved, key, count=count, window=window
-            )
-            trace = self._booked(trace, fresh, purpose)
+        mixture, trace, seen = self._programs.search(
+            self._arrays, population.mixture(), held, unmoved, key, count=count, window=window
+        )
+        trace = self._booked(trace, fresh, purpose)
         seen = jax.tree.map(lambda leaf: np.asarray(leaf, float).reshape(-1, *leaf.shape[2:]), seen)
         return self._accepted(Population.of(mixture), population), trace, seen
 
@@ -150,8 +142,7 @@ class Stepper:
 
     def _asked(self, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
         """What the energy says at points, all at once."""
-        with self._timed("log_density", len(points)):
-            return np.asarray(self._programs.log_density(self._arrays, on_device(points)), float)
+        return np.asarray(self._programs.log_density(self._arrays, on_device(points)), float)
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
@@ -189,15 +180,6 @@ class Stepper:
     def _window(self, fresh: int, points: int) -> int:
         """Steps whose points are shared, the newest included; more where components draw by turns."""
         return int(np.clip(points // fresh, LEAST_STEPS, points // LEAST_SHARED))
-
-    @contextmanager
-    def _timed(self, *shape: Any) -> Iterator[None]:
-        """Books the first call with every shape as compilation, of which it nearly always consists."""
-        began = time.perf_counter()
-        yield
-        if shape not in self._compiled:
-            self._compiled.add(shape)
-            self.seconds_compile += time.perf_counter() - began
 
 
 @jit_quickly
