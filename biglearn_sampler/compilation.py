@@ -29,6 +29,8 @@ REPEATED = "xla_gpu_deterministic_ops"
 QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """Options of XLA for CPUs: few passes over the machine code, and a code generator that writes much less of it."""
 
+SLOWER = "programs take longer to compile"
+
 COMPILING = (
     "/jax/core/compile/jaxpr_trace_duration",
     "/jax/core/compile/jaxpr_to_mlir_module_duration",
@@ -100,7 +102,7 @@ def quickly() -> dict[str, Any]:
 
     if jax.default_backend() != "cpu":
         return {}
-    return {name: value for name, value in QUICK.items() if _is_known(name, value)}
+    return {name: value for name, value in QUICK.items() if is_known(name, value, SLOWER)}
 
 
 def jit_quickly(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -125,14 +127,20 @@ def jit_quickly(function: Callable[..., Any], **options: Any) -> Callable[..., A
 
 
 @cache
-def _is_known(name: str, value: int | bool) -> bool:
-    """Whether this version of the compiler knows the option."""
+def is_known(name: str, value: int | bool | str, otherwise: str, level: int = logging.INFO) -> bool:
+    """Whether this version of the compiler knows an option; if not, the log says so once.
+
+    Arguments:
+        name, value: of the option.
+        otherwise: what comes of it that it is not known.
+        level: of the log.
+    """
     import jax
 
     try:
         jax.jit(lambda: 0.0, compiler_options={name: value}).lower().compile()
     except (jax.errors.JaxRuntimeError, ValueError) as error:
-        logger.info("programs take longer to compile: %s", error)
+        logger.log(level, "%s: %s", otherwise, error)
         return False
     return True
 

@@ -116,7 +116,7 @@ def test_the_command_line_has_them_repeat(monkeypatch):
 
 
 def test_options_that_the_compiler_does_not_know_are_left_out(monkeypatch, caplog):
-    compilation._is_known.cache_clear()
+    compilation.is_known.cache_clear()
     monkeypatch.setattr(compilation, "QUICK", {"xla_backend_optimization_level": 1, "xla_no_such_option": True})
     with caplog.at_level("INFO"):
         assert quickly() == {"xla_backend_optimization_level": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -15,10 +15,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Axes
 from jaxtyping import Array, Float
 
+from biglearn_sampler.compilation import is_known
 from biglearn_sampler.devices.team import ALONE, AbstractTeam
 from biglearn_sampler.errors import SettingsError
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,7 +85,11 @@ class Devices:
     def compiler_options(self) -> dict[str, Any]:
         """Under which everything is compiled whose digits must not depend on the number of devices."""
         on_cpu = self.mesh is not None and self.mesh.devices.flat[0].platform == "cpu"
-        return dict(SAME_FOR_ANY_BATCH) if on_cpu and _is_known() else {}
+        if not on_cpu:
+            return {}
+        otherwise = "digits may depend on the number of devices"
+        known = all(is_known(*option, otherwise, logging.WARNING) for option in SAME_FOR_ANY_BATCH.items())
+        return dict(SAME_FOR_ANY_BATCH) if known else {}
 
     @property
     def local_count(self) -> int:
@@ -180,17 +183,6 @@ class Devices:
 
 ONE_DEVICE = Devices()
 """The default device and nobody else."""
-
-
-@cache
-def _is_known() -> bool:
-    """Whether this version of the compiler knows the option."""
-    try:
-        jax.jit(lambda: jnp.zeros(()), compiler_options=SAME_FOR_ANY_BATCH).lower().compile()
-    except (jax.errors.JaxRuntimeError, ValueError) as error:
-        logger.warning("digits may depend on the number of devices: %s", error)
-        return False
-    return True
 
 
 def _devices_of(process: int, count: int) -> list[Any]:
