@@ -25,6 +25,7 @@ from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.chains import Ends, tempered_chains
 from biglearn_sampler.verdict.missed import log_missed
 from biglearn_sampler.verdict.own_draws import OwnDraws, WeighedDraws, log_density, own_draws, region_of
+from biglearn_sampler.verdict.tails import DOUBLINGS, runs_away
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
 
@@ -59,7 +60,7 @@ LEAST_MODE = 0.001
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
 
-UNRELIABLE_KHAT = 0.7
+UNRELIABLE_KHAT, NO_MEAN_KHAT = 0.7, 1.0
 LEAST_EFFECTIVE, LEAST_SHARE = 50.0, 0.1
 """Effective draws below which weights say nothing, and as a share of all draws: a sampler that is so far from what it
 sees may miss as much again where it does not look."""
@@ -124,11 +125,11 @@ def judge(
 ) -> Verdict:
     """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
 
-    Three witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
+    Four witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
     modes and by those of the target; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must
     agree with that of the sampler; (3) searchers that start where short tempered chains from broad and noised points
     end, and where a sweep of broad points, or a draw of the sampler, meets more than the sampler explains; they pass by
-    what it explains, and settle on the rest.
+    what it explains, and settle on the rest; (4) rays outward from its draws, along which the density must fall off.
 
     Arguments:
         target: in the coordinates of training.
@@ -156,6 +157,7 @@ def judge(
     found = _search(known, ends, own, stepper, tasks, rules, generator, key_search)
     found = [mode._replace(evidence=log_missed(mode, sampler, own.log_z, stepper, generator)) for mode in found]
     new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
+    endless = runs_away(own.points, own.log_ratio, own.log_target, stepper, generator)
     evidence = {
         "log_z": own.log_z,
         "ess": own.effective_share,
@@ -165,6 +167,7 @@ def judge(
         "broad_effective": broad.quality().effective_size,
         "chain_acceptance": ends.acceptance,
         "new_modes": len(new),
+        "does_not_fall_along": None if endless is None else (np.round(_unit(scale * endless), 4) + 0.0).tolist(),
     }
     return _decided(own, broad, new, evidence, account.total, centre, scale)
 
@@ -267,16 +270,25 @@ def _decided(
     ]
     disagreement = _disagreement(own, broad)
     evidence["broad_missing"] = disagreement
-    verdict, sentence = _said(own, missing, places, disagreement)
+    verdict, sentence = _said(own, missing, places, disagreement, evidence["does_not_fall_along"])
     return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
 
 
 def _said(
-    own: OwnDraws, missing: float | None, places: Sequence[dict[str, Any]], disagreement: float | None
+    own: OwnDraws,
+    missing: float | None,
+    places: Sequence[dict[str, Any]],
+    disagreement: float | None,
+    endless: Sequence[float] | None,
 ) -> tuple[str, str]:
     """The verdict and its sentence: what is missing first, then why nothing can be said, then what is wrong."""
     if not np.isfinite(own.log_z):
         return NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler."
+    if endless is not None:
+        return NOT_COVERED, (
+            f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
+            "deviations of the sampler: it seems to have no finite mass. Bound it, for example by a prior."
+        )
     if missing is not None and missing >= MOST_MISSING:
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
@@ -290,6 +302,12 @@ def _said(
         )
     if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
+        if own.khat is not None and own.khat > NO_MEAN_KHAT:
+            return CANNOT_TELL, (
+                f"Cannot tell: the weights of the sampler's draws grow without bound (ESS {own.effective_share:.3f}, "
+                f"k-hat {khat}: above 1 they have no mean): its tails are too light for the density, or the density "
+                "has no finite mass; a fresh search found nothing that it misses."
+            )
         return CANNOT_TELL, (
             f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "
             f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses."
@@ -335,6 +353,10 @@ def _disagreement(own: OwnDraws, broad: Reservoir) -> float | None:
     ratio = float(np.exp(own.log_z - broad.log_mass))
     doubt = np.hypot(error, own_error) * max(ratio, 1.0)
     return 1.0 - ratio if 1.0 - ratio > SIGNIFICANT * doubt else None
+
+
+def _unit(vector: Float[np.ndarray, " dim"]) -> Float[np.ndarray, " dim"]:
+    return vector / np.linalg.norm(vector)
 
 
 def _short(numbers: Sequence[float]) -> str:

@@ -1,0 +1,118 @@
+"""Rays outward: a density that does not fall off is named, and one that falls off slowly is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from biglearn_sampler.energy import function_target
+from biglearn_sampler.engine import Account, Rules, Stepper
+from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.verdict import CANNOT_TELL, NOT_COVERED, judge
+from biglearn_sampler.verdict.tails import DOUBLINGS, runs_away
+
+LENGTH = 40.0
+
+Density = Callable[[Array], Array]
+
+
+def direction(log_density: Density, dim: int, spread: list[float], seed: int = 0) -> np.ndarray | None:
+    """What is found around a normal sampler with those standard deviations."""
+    target = function_target(log_density, dim=dim, scale=1.0)
+    generator = np.random.default_rng(seed)
+    points = np.asarray(spread) * generator.standard_normal((2000, dim))
+    sampler = GaussianMixture.of(np.zeros((1, dim)), np.diag(np.square(spread)), [1.0])
+    log_target = np.asarray(jax.vmap(target.log_density)(jnp.asarray(points, float)), float)
+    log_ratio = log_target - np.asarray(sampler.log_density(jnp.asarray(points, float)), float)
+    account = Account()
+    found = runs_away(points, log_ratio, log_target, Stepper(target, Rules(), account), generator)
+    assert account.total.energy < 2000 and account.total.gradient == 0
+    return found
+
+
+def ridge(x: Array) -> Array:
+    """Flat along (1, 1, 1)."""
+    return -0.5 * ((x - x.mean()) ** 2).sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_ridge_that_goes_on_is_found_though_it_lies_along_no_coordinate(seed: int) -> None:
+    target = function_target(ridge, dim=3, scale=1.0)
+    generator = np.random.default_rng(seed)
+    along = LENGTH * generator.standard_normal((2000, 1)) * np.ones(3) / np.sqrt(3.0)
+    across = generator.standard_normal((2000, 3))
+    points = along + across - across.mean(1, keepdims=True)
+    log_target = np.asarray(jax.vmap(target.log_density)(jnp.asarray(points, float)), float)
+    log_ratio = log_target + 0.5 * (along[:, 0] * np.sqrt(3.0) / LENGTH) ** 2
+    found = runs_away(points, log_ratio, log_target, Stepper(target, Rules(), Account()), generator)
+    assert found is not None
+    assert abs(found.sum()) / np.sqrt(3.0) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("log_density", "axis"),
+    [
+        (lambda x: -0.5 * x[0] ** 2 - x[1], (0.0, -1.0)),
+        (lambda x: -0.5 * x[1] ** 2 + 0.01 * x[0] ** 2, None),
+        (lambda x: -0.5 * x[1] ** 2 - jnp.log1p(jnp.abs(x[0])), None),
+    ],
+    ids=["grows", "grows both ways", "falls as 1/x"],
+)
+def test_what_does_not_fall_off_is_found(log_density: Density, axis: tuple[float, ...] | None) -> None:
+    found = direction(log_density, 2, [1.0, 1.0])
+    assert found is not None
+    np.testing.assert_allclose(np.abs(found), np.abs(axis) if axis else [1.0, 0.0], atol=1e-6)
+    if axis:
+        np.testing.assert_allclose(found, axis, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("log_density", "dim", "spread"),
+    [
+        (lambda x: -0.5 * (x**2).sum(), 3, [1.0] * 3),
+        (lambda x: -jnp.abs(x).sum(), 2, [1.4] * 2),
+        (lambda x: -jnp.log1p(x**2).sum(), 2, [2.0] * 2),
+        (lambda x: -1.3 * jnp.log1p(jnp.abs(x)).sum(), 1, [10.0]),
+        (lambda x: jnp.where(jnp.abs(x) < 2.0, 0.0, -jnp.inf).sum(), 2, [1.0] * 2),
+        (lambda x: jnp.logaddexp(-0.5 * (x**2).sum(), -30.0), 2, [1.0] * 2),
+        (lambda x: -0.5 * (x**2).sum() * 1e-8, 2, [1e4] * 2),
+        (lambda x: 1e4 - 0.5 * (x**2).sum(), 2, [1.0] * 2),
+    ],
+    ids=["normal", "laplace", "cauchy", "falls as x^-1.3", "walls", "low floor", "far wider", "large constant"],
+)
+def test_what_falls_off_is_not(log_density: Density, dim: int, spread: list[float], seed: int) -> None:
+    assert direction(log_density, dim, spread, seed) is None
+
+
+def test_where_the_target_has_no_density_nothing_is_said() -> None:
+    assert direction(lambda x: jnp.full((), -jnp.inf) + 0.0 * x.sum(), 2, [1.0, 1.0]) is None
+
+
+def told_of(log_density: Density, sampler: GaussianMixture):  # noqa: ANN201
+    target = function_target(log_density, dim=sampler.dim, scale=1.0)
+    return judge(target, sampler, (), Rules(), jax.random.key(0), np.zeros(2), np.array([1.0, 10.0]))
+
+
+def test_the_verdict_says_along_which_direction_in_the_targets_own_units() -> None:
+    sampler = GaussianMixture.of(np.zeros((1, 2)), np.diag([1.0, 100.0]), [1.0])
+    told = told_of(lambda x: -0.5 * x[0] ** 2, sampler)
+    assert told.verdict == NOT_COVERED
+    assert f"within {DOUBLINGS[-1]:.0f} standard deviations" in told.sentence
+    assert "no finite mass" in told.sentence
+    np.testing.assert_allclose(np.abs(told.evidence["does_not_fall_along"]), [0.0, 1.0], atol=1e-3)
+    told = told_of(lambda x: -0.5 * x[0] ** 2 - 0.005 * x[1] ** 2, sampler)
+    assert told.evidence["does_not_fall_along"] is None and "no finite mass" not in told.sentence
+
+
+def test_weights_without_a_mean_are_called_so() -> None:
+    """Density 1 / |x| at a point: no ray goes on, and no mean of the weights exists."""
+    sampler = GaussianMixture.of(np.zeros((1, 2)), np.eye(2), [1.0])
+    told = told_of(lambda x: -2.0 * jnp.log(jnp.abs(x[0])) - 0.5 * (x**2).sum(), sampler)
+    assert told.verdict != "covered"
+    assert told.verdict == NOT_COVERED or (told.verdict == CANNOT_TELL and "they have no mean" in told.sentence)
