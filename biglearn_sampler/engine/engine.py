@@ -390,7 +390,7 @@ class Engine:
     def _finished(
         self, population: Population, how: str, modes: int, evidence: float, grounds: Mapping[str, float]
     ) -> Outcome:
-        mixture: GaussianMixture = jax.tree.map(jnp.asarray, population.mixture())
+        mixture = population.mixture()
         self._tell("polish", mixture, None)
         return Outcome(mixture, how, modes, evidence, grounds)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
@@ -81,7 +80,7 @@ class FactorFitter:
         fitted, generator = _fit(stepper, part, self._tasks, self._rules, jax.random.fold_in(key, number))
         if self._account.limited:
             fitted = _better(fitted, merged_twins(population.marginal(block)), stepper, generator)
-        return jax.tree.map(jnp.asarray, fitted.mixture())
+        return fitted.mixture()
 
     def _stepper(self, alone: AbstractTarget) -> Stepper:
         """Blocks of one size share compiled code."""

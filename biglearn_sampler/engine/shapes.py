@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -14,8 +15,12 @@ LEAST_ROWS = 128
 
 
 def on_device(array: ArrayLike) -> Float[Array, ...]:
-    """The array in the precision of the device. NumPy rounds it: JAX would compile a program for that."""
-    return jnp.asarray(np.asarray(array, jnp.result_type(float)))
+    """The array in the precision of the device.
+
+    NumPy rounds it, and a copy is put there as it is, since the device may share its memory: for either JAX would
+    compile a program for every shape.
+    """
+    return jax.device_put(np.array(array, jnp.result_type(float)))
 
 
 def padded(array: Float[np.ndarray, "rows ..."]) -> Float[np.ndarray, "more ..."]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
+from biglearn_sampler.engine.shapes import on_device
 from biglearn_sampler.estimators.guard import guarded
 
 STEPS = 80
@@ -74,7 +75,7 @@ def tempered_chains(
         keys = jax.random.split(key, len(starts))
         return jax.vmap(lambda start, key: _chain(value_and_score, start, width, key))(starts, keys)
 
-    states, accepted = run(arrays, jnp.asarray(starts, float), jnp.asarray(width, float), key)
+    states, accepted = run(arrays, on_device(starts), on_device(width), key)
     last = np.asarray(accepted, float)[:, -STEPS // 4 :]
     return Ends(
         np.asarray(states.point, float),

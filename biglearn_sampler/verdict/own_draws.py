@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.shapes import on_device
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.importance import pareto_smooth, truncated_log_mean
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
@@ -145,13 +145,13 @@ def region_of(points: Float[np.ndarray, "draws dim"]) -> Region:
 
 def log_density(sampler: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
     """`log p(x)` of the sampler at points."""
-    return np.asarray(_compiled_log_density(sampler, jnp.asarray(points, float)), float)
+    return np.asarray(_compiled_log_density(sampler, on_device(points)), float)
 
 
 def _responsibilities(
     sampler: GaussianMixture, points: Float[np.ndarray, "count dim"]
 ) -> Float[np.ndarray, "count components"]:
-    return np.asarray(_compiled_responsibilities(sampler, jnp.asarray(points, float)), float)
+    return np.asarray(_compiled_responsibilities(sampler, on_device(points)), float)
 
 
 # The sampler is an argument of what is compiled, so that one program serves every call.
