@@ -32,6 +32,7 @@ from biglearn_sampler.comparison.trial import thinned
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
+from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.gather import comparison_of, gathered
 from biglearn_sampler.verdict import CANNOT_TELL, Verdict
 
@@ -296,6 +297,43 @@ def test_going_on_loses_no_finished_seed_and_runs_damaged_trials_again(tmp_path,
     assert bl.load_comparison(tmp_path / "seeds", catalogue=catalogue).trial("fair", 2).failed is None
 
 
+def test_another_energy_of_the_same_name_is_not_gone_on_with(tmp_path, catalogue, monkeypatch, caplog):
+    """Targets made in Python have no parameters to tell them apart."""
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    ask: dict[str, Any] = {"baselines": [], "budget": BUDGET, "seeds": 1, "settings": {**TINY, "metrics": []}}
+    ask |= {"out": tmp_path / "one", "catalogue": catalogue}
+
+    def target(power: int, scale: float = 1.0):
+        return bl.target(lambda x: -(x[0] ** power), dim=1, scale=scale)
+
+    bl.compare(target(2), **ask)
+    for other in (target(4), target(2, scale=2.0)):
+        with pytest.raises(RunFolderError, match="begun with another target .its region, or its energy at the same"):
+            bl.compare(other, **ask, resume=True)
+    again = bl.compare(target(2), **{**ask, "seeds": [1]}, resume=True)
+    assert again.record["seeds"] == [0, 1]
+
+    record = json.loads((tmp_path / "one" / "comparison.json").read_text())
+    (tmp_path / "one" / "comparison.json").write_text(json.dumps({**record, "versions": {"jax": "0.1"}}))
+    bl.compare(target(2), **ask, resume=True)
+    assert "was begun with" in caplog.text and "jax 0.1 (now" in caplog.text
+    doubled = {**record["platform"], "float64": not record["platform"]["float64"]}
+    (tmp_path / "one" / "comparison.json").write_text(json.dumps({**record, "platform": doubled}))
+    with pytest.raises(RunFolderError, match="begun with another precision of numbers"):
+        bl.compare(target(2), **ask, resume=True)
+    (tmp_path / "one" / "comparison.json").write_text(json.dumps({**record, "target_print": {"centre": "x"}}))
+    with pytest.raises(RunFolderError, match="begun with another target"):
+        bl.compare(target(2), **ask, resume=True)
+
+
+def test_one_process_at_a_time_writes_into_a_comparison(tmp_path, catalogue, monkeypatch):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    ask: dict[str, Any] = {"baselines": [], "budget": BUDGET, "seeds": 1, "settings": TINY, "catalogue": catalogue}
+    bl.compare("two_modes", **ask, out=tmp_path / "one")
+    with only_here(tmp_path / "one"), pytest.raises(RunFolderError, match="another process is writing into"):
+        bl.compare("two_modes", **ask, out=tmp_path / "one", resume=True)
+
+
 def test_a_method_whose_package_came_later_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
     ask = {"baselines": ["absent", "fair"], "budget": BUDGET, "seeds": 1, "settings": TINY, "out": tmp_path / "later"}
@@ -426,13 +464,22 @@ def test_our_sampler_is_told_beside_the_best_of_the_others():
 
     ours, good, poor = masses(0.010, 0.012), masses(0.012, 0.014), masses(0.5, 0.502)
     assert standing_of(comparing(biglearn=ours, poor=poor)) == [
-        "Masses of the modes: biglearn is off by 0.011 after 1,000 evaluations, the best of the others, poor, by "
-        "0.501 after 1,000."
+        "Masses of the modes: biglearn is off by 0.011 on average after 1,000 evaluations, the best of the others, "
+        "poor, by 0.501 after 1,000."
     ]
     (told,) = standing_of(comparing(biglearn=ours, poor=poor, good=good))
     assert "the others, good, by 0.013 after 1,000; no difference that these seeds could show." in told
     (told,) = standing_of(comparing(biglearn=log_z(-0.2, 0.1), good=log_z(0.1, 0.05), poor=log_z(0.01, 0.3)))
-    assert "log Z: biglearn is off by 0.200 after" in told and "good, by 0.100 after" in told
+    assert "log Z: biglearn is off by 0.150 on average after" in told and "good, by 0.075 after" in told
+    # Errors that cancel on average are no small errors.
+    (told,) = standing_of(comparing(biglearn=log_z(0.01, -0.01, 0.012), wild=log_z(0.9, -0.8, 0.85)))
+    assert "wild, by 0.850" in told and "no difference" not in told
+    # Of two seeds each, 2.6 standard errors are chance in more than one of ten cases.
+    (told,) = standing_of(comparing(biglearn=log_z(0.1, 0.3), good=log_z(0.44, 0.56)))
+    assert "no difference that these seeds could show" in told
+    alone = [{"log_z_error": off, "standard_errors": {"log_z_error": 0.01}} for off in (0.1, 0.2)]
+    (told,) = standing_of(comparing(biglearn=alone[:1], good=alone[1:]))
+    assert "no difference" not in told
     assert standing_of(comparing(biglearn=ours)) == standing_of(comparing(good=ours, poor=poor)) == []
 
 
@@ -446,7 +493,30 @@ def test_without_known_modes_the_means_are_compared():
     assert agreement_with_ours(compared, "far") == ["its mean of x 20 Monte Carlo errors from biglearn's"]
     assert agreement_with_ours(compared, "lost") == agreement_with_ours(compared, "biglearn") == []
     (told,) = standing_of(compared)
-    assert told.startswith("Means of far lie more than 4 Monte Carlo errors from those of biglearn: one side misses")
+    assert told.startswith("Means of far lie further from those of biglearn than their Monte Carlo errors: one side")
+
+
+def test_the_furthest_of_many_means_is_far_by_chance():
+    def moments(mean: float, count: int) -> list[dict[str, Any]]:
+        others = {f"x[{number}]": {"mean": 0.0, "mcse": 0.1} for number in range(1, count)}
+        return [{"moments": {"x[0]": {"mean": mean, "mcse": 0.1}, **others}}]
+
+    # 4.4 errors: one in 90,000 cases for one quantity, one in 60 for 1,600.
+    few, many = (comparing(biglearn=moments(0.0, n), other=moments(0.44 * 2**0.5, n)) for n in (1, 1600))
+    assert agreement_with_ours(few, "other") == ["its mean of x[0] 4 Monte Carlo errors from biglearn's"]
+    assert agreement_with_ours(many, "other") == ["all means within 4.4 Monte Carlo errors of biglearn's"]
+    assert standing_of(few) and not standing_of(many)
+
+
+def test_closed_form_channels_count_and_are_told():
+    costs = {"energy_evaluations": 10, "gradient_evaluations": 100, "exact_channel_evaluations": 5_000}
+    trial = Trial("biglearn", 0, costs)
+    assert trial.evaluations == 5_110
+    row = {**costs, "modes_covered": 1, "mode_mass_tv": 0.5}
+    assert [point.evaluations for point in curve_of_training([row], {})] == [5_110]
+    told = sentences_of(Comparison(bl.Catalogue().build("target", "two_modes").value, "it", [trial], {}))
+    assert any("5,000 of its evaluations are of the target's closed-form channels" in each for each in told)
+    assert not any("closed-form" in each for each in sentences_of(comparing(biglearn=[{}])))
 
 
 def test_the_text_table_shows_ranges_errors_and_gaps(compared):
@@ -489,6 +559,14 @@ def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
     assert both.finished("biglearn")[0].curve and both.finished("biglearn")[0].draws is not None
     same = gathered([folders[0], folders[0]], catalogue)
     assert same.methods[0] == "0 (1)" and same.methods[2] == "0 (2)"
+    # Unlike runs are no seeds of one method, and what differs is told of each.
+    first, second = (bl.load(folder, catalogue=catalogue) for folder in folders)
+    for part, other in (("baselines", {}), ("versions", {**second.record["versions"], "jax": "0.1"})):
+        unlike = comparison_of([first, replace(second, record={**second.record, part: other})])
+        assert unlike.methods == ["0", "tired beside 0", "1", "tired beside 1"]
+    assert unlike.record["versions"]["jax"] == {"0, seed 0": first.record["versions"]["jax"], "1, seed 1": "0.1"}
+    assert unlike.record["versions"]["numpy"] == first.record["versions"]["numpy"]
+    assert unlike.record["settings"] == first.record["settings"]
     other = bl.train(
         bl.target(lambda x: -(x[0] ** 2), dim=1, scale=1.0), settings={**quick, "metrics": []}, catalogue=catalogue
     )

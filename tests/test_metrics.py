@@ -11,6 +11,7 @@ from biglearn_plugins.metrics import biglearn_metrics
 from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, function_target
 from biglearn_sampler.evaluation import Draws, Measured
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.summary import sentences
 
 METRICS = {entry.name: entry for entry in biglearn_metrics()}
 KEY = jax.random.key(0)
@@ -165,6 +166,20 @@ def test_khat_of_constant_weights_is_missing():
     rounding = 1e-3 * np.random.default_rng(0).normal(size=500)
     far = Draws(np.zeros((500, 1)), 1e6 + rounding, np.full(500, 1e6))
     assert measure("khat", far)["khat"].value is None
+
+
+def test_weights_that_nothing_can_be_said_of_are_no_reason_to_trust():
+    """In many dimensions a single weight may hold all: then there is no k-hat, and all the more a warning."""
+    points = sampled(MIXTURE).points
+    worst = Draws(points, 3000.0 * np.random.default_rng(0).normal(size=4000), np.zeros(4000))
+    assert measure("khat", worst)["khat"].value is None
+    reason = measure("log_z", worst)["log_z"].reason
+    assert reason is not None and "neither the value nor its error can be relied on" in reason
+    told = sentences({"log_z": 1.0, "khat": None, "reasons": {"log_z": "too few weights differ"}})
+    assert any("too few weights differ" in each for each in told)
+    few = Draws(points, np.where(np.arange(4000) < 5, 0.0, -np.inf), np.zeros(4000))
+    assert "at least 25 draws" in str(measure("log_z", few)["log_z"].reason)
+    assert measure("log_z", EXACT)["log_z"].reason is None
 
 
 def test_khat_needs_draws_that_differ():

@@ -91,6 +91,17 @@ def test_forward_ess_of_a_wide_sampler(target):
     assert 0.0 < error < 0.003
 
 
+def test_the_error_of_forward_ess_without_log_z_is_its_spread():
+    """Both means are of the same draws: the errors of a sampler that is nearly right nearly cancel."""
+    near = sampled(GaussianMixture.of(MEANS, 0.55, [0.5, 0.3, 0.2]))
+    found = [
+        numbers(measure("ess_forward", near, WITHOUT_Z, seed=seed, exact=2000)["ess_forward"]) for seed in range(24)
+    ]
+    spread = np.std([value for value, _ in found], ddof=1)
+    # The spread of 24 numbers is known to 15 %.
+    assert 0.5 < np.mean([error for _, error in found]) / spread < 1.9
+
+
 def test_forward_ess_agrees_with_the_reverse_one():
     wide = sampled(WIDE)
     value, error = numbers(measure("ess_forward", wide)["ess_forward"])

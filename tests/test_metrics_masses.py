@@ -68,6 +68,34 @@ def test_chains_that_stay_leave_wide_intervals():
     assert measure("mode_coverage", in_modes([500, 500, 0]))["modes_covered_high"].value == 2
 
 
+def test_chains_that_stay_tell_no_error_and_have_the_floor_of_as_few_draws():
+    """Where every visited mode has too much mass the distance never changes, and its own count says nothing."""
+    stuck = replace(in_modes([1000, 1000, 0]), chains=4)
+    halves = MixtureTarget.of(GaussianMixture.of(MEANS, 0.5, [0.4, 0.3, 0.3]), scale=8.0)
+    figures = measure("mode_coverage", stuck, halves)
+    assert value_of(figures["mode_mass_tv"]) == pytest.approx(0.3, abs=1e-6)
+    assert figures["mode_mass_tv"].standard_error is None
+    true = np.array([0.4, 0.3, 0.3])
+    of_four = 0.5 * np.sqrt(2.0 * true * (1.0 - true) / (np.pi * 4)).sum()
+    assert value_of(figures["mode_mass_tv_floor"]) == pytest.approx(of_four, rel=0.02)
+    assert value_of(measure("energy_histogram", stuck, halves)["energy_tv_floor"]) > 0.1
+
+
+def test_draws_of_one_family_are_worth_one():
+    draws = in_modes([400, 400, 200])
+    alone = replace(draws, families=np.arange(1000))
+    pairs = replace(draws, families=np.arange(1000) // 2)
+    assert (draws.worth, alone.worth, pairs.worth) == pytest.approx((1000, 1000, 500))
+    figures = [measure("mode_coverage", each) for each in (draws, alone, pairs)]
+    errors = [figure["mode_mass_tv"].standard_error for figure in figures]
+    assert errors[0] == pytest.approx(errors[1]) and errors[2] == pytest.approx(np.sqrt(2.0) * errors[0], rel=1e-2)
+    floors = [value_of(figure["mode_mass_tv_floor"]) for figure in figures]
+    assert floors[2] == pytest.approx(np.sqrt(2.0) * floors[0])
+    values = {"x": draws.points[:, 0]}
+    single, double = (moments(values, each)["x"]["mcse"] for each in (draws, pairs))
+    assert single is not None and double == pytest.approx(np.sqrt(2.0) * single, rel=1e-2)
+
+
 def test_weights_of_a_methods_own_set_the_masses_right():
     wrong = sampled([0.2, 0.3, 0.5])
     assert value_of(measure("mode_coverage", wrong)["mode_mass_tv"]) > 0.25

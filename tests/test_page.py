@@ -194,6 +194,21 @@ def test_a_picture_that_fails_costs_a_sentence():
     assert "These pictures could not be drawn" in text and "Told with evidence" in text
 
 
+@pytest.mark.parametrize("seeds", [3, 7, 10])
+def test_seeds_that_end_alike_can_be_drawn(seeds):
+    """The mean of equal numbers may lie a rounding beside them."""
+    target = rich().target
+    for off in (1e-3, 0.5, 0.2999999999999998):
+        trials = [Trial("biglearn", seed, figures(1, off), curve((10, 1, 0.5), (100, 1, off))) for seed in range(seeds)]
+        assert "These pictures could not be drawn" not in text_of(document(Comparison(target, "it", trials, {})))
+
+
+def test_commands_of_several_runs_stand_with_their_labels():
+    record = {"command": {"a, seed 0": ["biglearn", "train", "a b"], "b, seed 1": ["biglearn", "train", "c"]}}
+    told = text_of(document(Comparison(rich().target, "it", [Trial("a", 0, dict(COSTS))], record)))
+    assert "a, seed 0: biglearn train 'a b'; b, seed 1: biglearn train c" in told
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [

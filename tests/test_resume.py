@@ -363,7 +363,7 @@ def test_a_target_made_in_python_is_asked_for(folder: Path) -> None:
 def test_two_processes_never_train_into_one_folder(folder: Path) -> None:
     from biglearn_sampler.runs.folder_lock import only_here
 
-    with only_here(folder), pytest.raises(RunFolderError, match="another process is training into"):
+    with only_here(folder), pytest.raises(RunFolderError, match="another process is writing into"):
         bl.resume(folder, target=RIDGE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from biglearn_plugins.baselines import extra, tempered_smc
 from biglearn_sampler.energy import MixtureTarget, function_target
 from biglearn_sampler.errors import MissingPackage, RunFailed, UserError
 from biglearn_sampler.evaluation import BaselineResult
+from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.learning.start import StartRegion
 from biglearn_sampler.mixture import GaussianMixture
 
@@ -39,6 +41,36 @@ def test_masses_and_log_z_of_two_modes(moves):
     np.testing.assert_allclose(masses, 0.7, atol=4.0 * 0.46 * np.sqrt(7 / 1000))
     np.testing.assert_allclose(log_z, 0.0, atol=4.0 * np.sqrt(7 / 1000))
     assert np.std(masses) > 0.0
+
+
+@installed
+def test_the_pilot_only_finds_out_how_many_temperatures_there_are():
+    budget = 60_000
+    result = run(TWO, budget=budget, moves="random_walk")
+    each = tempered_smc.TemperedSmc("random_walk", length=3).price(TWO, 1).total
+    # All that is paid for: the temperatures of the pilot and of the cloud, and spare ones.
+    steps = result.notes["temperatures"] + 1 + tempered_smc.SPARE_TEMPERATURES
+    most = (budget - each * tempered_smc.PILOT * steps) / (each * (steps + 1) + 1)
+    assert result.notes["particles"] > 0.8 * most
+    assert 0.8 * budget < result.evaluations.total <= budget
+
+
+@installed
+def test_errors_are_those_between_families():
+    """Over many clouds the mass of a mode varies as its error says, and far more than of independent draws."""
+    masses, errors, naive = [], [], []
+    for seed in range(24):
+        draws = run(TWO, seed, particles=256, moves="random_walk").draws
+        assert draws.families is not None and draws.worth < 0.6 * draws.count
+        right = {"right": (draws.points[:, 0] > 0).astype(float)}
+        found = moments(right, draws)["right"]
+        masses.append(found["mean"])
+        errors.append(found["mcse"])
+        naive.append(moments(right, replace(draws, families=None))["right"]["mcse"])
+    # The spread of 24 numbers is known to 15 %.
+    spread = np.std(masses, ddof=1)
+    assert 0.55 < np.sqrt(np.mean(np.square(errors))) / spread < 1.8
+    assert np.mean(naive) < 0.6 * spread
 
 
 @installed

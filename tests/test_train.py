@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import biglearn_sampler as bl
-from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.energy import Evaluations, Facts, function_target
 from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError, SettingsError, TargetError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.runs import AbstractReport
@@ -392,6 +392,23 @@ def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_p
 
 
 # what breaks in the middle
+
+
+def test_modes_that_are_nowhere_at_some_draws_cost_no_run(tmp_path):
+    """Outside all supports the share of every mode is zero by zero; JSON has no NaN."""
+
+    def log_modes(x):
+        return jnp.where(jnp.abs(x[0] - jnp.array([-2.0, 2.0])) < 1.0, 0.0, -jnp.inf)
+
+    def shares(x):
+        return jax.nn.softmax(log_modes(x))
+
+    assert np.isnan(shares(jnp.zeros(1))).all()
+    modes = jnp.array([[-2.0], [2.0]])
+    facts = Facts(modes=modes, mode_weights=jnp.array([0.5, 0.5]), responsibilities=shares)
+    target = function_target(lambda x: log_modes(x).max() - 0.1 * x[0] ** 2, dim=1, scale=2.0, facts=facts)
+    run = bl.train(target, settings={**TINY, "metrics": []}, out=tmp_path / "run")
+    assert run.history and all(0.0 <= row["mode_mass_tv"] <= 1.0 for row in run.history)
 
 
 def test_an_interrupted_run_can_be_read(bowl_target, tmp_path, caplog):

@@ -198,6 +198,8 @@ def test_a_sampler_where_the_density_is_zero_does_not_cover() -> None:
     assert told.verdict == NOT_COVERED, told
     assert told.sentence == "Not covered: the target has no density at any fresh draw of the sampler."
     assert told.missing_mass in (None, 1.0)
+    # A file has no place for an infinite figure.
+    assert json.loads(json.dumps(told.to_json(), allow_nan=False))["evidence"]["log_z"] is None
 
 
 def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:

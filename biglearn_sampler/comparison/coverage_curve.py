@@ -19,7 +19,7 @@ class CoveragePoint(NamedTuple):
     """Coverage after so many evaluations.
 
     Arguments:
-        evaluations: of energy and gradient together, warm-up included.
+        evaluations: of all kinds together, warm-up included.
         modes_covered: modes that hold at least a tenth of their true mass.
         mode_mass_tv: total variation between the masses of the modes and the true ones, from 0 to 1.
     """
@@ -27,6 +27,12 @@ class CoveragePoint(NamedTuple):
     evaluations: int
     modes_covered: int
     mode_mass_tv: float
+
+
+def evaluations_of(figures: Mapping[str, Any]) -> int:
+    """Evaluations of all kinds, of figures or of a row of a history; those of closed-form channels too."""
+    kinds = ("energy_evaluations", "gradient_evaluations", "exact_channel_evaluations")
+    return int(sum(figures.get(kind, 0) for kind in kinds))
 
 
 def curve_of_training(history: Iterable[Mapping[str, Any]], figures: Mapping[str, Any]) -> list[CoveragePoint]:
@@ -80,5 +86,4 @@ def _told(row: Mapping[str, Any]) -> CoveragePoint | None:
     modes, variation = row.get("modes_covered"), row.get("mode_mass_tv")
     if modes is None or variation is None:
         return None
-    spent = int(row["energy_evaluations"] + row["gradient_evaluations"])
-    return CoveragePoint(spent, int(modes), float(variation))
+    return CoveragePoint(evaluations_of(row), int(modes), float(variation))

@@ -16,7 +16,7 @@ AGREEING_RHAT = 1.01
 def sentences_of(comparison: Comparison) -> list[str]:
     """One sentence for every method, ours first with how it stands beside the others, and what to beware of."""
     told = [sentence for method in comparison.methods for sentence in _of_method(comparison, method)]
-    return [*told, *_failures(comparison)]
+    return [*told, *_closed_form(comparison), *_failures(comparison)]
 
 
 def verdicts_of(comparison: Comparison) -> Counter[str]:
@@ -86,6 +86,17 @@ def _blind_rhat(comparison: Comparison, method: str) -> list[str]:
 def _is_blind(trial: Trial) -> bool:
     rhat, covered, total = (trial.figure(name) for name in ("rhat_max", "modes_covered", "modes_total"))
     return rhat is not None and covered is not None and total is not None and rhat <= AGREEING_RHAT and covered < total
+
+
+def _closed_form(comparison: Comparison) -> list[str]:
+    """What our training had that an energy alone does not give, and no other method had."""
+    used = comparison.figure(OURS, "exact_channel_evaluations")
+    if used is None or not used.most:
+        return []
+    return [
+        f"{OURS}: {_range(used)} of its evaluations are of the target's closed-form channels (channels=exact), which "
+        "no other method here was given."
+    ]
 
 
 def _failures(comparison: Comparison) -> list[str]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from biglearn_sampler.comparison.aggregate import Aggregate
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtri, stdtrit
+
 from biglearn_sampler.comparison.comparison import OURS, Comparison
 
-SAME = 2.0
-"""Standard errors within which two means over seeds are not told apart."""
+SAME = 0.05
+"""Chance below which the difference of two means over seeds is none of chance."""
 
-FAR = 4.0
-"""Monte Carlo errors; means of two exact samplers are further apart in one of 16,000 cases."""
+FAR = 1.0 / 16_000
+"""Chance below which means are far apart: 4 Monte Carlo errors for one quantity, more for the furthest of many."""
 
 
 def standing_of(comparison: Comparison) -> list[str]:
@@ -22,9 +25,8 @@ def standing_of(comparison: Comparison) -> list[str]:
     Empty where nothing of it can be told, as of a single method.
     """
     if _modes_are_known(comparison):
-        return _against(comparison, "mode_mass_tv", "Masses of the modes", lambda each: each.mean)
-    log_z = _against(comparison, "log_z_error", "log Z", lambda each: max(abs(each.least), abs(each.most)))
-    return [*log_z, *_disagreement(comparison)]
+        return _against(comparison, "mode_mass_tv", "Masses of the modes")
+    return [*_against(comparison, "log_z_error", "log Z"), *_disagreement(comparison)]
 
 
 def agreement_with_ours(comparison: Comparison, method: str) -> list[str]:
@@ -32,8 +34,8 @@ def agreement_with_ours(comparison: Comparison, method: str) -> list[str]:
     furthest = None if _modes_are_known(comparison) else _furthest(comparison, method)
     if furthest is None:
         return []
-    name, errors = furthest
-    if errors > FAR:
+    name, errors, far = furthest
+    if errors > far:
         return [f"its mean of {name} {errors:,.0f} Monte Carlo errors from {OURS}'s"]
     return [f"all means within {errors:.1f} Monte Carlo errors of {OURS}'s"]
 
@@ -46,23 +48,44 @@ def _others(comparison: Comparison) -> list[str]:
     return [method for method in comparison.methods if method != OURS and comparison.finished(method)]
 
 
-def _against(comparison: Comparison, figure: str, title: str, size: Callable[[Aggregate], float]) -> list[str]:
-    """Our error, and the smallest of the others."""
-    ours = comparison.figure(OURS, figure)
-    theirs = {method: found for method in _others(comparison) if (found := comparison.figure(method, figure))}
-    if ours is None or not theirs:
+def _against(comparison: Comparison, figure: str, title: str) -> list[str]:
+    """Our error without its sign, on average over the seeds, and the smallest of the others."""
+    ours = _sizes(comparison, OURS, figure)
+    theirs = {method: found for method in _others(comparison) if len(found := _sizes(comparison, method, figure))}
+    if not len(ours) or not theirs:
         return []
-    best = min(theirs, key=lambda method: size(theirs[method]))
+    best = min(theirs, key=lambda method: float(theirs[method].mean()))
     told = (
-        f"{title}: {OURS} is off by {size(ours):.3f} after {_spent(comparison, OURS)} evaluations, the best of the "
-        f"others, {best}, by {size(theirs[best]):.3f} after {_spent(comparison, best)}"
+        f"{title}: {OURS} is off by {ours.mean():.3f} on average after {_spent(comparison, OURS)} evaluations, the "
+        f"best of the others, {best}, by {theirs[best].mean():.3f} after {_spent(comparison, best)}"
     )
-    return [f"{told}{'; no difference that these seeds could show' if _alike(ours, theirs[best]) else ''}."]
+    errors = [_error(comparison, method, figure, of) for method, of in ((OURS, ours), (best, theirs[best]))]
+    alike = _alike(ours, theirs[best], *errors)
+    return [f"{told}{'; no difference that these seeds could show' if alike else ''}."]
 
 
-def _alike(one: Aggregate, other: Aggregate) -> bool:
-    errors = math.hypot(one.standard_error or 0.0, other.standard_error or 0.0)
-    return abs(one.mean - other.mean) <= SAME * errors
+def _sizes(comparison: Comparison, method: str, figure: str) -> Float[np.ndarray, " seeds"]:
+    """A figure without its sign, on every seed that has it."""
+    found = [trial.figure(figure) for trial in comparison.finished(method)]
+    return np.abs(np.array([value for value in found if value is not None], float))
+
+
+def _error(comparison: Comparison, method: str, figure: str, sizes: Float[np.ndarray, " seeds"]) -> float:
+    """The standard error of the mean over seeds; of a single one its own Monte Carlo error."""
+    if len(sizes) > 1:
+        return float(sizes.std(ddof=1)) / math.sqrt(len(sizes))
+    alone = comparison.figure(method, figure)
+    return 0.0 if alone is None or alone.standard_error is None else alone.standard_error
+
+
+def _alike(
+    one: Float[np.ndarray, " seeds"], other: Float[np.ndarray, " more"], one_error: float, other_error: float
+) -> bool:
+    """Whether two means over seeds are not told apart, by the test of Welch; errors of single seeds count as known."""
+    error = math.hypot(one_error, other_error)
+    freedom = [each**4 / (len(of) - 1) for each, of in ((one_error, one), (other_error, other)) if len(of) > 1]
+    quantile = stdtrit(error**4 / sum(freedom), 1.0 - SAME / 2) if sum(freedom) else ndtri(1.0 - SAME / 2)
+    return abs(float(one.mean()) - float(other.mean())) <= float(quantile) * error
 
 
 def _spent(comparison: Comparison, method: str) -> str:
@@ -72,17 +95,25 @@ def _spent(comparison: Comparison, method: str) -> str:
 
 def _disagreement(comparison: Comparison) -> list[str]:
     furthest = {method: _furthest(comparison, method) for method in _others(comparison)}
-    far = [method for method, found in furthest.items() if found is not None and found[1] > FAR]
+    far = [method for method, found in furthest.items() if found is not None and found.errors > found.far]
     if not far:
         return []
     return [
-        f"Means of {', '.join(far)} lie more than {FAR:.0f} Monte Carlo errors from those of {OURS}: one side misses "
+        f"Means of {', '.join(far)} lie further from those of {OURS} than their Monte Carlo errors: one side misses "
         "mass, or its errors are larger than it knows."
     ]
 
 
-def _furthest(comparison: Comparison, method: str) -> tuple[str, float] | None:
-    """The quantity whose means over the seeds are furthest from ours, in errors of the difference."""
+class _Furthest(NamedTuple):
+    """The quantity whose means are furthest apart, in errors of their difference, and where far begins."""
+
+    name: str
+    errors: float
+    far: float
+
+
+def _furthest(comparison: Comparison, method: str) -> _Furthest | None:
+    """The quantity whose means over the seeds are furthest from ours."""
     if method == OURS:
         return None
     ours, theirs = _means(comparison, OURS), _means(comparison, method)
@@ -91,7 +122,10 @@ def _furthest(comparison: Comparison, method: str) -> tuple[str, float] | None:
         for name, (mean, error) in theirs.items()
         if name in ours and (ours[name][1] or error)
     }
-    return max(apart.items(), key=lambda each: each[1]) if apart else None
+    if not apart:
+        return None
+    name = max(apart, key=lambda each: apart[each])
+    return _Furthest(name, apart[name], float(-ndtri(0.5 * FAR / len(apart))))
 
 
 def _means(comparison: Comparison, method: str) -> dict[str, tuple[float, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from biglearn_sampler.comparison.coverage_curve import CoveragePoint
+from biglearn_sampler.comparison.coverage_curve import CoveragePoint, evaluations_of
 from biglearn_sampler.evaluation import Draws
 
 KEPT = 4096
@@ -38,10 +38,8 @@ class Trial:
 
     @property
     def evaluations(self) -> int | None:
-        """All that the method asked of the energy and of its gradient."""
-        if self.failed is not None:
-            return None
-        return int(self.figures["energy_evaluations"] + self.figures["gradient_evaluations"])
+        """All that the method asked of the energy, of its gradient, and of a target's closed-form channels."""
+        return None if self.failed is not None else evaluations_of(self.figures)
 
     def figure(self, name: str) -> float | None:
         """A figure, or `None` where it is missing."""
@@ -68,4 +66,5 @@ def thinned(draws: Draws, most: int = KEPT) -> Draws:
         log_sampler=None if draws.log_sampler is None else draws.log_sampler[places],
         chains=draws.chains,
         weights=None if weights is None else weights / weights.sum(),
+        families=None if draws.families is None else draws.families[places],
     )

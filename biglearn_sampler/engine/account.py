@@ -96,7 +96,7 @@ class Account:
         """Evaluations that may still be spent."""
         if self.budget.evaluations is None:
             return float("inf")
-        return self.budget.evaluations - (self.total.energy + self.total.gradient)
+        return self.budget.evaluations - self.total.total
 
     def allows(self, evaluations: int) -> bool:
         """Whether so many more evaluations fit into the budget, and time is left."""

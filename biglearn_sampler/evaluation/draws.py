@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,8 @@ class Draws:
             `None` where all draws count the same.
         log_sampler_at: the method's own normalised log density at any points, such as exact draws of the target; `None`
             if it has none or can give it at its own draws only.
+        families: number of the family of each draw, such as the first ancestor of a particle: draws of one family are
+            not independent; `None` where all are, and for chains.
     """
 
     points: Float[np.ndarray, "count dim"]
@@ -30,6 +32,7 @@ class Draws:
     chains: int | None = None
     weights: Float[np.ndarray, " count"] | None = None
     log_sampler_at: Callable[[Float[np.ndarray, "points dim"]], Float[np.ndarray, " points"]] | None = None
+    families: Int[np.ndarray, " count"] | None = None
 
     @property
     def shares(self) -> Float[np.ndarray, " count"]:
@@ -40,6 +43,18 @@ class Draws:
     def count(self) -> int:
         """Number of draws."""
         return len(self.points)
+
+    @property
+    def worth(self) -> float:
+        """`1 / sum_g W_g^2`: how many independent draws these are worth, with `W_g` what a family counts for.
+
+        Of chains it says nothing.
+        """
+        return float(1.0 / (self.by_family(self.shares) ** 2).sum())
+
+    def by_family(self, terms: Float[np.ndarray, " count"]) -> Float[np.ndarray, " families"]:
+        """The sum of terms over every family; the terms themselves where every draw is one of its own."""
+        return terms if self.families is None else np.bincount(self.families, terms)
 
     @property
     def log_ratios(self) -> Float[np.ndarray, " count"] | None:

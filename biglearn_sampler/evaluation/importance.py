@@ -23,7 +23,8 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         mcse^2 = sum_i w_i^2 (h_i - mean)^2 / (1 - sum_i w_i^2)       (delta method),
         sd_mcse^2 = sum_i w_i^2 ((h_i - mean)^2 - sd^2)^2 / (1 - sum_i w_i^2) / (2 sd)^2.
 
-    Draws of a method that weighs them itself keep its weights. Chains weigh equally, and `mcse^2 = sd^2 /
+    Draws of a method that weighs them itself keep its weights. Of draws in families the squares are those of the sums
+    over each family (Lee & Whiteley 2018). Chains weigh equally, and `mcse^2 = sd^2 /
     effective_count`; likewise `sd_mcse` with the squares. Draws with weight zero are left out, whatever the quantities
     are there.
 
@@ -37,7 +38,7 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
         all draws have density zero, the quantity overflows, or a single draw has all the weight.
 
     Reference: Vehtari et al., JMLR 25 (2024); for chains Vehtari et al., Bayesian Analysis 16
-    (2021).
+    (2021); Lee & Whiteley, "Variance estimation in the particle filter", Biometrika 105 (2018).
 
     Example:
         >>> import numpy as np
@@ -47,10 +48,17 @@ def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dic
     """
     weights = draw_weights(draws)
     kept = weights > 0
+    of_kept = Draws(
+        draws.points[kept],
+        draws.log_target[kept],
+        chains=draws.chains,
+        weights=weights[kept],
+        families=None if draws.families is None else draws.families[kept],
+    )
     found: dict[str, dict[str, float | None]] = {}
     for name, values in numbers_of(quantities):
         with np.errstate(all="ignore"):
-            figures = _moments(np.asarray(values, float)[kept], weights[kept], draws.chains)
+            figures = _moments(np.asarray(values, float)[kept], of_kept)
         found[name] = {label: value if np.isfinite(value) else None for label, value in figures.items()}
     return found
 
@@ -100,33 +108,29 @@ def numbers_of(quantities: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.n
             yield label, values[(slice(None), *index)]
 
 
-def _moments(
-    values: Float[np.ndarray, " count"], weights: Float[np.ndarray, " count"], chains: int | None
-) -> dict[str, float]:
+def _moments(values: Float[np.ndarray, " count"], draws: Draws) -> dict[str, float]:
     if len(values) == 0:
         return dict.fromkeys(("mean", "sd", "mcse", "sd_mcse"), math.nan)
+    weights = draws.shares
     mean = np.sum(weights * values)
     squares = (values - mean) ** 2
     left = 1.0 - np.sum(weights**2)
     variance = np.sum(weights * squares) / left
     sd = np.sqrt(variance)
     error, error_of_variance = (
-        np.sqrt(_error_squared(each, spread, weights, left, chains))
-        for each, spread in ((values, squares), (squares, (squares - variance) ** 2))
+        np.sqrt(_error_squared(each, centre, draws)) for each, centre in ((values, mean), (squares, variance))
     )
     # A number that never varies has no error either.
     sd_error = error_of_variance / (2.0 * sd) if sd > 0 else sd
     return {"mean": float(mean), "sd": float(sd), "mcse": float(error), "sd_mcse": float(sd_error)}
 
 
-def _error_squared(
-    values: Float[np.ndarray, " count"],
-    squares: Float[np.ndarray, " count"],
-    weights: Float[np.ndarray, " count"],
-    left: float,
-    chains: int | None,
-) -> float:
-    """The squared error of a weighted mean of `values`, whose squared deviations are `squares`."""
-    if chains is None:
-        return float(np.sum(weights**2 * squares) / left)
-    return float(np.sum(weights * squares) / left / effective_count(values.reshape(chains, -1)))
+def _error_squared(values: Float[np.ndarray, " count"], centre: float, draws: Draws) -> float:
+    """The squared error of a weighted mean of `values`, which lie around `centre`."""
+    weights = draws.shares
+    if draws.chains is None:
+        left = 1.0 - 1.0 / draws.worth
+        return float(np.sum(draws.by_family(weights * (values - centre)) ** 2) / left)
+    left = 1.0 - np.sum(weights**2)
+    count = effective_count(values.reshape(draws.chains, -1))
+    return float(np.sum(weights * (values - centre) ** 2) / left / count)

@@ -19,15 +19,13 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.recorder import Recorded
 from biglearn_sampler.runs.settings import WITHOUT_EFFECT
+from biglearn_sampler.runs.target_print import agree
 from biglearn_sampler.runs.whole_files import WholeFiles
 
 FOLDER = "checkpoints"
 
 TrainingState = EngineState | FitState
 SavedTraining = EngineState | SavedFit
-
-SAME = 1e-3
-"""Energies that agree to within this, relative to their size, are those of one target; another machine may round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +63,7 @@ class Origin:
         """What differs in another run, if anything."""
         if self.region.shape != other.region.shape or not np.array_equal(self.region, other.region):
             return "target (its dimension, centre or scale)"
-        if self.energies.shape != other.energies.shape or not _agree(self.energies, other.energies):
+        if not agree(self.energies, other.energies):
             return "target (its energy at the same points)"
         named = {"seed": self.seed != other.seed, "settings": self.settings != other.settings}
         named["precision of numbers"] = self.precision != other.precision
@@ -100,7 +98,3 @@ def checkpoints_of(folder: RunFolder) -> CheckpointFiles:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _agree(ours: np.ndarray, theirs: np.ndarray) -> bool:
-    return bool(np.isclose(ours, theirs, rtol=SAME, atol=SAME, equal_nan=True).all())

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import OURS, Comparison, Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
+from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.plan import by_bare_name, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
-from biglearn_sampler.runs.record import comparison_record
+from biglearn_sampler.runs.record import changed_versions, comparison_record
+from biglearn_sampler.runs.target_print import is_same
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trials import Scene, poor_baselines, run_trial
 
@@ -108,14 +111,15 @@ def compare(
     finished = [] if folder is None else folder.finished_trials(scene.methods, known)
     record["seeds"] = _with_finished(known, chosen, finished)
     trials: list[Trial] = []
-    try:
-        for trial in _each(scene, folder, finished, watcher or _NobodyWatches(), record):
-            trials.append(trial)
-        return _concluded(scene, trials, record, folder)
-    except KeyboardInterrupt:
-        if folder is not None:
-            _interrupted(folder, record, len(trials))
-        raise
+    with nullcontext() if folder is None else only_here(folder.path):
+        try:
+            for trial in _each(scene, folder, finished, watcher or _NobodyWatches(), record):
+                trials.append(trial)
+            return _concluded(scene, trials, record, folder)
+        except KeyboardInterrupt:
+            if folder is not None:
+                _interrupted(folder, record, len(trials))
+            raise
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -177,6 +181,10 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
         RunFolderError: with what differs.
     """
     differing = [name for name in FIXED if before.get(name) != now[name]]
+    if "target" not in differing and not _is_same_target(before, now):
+        differing.append("target (its region, or its energy at the same points)")
+    if (before.get("platform") or {}).get("float64", now["platform"]["float64"]) != now["platform"]["float64"]:
+        differing.append("precision of numbers")
     earlier, methods = before["methods"], now["methods"]
     # One without its package has no record; it gets one when the package is there, and goes on then.
     known = [name for name in methods if earlier.get(name) is not None and methods[name] is not None]
@@ -187,6 +195,25 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
             f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "
             "same command, or give another --out"
         )
+    changed = changed_versions(before)
+    if changed:
+        logger.warning("the comparison in %s was begun with %s; trials from now on may differ in that", path, changed)
+    unknown = [name for name in known if methods[name]["distribution"] == MADE_IN_PYTHON]
+    if unknown:
+        logger.warning(
+            "the comparison in %s was begun with %s made in Python; see that their parameters are the same",
+            path,
+            ", ".join(unknown),
+        )
+
+
+def _is_same_target(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """As far as the record of an earlier version tells."""
+    printed = before.get("target_print")
+    try:
+        return printed is None or is_same(printed, now["target_print"])
+    except (KeyError, TypeError, ValueError):  # a damaged record tells of no target
+        return False
 
 
 def _each(

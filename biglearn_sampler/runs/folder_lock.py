@@ -1,4 +1,4 @@
-"""One process at a time trains into a folder."""
+"""One process at a time writes into a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def only_here(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunFolderError(f"another process is training into {folder}; wait for it, or end it") from error
+            raise RunFolderError(f"another process is writing into {folder}; wait for it, or end it") from error
         except OSError:
             pass  # a file system without locks
         yield

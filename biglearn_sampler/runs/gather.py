@@ -28,7 +28,8 @@ ASKED = ("energy_evaluations", "gradient_evaluations")
 def gathered(folders: Sequence[str | Path], catalogue: Catalogue | None = None, *, trusted: bool = False) -> Comparison:
     """A comparison from its folder, or one of finished runs, and of the baselines beside them.
 
-    Runs with the same settings and different seeds are trials of one method; others go by the names of their folders.
+    Runs with the same settings, baselines and versions, and different seeds are trials of one method; others go by the
+    names of their folders, and the record says of each what is not the same for all.
 
     Arguments:
         folders: of runs on the same target, or one folder of a comparison.
@@ -66,7 +67,12 @@ def comparison_of(runs: Sequence[Run]) -> Comparison:
             raise UserError(f"the runs are on different targets, {apart}; make a page for each")
     names = _names(runs)
     trials = [trial for name, run in zip(names, runs, strict=True) for trial in _trials(name, run)]
-    record = {**first.record, "seeds": sorted({int(run.record["seed"]) for run in runs}), "entries": _entries(runs)}
+    labels = [f"{name}, seed {run.record['seed']}" for name, run in zip(names, runs, strict=True)]
+    record = {
+        **_merged({label: run.record for label, run in zip(labels, runs, strict=True)}),
+        "seeds": sorted({int(run.record["seed"]) for run in runs}),
+        "entries": _entries(runs),
+    }
     return Comparison(first.target, first.name, trials, record, first.folder if len(runs) == 1 else None)
 
 
@@ -121,8 +127,20 @@ def _is_told(figures: object) -> bool:
     return "failed" in figures or all(type(figures.get(name)) is int for name in ASKED)
 
 
+def _merged(values: Mapping[str, Any]) -> Any:
+    """What all runs say alike as it is; what they do not, by the label of the run."""
+    first, *others = values.values()
+    if all(other == first for other in others):
+        return first
+    if all(isinstance(value, Mapping) for value in values.values()):
+        keys = dict.fromkeys(key for value in values.values() for key in value)
+        return {key: _merged({label: value.get(key) for label, value in values.items()}) for key in keys}
+    return dict(values)
+
+
 def _names(runs: Sequence[Run]) -> list[str]:
-    alike = all(run.record["settings"] == runs[0].record["settings"] for run in runs)
+    parts = ("settings", "baselines", "versions")
+    alike = all(run.record.get(part) == runs[0].record.get(part) for run in runs for part in parts)
     if alike and len({run.record["seed"] for run in runs}) == len(runs):
         return [OURS] * len(runs)
     bare = [OURS if run.folder is None else run.folder.resolve().name for run in runs]

@@ -21,7 +21,7 @@ def row_of(progress: TrainingProgress) -> dict[str, Any]:
             "phase": progress.phase,
             "loss": {"joint": _finite(elbo)},
             "evaluations_by_purpose": _totals(progress.by_purpose),
-            **progress.told,
+            **{name: _finite(told) if isinstance(told, float) else told for name, told in progress.told.items()},
             "moves": list(progress.moves),
             "rejected": progress.rejected,
             "seconds": round(progress.seconds, 4),
@@ -70,5 +70,5 @@ def _totals(spent: Mapping[str, Evaluations]) -> dict[str, int]:
     return {name: evaluations.total for name, evaluations in spent.items()}
 
 
-def _finite(loss: float | None) -> float | None:
-    return loss if loss is not None and math.isfinite(loss) else None
+def _finite(figure: float | None) -> float | None:
+    return figure if figure is not None and math.isfinite(figure) else None

@@ -16,6 +16,7 @@ import jax
 from biglearn_sampler.catalogue import EntryRecord
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.read_settings import ReadSettings
+from biglearn_sampler.runs.target_print import print_of
 from biglearn_sampler.runs.trainers import AbstractTrainer
 from biglearn_sampler.runs.whole_files import FORMAT
 
@@ -49,6 +50,7 @@ def comparison_record(
     built = {name: record for name, record in baselines.items() if record is not None}
     record = {
         **_begun(plan, read),
+        "target_print": print_of(plan.target.value),
         "budget": budget,
         "seeds": list(seeds),
         "methods": {name: record and record.to_json() for name, record in baselines.items()},
@@ -93,6 +95,15 @@ def surroundings_record() -> dict[str, Any]:
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def changed_versions(record: Mapping[str, Any]) -> str | None:
+    """The software that is no longer that of a record, with its versions; it may round differently."""
+    before, now = record.get("versions") or {}, versions()
+    changed = [
+        f"{name} {before.get(name)} (now {number})" for name, number in now.items() if before.get(name) != number
+    ]
+    return ", ".join(changed) or None
 
 
 def finite(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.compilation import jit_quickly
@@ -158,7 +159,8 @@ def _mode_counter(plan: Plan) -> Callable[[Mixture], dict[str, float | None]]:
     @jit_quickly
     def covered_by(mixture: Mixture) -> tuple[jax.Array, jax.Array]:
         points = mixture.sample(plan.keys.evaluation, COVERAGE_DRAWS)
-        return coverage(jax.vmap(responsibilities)(points).mean(0), weights)
+        # NaN where a point is too far from all modes.
+        return coverage(jnp.nan_to_num(jax.vmap(responsibilities)(points)).mean(0), weights)
 
     def counted(mixture: Mixture) -> dict[str, float | None]:
         covered, variation = covered_by(mixture)

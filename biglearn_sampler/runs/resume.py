@@ -19,7 +19,7 @@ from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.load import load, rebuilt_target
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
-from biglearn_sampler.runs.record import versions
+from biglearn_sampler.runs.record import changed_versions
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.train import Beginning, carry_out
 from biglearn_sampler.runs.trainers import trainer_of
@@ -172,12 +172,9 @@ def _usable(opened: RunFolder, origin: Origin) -> Checkpoint | None:
 
 def _tell_versions(record: Mapping[str, Any], path: Path) -> None:
     """Say where the software has changed: it may round differently."""
-    before, now = record.get("versions") or {}, versions()
-    changed = [
-        f"{name} {before.get(name)} (now {number})" for name, number in now.items() if before.get(name) != number
-    ]
+    changed = changed_versions(record)
     if changed:
-        logger.warning("the run in %s was begun with %s: it may not go on bit for bit", path, ", ".join(changed))
+        logger.warning("the run in %s was begun with %s: it may not go on bit for bit", path, changed)
 
 
 def _continued(record: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

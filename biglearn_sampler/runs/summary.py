@@ -89,6 +89,8 @@ def _chains(name: str, figures: Mapping[str, Any]) -> list[str]:
 
 def _trust(metrics: Mapping[str, Any]) -> list[str]:
     khat = metrics.get("khat")
+    if khat is None and metrics.get("log_z") is not None and (reason := metrics.get("reasons", {}).get("log_z")):
+        return [f"log_z, ess and the weighted moments: {reason}."]
     if khat is None or khat <= RELIABLE_KHAT:
         return []
     return [

@@ -13,7 +13,7 @@ from biglearn_sampler.comparison import CoveragePoint, Trial
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.runs.whole_files import WholeFiles
 
-ARRAYS = ("points", "log_target", "log_sampler", "weights", "chains")
+ARRAYS = ("points", "log_target", "log_sampler", "weights", "chains", "families")
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -72,7 +72,12 @@ class TrialFiles:
         if points is None or log_target is None or points.ndim != 2 or log_target.shape != points.shape[:1]:
             raise self.files.damaged(name, "expected draws of shape (count, dim) with a log density for each")
         chains = int(arrays["chains"]) if "chains" in arrays else None
-        return Draws(points, log_target, arrays.get("log_sampler"), chains, arrays.get("weights"))
+        families = arrays.get("families")
+        if families is not None:
+            if families.shape != log_target.shape:
+                raise self.files.damaged(name, "expected the number of a family for every draw")
+            families = np.unique(families, return_inverse=True)[1]
+        return Draws(points, log_target, arrays.get("log_sampler"), chains, arrays.get("weights"), families=families)
 
 
 def _arrays(draws: Draws) -> dict[str, np.ndarray]:

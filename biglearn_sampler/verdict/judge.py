@@ -159,7 +159,7 @@ def judge(
     new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
     endless = runs_away(own.points, own.log_ratio, own.log_target, stepper, generator)
     evidence = {
-        "log_z": own.log_z,
+        "log_z": own.log_z if np.isfinite(own.log_z) else None,
         "ess": own.effective_share,
         "khat": own.khat,
         "uneven_components": own.uneven,

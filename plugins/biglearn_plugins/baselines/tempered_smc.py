@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_plugins.baselines.extra import needs_blackjax
 from biglearn_plugins.baselines.oracle import log_density_of
@@ -53,6 +53,7 @@ class Cloud(NamedTuple):
         temperature: power of the target on the path, from 0 to 1.
         log_z: of the path so far.
         step: size of a move, in deviations of the particles.
+        families: number of the particle of the first cloud from which each descends.
     """
 
     particles: Float[Array, "count dim"]
@@ -60,6 +61,7 @@ class Cloud(NamedTuple):
     temperature: Float[Array, ""]
     log_z: Float[Array, ""]
     step: Float[Array, ""]
+    families: Int[Array, " count"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ class TemperedSmc(AbstractBaseline):
 
     `evaluations`: for every temperature and particle one energy for its distance and one for the weight, and for the
     moves one gradient at their beginning and one for each leapfrog step (`hmc`), or one energy at their beginning and
-    one for each move (`random_walk`). `notes` has `temperatures`, `particles` and `step`. `log_z` has no error, since a
-    single cloud tells none.
+    one for each move (`random_walk`). Particles that descend from one of the first cloud are one family of draws:
+    errors are those between families, and too large where moves make kin forget one another. `notes` has
+    `temperatures`, `particles` and `step`. `log_z` has no error, since a single cloud tells none.
 
     Arguments:
         moves: `hmc` or `random_walk`.
@@ -115,7 +118,7 @@ class TemperedSmc(AbstractBaseline):
         began, count = time.perf_counter(), self.particles
         if budget is not None:
             # Half the budget at most: where the pilot would need more, the cloud is small in any case.
-            temperatures = path.followed(key_pilot, PILOT, budget // 2)[1]
+            temperatures = path.followed(key_pilot, PILOT, budget // 2, only_arrives=True)[1]
             each = self.price(target, 1).total * (temperatures + 1 + SPARE_TEMPERATURES) + 1
             count = max((budget - path.evaluations.total) // each, LEAST_PARTICLES)
         left = None if budget is None else budget - path.evaluations.total
@@ -123,7 +126,12 @@ class TemperedSmc(AbstractBaseline):
         warmup = path.evaluations
         log_target = path.log_density(cloud)
         return BaselineResult(
-            draws=Draws(np.asarray(cloud.particles, float), log_target, weights=_normalised(cloud.weights)),
+            draws=Draws(
+                np.asarray(cloud.particles, float),
+                log_target,
+                weights=_normalised(cloud.weights),
+                families=np.asarray(cloud.families),
+            ),
             evaluations=path.evaluations,
             seconds_compile=path.seconds_compile,
             seconds_run=time.perf_counter() - began - path.seconds_compile,
@@ -144,13 +152,16 @@ class Path:
             Ends(log_density_of(target), start.mean, jnp.asarray(inverse, start.mean.dtype))
         )
 
-    def followed(self, key: Key[Array, ""], count: int, budget: int | None) -> tuple[Cloud, int]:
+    def followed(
+        self, key: Key[Array, ""], count: int, budget: int | None, only_arrives: bool = False
+    ) -> tuple[Cloud, int]:
         """A cloud at the end of the path, and the number of temperatures.
 
         Arguments:
             key: the same key gives the same cloud.
             count: number of particles.
             budget: evaluations, of which one for each particle is left for the density of the draws.
+            only_arrives: whether nothing is spent on moves at the target itself.
 
         Raises:
             RunFailed: no particle has a finite weight.
@@ -166,6 +177,8 @@ class Path:
         while affordable is None or number < affordable:
             key, key_step = jax.random.split(key)
             arrived = float(cloud.temperature) >= 1.0
+            if arrived and only_arrives:
+                break
             # One step is kept for moves at the target itself.
             ends = number + 2 >= (MOST_TEMPERATURES if affordable is None else affordable)
             cloud = step(self._arrays, cloud, key_step, jnp.asarray(ends))
@@ -191,7 +204,8 @@ class Path:
         particles, dim = self._start.points(key, count), self._target.dim
         step = 2.4 / dim**0.5 if self._settings.moves == "random_walk" else 0.5 / dim**0.25
         zero = jnp.zeros((), particles.dtype)
-        return Cloud(particles, jnp.full(count, 1.0 / count, particles.dtype), zero, zero, zero + step)
+        weights = jnp.full(count, 1.0 / count, particles.dtype)
+        return Cloud(particles, weights, zero, zero, zero + step, jnp.arange(count))
 
 
 class Ends(NamedTuple):
@@ -255,7 +269,8 @@ def _step(
     accepted = info.update_info.acceptance_rate.mean()
     step = cloud.step * jnp.exp(PATIENCE * (accepted - WANTED[settings.moves]))
     log_z = cloud.log_z + info.log_likelihood_increment
-    return Cloud(state.particles, state.weights, state.tempering_param, log_z, step)
+    families = cloud.families[info.ancestors]
+    return Cloud(state.particles, state.weights, state.tempering_param, log_z, step, families)
 
 
 def _moves(settings: TemperedSmc) -> tuple[Any, Any]:

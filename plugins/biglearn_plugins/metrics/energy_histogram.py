@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 from biglearn_plugins.metrics.exact_draws import exact_draws
 from biglearn_plugins.metrics.forward_weights import check_exact
 from biglearn_plugins.metrics.mode_masses import error_of_mean
+from biglearn_plugins.metrics.representatives import independent_count
 from biglearn_plugins.metrics.target_energies import log_densities
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
@@ -28,8 +29,8 @@ class EnergyHistogram(AbstractMetric):
     edges of the bins are quantiles of the energies of the exact draws, the outer bins are open; a draw of density zero
     falls into the last. Standard error by the delta method, of draws and exact draws together. Floor: what `n` draws
     that are exact reach on average beside `m` exact ones, `1/2 sum_b sqrt(2 e_b (1 - e_b) (1/n + 1/m) / pi)`; for
-    chains `n` is the effective count of the distance, for weights `1 / sum_i w_i^2`. It is blind to the masses of modes
-    with the same energies.
+    chains `n` is the effective count of the distance, or that of the coordinate that is worst known if this is less;
+    for weights and families `1 / sum_g W_g^2`. It is blind to the masses of modes with the same energies.
 
     Arguments:
         bins: number of bins, at least 2.
@@ -50,8 +51,9 @@ class EnergyHistogram(AbstractMetric):
         found = np.bincount(of_draws, weights=draws.shares, minlength=len(edges) + 1)
         signs = np.where(found >= expected, 0.5, -0.5)
         count, error = error_of_mean(signs[of_draws], draws)
-        error = math.hypot(error, float(signs[of_exact].std(ddof=1)) / math.sqrt(self.exact))
-        both = 1.0 / count + 1.0 / self.exact
+        if error is not None:
+            error = math.hypot(error, float(signs[of_exact].std(ddof=1)) / math.sqrt(self.exact))
+        both = 1.0 / min(count, independent_count(draws)) + 1.0 / self.exact
         floor = 0.5 * float(np.sqrt(2.0 * expected * (1.0 - expected) * both / math.pi).sum())
         return {
             "energy_tv": Measured(0.5 * float(np.abs(found - expected).sum()), error),

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.forward_weights import check_exact, forward_weights
+from biglearn_plugins.metrics.khat import heavy_tail, size_of
 from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
@@ -37,10 +39,17 @@ class EssForward(AbstractMetric):
         if weights.beyond:
             return {"ess_forward": Measured(0.0, reason=weights.beyond)}
         known = target.facts.log_z
-        log_z = -log_mean(-weights.log_weights)[0] if known is None else known
         mean, error = log_mean(weights.log_weights)
-        value = math.exp(log_z - mean)
-        return {"ess_forward": Measured(value, value * error, weights.tail_warning)}
+        if known is not None:
+            value = math.exp(known - mean)
+            return {"ess_forward": Measured(value, value * error, weights.tail_warning)}
+        inverse = log_mean(-weights.log_weights)[0]
+        value = math.exp(-inverse - mean)
+        # Both means are of the same draws, and their errors nearly cancel for a sampler that is nearly right.
+        terms = np.exp(weights.log_weights - mean) + np.exp(-weights.log_weights - inverse)
+        error = float(terms.std(ddof=1)) / math.sqrt(len(terms))
+        tail = heavy_tail(-weights.log_weights, size_of(weights.log_target))
+        return {"ess_forward": Measured(value, value * error, weights.tail_warning or tail)}
 
 
 def ess_forward(exact: Annotated[int, "number of exact draws, at least 25"] = 4000) -> EssForward:

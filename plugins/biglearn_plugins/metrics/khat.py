@@ -21,6 +21,8 @@ RELIABLE = 0.7
 # Rounding errors of a few additions in float32, relative to the size of a log density.
 FLOAT32_ERRORS = 8 * float(np.finfo(np.float32).eps)
 
+CONSTANT = "the weights are constant to rounding; k-hat has no meaning there"
+
 
 @dataclass(frozen=True)
 class Khat(AbstractMetric):
@@ -46,10 +48,12 @@ def tail_warning(draws: Draws) -> str | None:
 
 def heavy_tail(weights: Float[np.ndarray, " count"], size: float) -> str | None:
     """The same of any log weights, computed from log densities of a size."""
-    shape = _khat(weights, size).value
-    if shape is None or shape <= RELIABLE:
+    found = _khat(weights, size)
+    if found.value is None:
+        return None if found.reason == CONSTANT else f"{found.reason}: neither the value nor its error can be relied on"
+    if found.value <= RELIABLE:
         return None
-    return f"k-hat is {shape:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
+    return f"k-hat is {found.value:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
 
 
 def size_of(log_densities: Float[np.ndarray, " count"]) -> float:
@@ -63,7 +67,7 @@ def _khat(weights: Float[np.ndarray, " count"], size: float) -> Measured:
         return Measured.missing(f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}")
     _, shape = pareto_smooth(weights, max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size))
     if shape is None:
-        return Measured.missing("the weights are constant to rounding; k-hat has no meaning there")
+        return Measured.missing(CONSTANT)
     if not math.isfinite(shape):
         return Measured.missing("too few weights differ in the tail, so that no law can be fitted to it")
     tail = min(len(weights) / 5, 3 * math.sqrt(len(weights)))

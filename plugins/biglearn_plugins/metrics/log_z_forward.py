@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.forward_weights import check_exact, forward_weights
-from biglearn_plugins.metrics.khat import heavy_tail, size_of
+from biglearn_plugins.metrics.khat import heavy_tail, size_of, tail_warning
 from biglearn_plugins.metrics.log_weights import log_weights
 from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
@@ -50,16 +50,16 @@ class LogZForward(AbstractMetric):
             "log_z_forward_error": Measured.missing("log Z of the target is not known")
             if truth is None
             else Measured(-mean - truth, error, forward.reason),
-            "log_z_gap": _gap(-mean, error, draws),
+            "log_z_gap": _gap(-mean, error, forward.reason, draws),
         }
 
 
-def _gap(forward: float, forward_error: float, draws: Draws) -> Measured:
+def _gap(forward: float, forward_error: float, warning: str | None, draws: Draws) -> Measured:
     own = log_weights(draws)
     if isinstance(own, str):
         return Measured.missing(own)
     reverse, error = log_mean(own)
-    return Measured(forward - reverse, math.hypot(forward_error, error))
+    return Measured(forward - reverse, math.hypot(forward_error, error), warning or tail_warning(draws))
 
 
 def log_z_forward(exact: Annotated[int, "number of exact draws, at least 25"] = 4000) -> LogZForward:

@@ -42,7 +42,8 @@ class ModeCoverage(AbstractMetric):
       binomial interval of 95 % of each `f_k` (Clopper & Pearson 1934), with the number of independent draws.
     - `mode_mass_tv = 1/2 sum_k |f_k - pi_k|`, from 0 to 1; standard error by the delta method.
     - `mode_mass_tv_floor = 1/2 sum_k sqrt(2 pi_k (1 - pi_k) / (pi n))`: what exact draws that each belong to
-      one mode reach on average. For chains `n` is the effective count of the distance, for weights `1 / sum_i w_i^2`.
+      one mode reach on average. For chains `n` is the effective count of the distance, or that of the mode that is
+      worst known if this is less; for weights and families `1 / sum_g W_g^2`.
 
     Arguments:
         share: of its true mass that a covered mode holds at least, above 0 and at most 1.
@@ -63,7 +64,7 @@ class ModeCoverage(AbstractMetric):
             "modes_covered_high": Measured(self._covered(high, masses)),
             "modes_total": Measured(float(len(masses.true))),
             "mode_mass_tv": Measured(float(0.5 * np.abs(masses.found - masses.true).sum()), error),
-            "mode_mass_tv_floor": Measured(_floor(masses.true, count)),
+            "mode_mass_tv_floor": Measured(_floor(masses.true, min(count, masses.independent_count))),
         }
 
     def _covered(self, found: Float[np.ndarray, " modes"], masses: ModeMasses) -> float:

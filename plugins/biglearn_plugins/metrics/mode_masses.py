@@ -13,6 +13,9 @@ from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.evaluation.importance import effective_count
 from biglearn_sampler.evaluation.mode_shares import belongs_to_modes
 
+ROUNDING = 1e-9
+"""Below it terms of a mean are the same number."""
+
 NO_MODES = "the modes of the target are not known"
 
 
@@ -37,7 +40,7 @@ class ModeMasses:
     def independent_count(self) -> float:
         """How many independent draws the masses come from; for chains the least of all modes that they visited."""
         if self.draws.chains is None:
-            return float(1.0 / (self.draws.shares**2).sum())
+            return self.draws.worth
         visited = [terms for terms in self.belongs.T if (terms != terms[0]).any()]
         counts = [effective_count(terms.reshape(self.draws.chains, -1)) for terms in visited]
         return max(1.0, min((count for count in counts if math.isfinite(count)), default=float(self.draws.chains)))
@@ -51,11 +54,16 @@ def mode_masses(draws: Draws, target: AbstractTarget) -> ModeMasses | str:
     return ModeMasses(draws.shares @ belongs, np.asarray(target.facts.mode_weights, float), belongs, draws)
 
 
-def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float]:
-    """How many independent draws the terms of a mean are worth, and the standard error of the mean."""
+def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float | None]:
+    """How many independent draws the terms of a mean are worth, and the standard error of the mean.
+
+    Chains on which the terms never change, as those that are stuck, tell no error.
+    """
     shares = draws.shares
     if draws.chains is not None:
+        if np.ptp(terms) <= ROUNDING:
+            return float(draws.chains), None
         count = effective_count(terms.reshape(draws.chains, -1))
         return count, float(terms.std(ddof=1)) / math.sqrt(count)
-    count = float(1.0 / (shares**2).sum())
-    return count, math.sqrt(float(shares**2 @ (terms - shares @ terms) ** 2) * count / max(count - 1.0, 1.0))
+    squares = draws.by_family(shares * (terms - shares @ terms)) ** 2
+    return draws.worth, math.sqrt(float(squares.sum()) * draws.worth / max(draws.worth - 1.0, 1.0))

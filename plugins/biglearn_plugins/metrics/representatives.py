@@ -63,11 +63,11 @@ def representatives(draws: Draws, most: int) -> Representatives:
 def independent_count(draws: Draws) -> float:
     """How many independent draws a method's draws are worth.
 
-    For weights `w_i` that is `1 / sum_i w_i^2`, for chains the least bulk effective sample size of the coordinates and
-    of the log density; a chain that never moves is worth one draw.
+    For weights and families that is `1 / sum_g W_g^2` (`Draws.worth`), for chains the least bulk effective sample size
+    of the coordinates and of the log density; a chain that never moves is worth one draw.
     """
     if draws.chains is None:
-        return float(1.0 / (draws.shares**2).sum())
+        return draws.worth
     looked_at = [*draws.points.T, draws.log_target]
     found = [
         effective_count(normal_scores(each.reshape(draws.chains, -1))) for each in looked_at if (each != each[0]).any()

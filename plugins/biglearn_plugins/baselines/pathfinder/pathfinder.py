@@ -241,19 +241,21 @@ def _triangular(root: Float[np.ndarray, "dim dim"]) -> Float[np.ndarray, "dim di
 
 
 def _resampled(pool: Pool, count: int) -> tuple[Draws, dict[str, float]]:
-    """Draws with equal weights, in random order, and what is told of them."""
+    """Draws in random order, each as often as it was chosen by its weight, and what is told of them."""
     log_weights = pool.log_weights
     smoothed, khat = pareto_smooth(log_weights)
     random = np.random.default_rng([*pool.seed, len(log_weights)])
     choice = systematic(np.exp(smoothed), count, random.random())
-    order = random.permutation(count)
+    chosen, times = np.unique(choice, return_counts=True)
+    order = random.permutation(len(chosen))
     notes = {
         "ess": float(1.0 / np.sum(np.exp(2.0 * smoothed)) / len(smoothed)),
-        "distinct": float(len(np.unique(choice))),
+        "distinct": float(len(chosen)),
         "elbo": float(log_weights.mean()),
         "khat": math.inf if khat is None else khat,
     }
-    draws = Draws(pool.chosen(choice)[order], pool.log_target[choice][order])
+    chosen, shares = chosen[order], times[order] / count
+    draws = Draws(pool.chosen(chosen), pool.log_target[chosen], weights=shares)
     return draws, {name: value for name, value in notes.items() if math.isfinite(value)}
 
 

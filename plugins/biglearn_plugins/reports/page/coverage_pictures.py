@@ -114,7 +114,8 @@ def _draw_paths(axes: Axes, paths: dict[str, CoveragePath], looks: dict[str, Loo
         look = looks[method]
         axes.fill_between(path.spent, path.least, path.most, color=look.colour, alpha=0.18, linewidth=0)
         axes.plot(path.spent, path.mean, color=look.colour, linewidth=look.width, linestyle=look.line, label=method)
-        ends = ([path.mean[-1] - path.least[-1]], [path.most[-1] - path.mean[-1]])
+        # The mean of equal numbers may lie a rounding beside them.
+        ends = ([max(path.mean[-1] - path.least[-1], 0.0)], [max(path.most[-1] - path.mean[-1], 0.0)])
         axes.errorbar(
             path.spent[-1:],
             path.mean[-1:],

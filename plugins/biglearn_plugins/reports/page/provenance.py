@@ -36,7 +36,7 @@ def _run_rows(comparison: Comparison) -> list[tuple[str, Any]]:
         "methods": ", ".join(comparison.methods),
         "seeds": ", ".join(map(str, record.get("seeds") or seeds)),
         "budget": None if comparison.budget is None else f"{comparison.budget:,} evaluations for each trial",
-        "command": _command(record.get("command") or []),
+        "command": _commands(record.get("command") or []),
         "settings from": record.get("settings_source"),
         "status": record.get("status"),
         "started": record.get("started"),
@@ -44,6 +44,13 @@ def _run_rows(comparison: Comparison) -> list[tuple[str, Any]]:
         "folder": comparison.folder,
     }
     return [(name, value) for name, value in rows.items() if value not in (None, "")]
+
+
+def _commands(given: Sequence[Any] | Mapping[str, Sequence[Any]]) -> str:
+    """One, or that of every run by its label."""
+    if not isinstance(given, Mapping):
+        return _command(given)
+    return "; ".join(f"{label}: {_command(words or [])}" for label, words in given.items())
 
 
 def _command(words: Sequence[Any]) -> str:
