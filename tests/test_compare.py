@@ -377,6 +377,7 @@ def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
         ({"budget": 90, "baselines": ["fair"]}, r"too small for fair \(at least 100\); give a larger one, or leave"),
         ({"seeds": 0}, "seeds must be a number of at least 1, or a list of seeds, got 0"),
         ({"seeds": [1, 1]}, "seeds must be different"),
+        ({"seeds": 20240101}, r"at most 100,000 of them, got 20,240,101; one seed is given as a list, \[20240101\]"),
         ({"seeds": [-1]}, "seed must be a whole number from 0"),
         ({"resume": True}, "say which: give its folder as --out"),
     ],

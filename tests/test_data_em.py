@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import jax
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -137,6 +140,18 @@ def test_points_seen_beforehand_widen_small_components_only():
 
 def test_memory_of_the_mixture_itself_changes_nothing():
     assert_same(maximise(Sums.expected(law(), 100.0), law(seed=3), RULES), law())
+    smoothed = replace(law(), log_weights=np.log((law().weights + 0.5) / 2.5))
+    np.testing.assert_allclose(smoothed.shares(0.5), law().weights)
+    assert_same(maximise(Sums.expected(smoothed, 100.0, 0.5), law(seed=3), replace(RULES, smoothing=0.5)), smoothed)
+
+
+def test_weights_are_smoothed_once_also_with_a_memory():
+    """Of two far groups, of 30 points and of 10; nothing is near the third component."""
+    rows = np.repeat([[-9.0], [9.0]], [30, 10], 0) + np.random.default_rng(0).normal(size=(40, 1))
+    start = Parameters(np.full(3, -np.log(3.0)), np.array([[-9.0], [9.0], [400.0]]), np.ones((3, 1, 1)))
+    after, _ = Matcher(raw(rows), Rules(1e-3, smoothing=0.5), memory=40.0).joint(start, 60)
+    np.testing.assert_allclose(after.weights, (np.array([0.75, 0.25, 0.0]) + 0.5) / 2.5, atol=1e-6)
+    np.testing.assert_allclose(after.shares(0.5), [0.75, 0.25, 0.0], atol=1e-6)
 
 
 # marginal tasks
@@ -339,3 +354,12 @@ def test_a_law_in_other_units_and_back(count):
     there = law(count).affine(centre, scale)
     assert_same(there.affine(-centre / scale, 1.0 / scale), law(count))
     np.testing.assert_allclose(there.to_mixture().covariances, there.covariances, rtol=1e-4, atol=1e-4)
+
+
+def test_columns_too_far_from_zero_for_the_device_are_warned_of():
+    far = np.array([0.0, 1.7e9, 0.0])
+    with pytest.warns(UserWarning, match=r"column 1 is near 1.7e\+09 .* float32 .* subtract a constant from it before"):
+        law(1).affine(far, np.ones(3)).to_mixture()
+    law(1).affine(far / 1e5, np.ones(3)).to_mixture()
+    with jax.enable_x64(True):
+        law(1).affine(far, np.ones(3)).to_mixture()

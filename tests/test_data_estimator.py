@@ -66,6 +66,14 @@ def test_draws_have_the_moments_of_the_mixture(model):
         model.sample(0)
 
 
+def test_what_is_masked_is_missing(model):
+    masked = np.ma.masked_greater(ROWS, 4.5)
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.predict(masked)
+    fitted = BigLearnMixture(3, missing=True, steps=100, random_state=0).fit(masked)
+    np.testing.assert_array_equal(fitted.score_samples(masked), fitted.score_samples(masked.filled(np.nan)))
+
+
 def test_it_goes_into_a_pipeline():
     labels = make_pipeline(StandardScaler(), BigLearnMixture(3, random_state=0)).fit_predict(ROWS)
     assert sorted(np.bincount(labels)) == [100, 100, 100]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from biglearn_sampler.cli import main
-from biglearn_sampler.data.files import read_labels, read_table
+from biglearn_sampler.data.files import read_table
+from biglearn_sampler.data.labels import read_labels
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
-from biglearn_sampler.errors import DataError
+from biglearn_sampler.errors import DataError, RunFailed
 
 ROWS = np.array([[-4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])[np.arange(90) % 3]
 ROWS = ROWS + 0.4 * np.random.default_rng(0).normal(size=ROWS.shape)
@@ -62,12 +64,71 @@ def test_labels_are_a_column_or_a_file(here):
     np.save("kinds.npy", KINDS[:7])
     with pytest.raises(DataError, match="kinds.npy: expected one label for each of 90 points, got 7"):
         read_labels("kinds.npy", ROWS)
+    np.save("kinds.npy", np.stack([KINDS[:45], KINDS[45:]], 1))
+    with pytest.raises(DataError, match=r"kinds.npy: expected one column of labels, got a table of shape \(45, 2\)"):
+        read_labels("kinds.npy", ROWS)
+    np.save("kinds.npy", np.where(KINDS == 1, np.nan, KINDS))
+    with pytest.raises(DataError, match="kinds.npy was to be labels, and row 1 has none"):
+        read_labels("kinds.npy", ROWS)
     with pytest.raises(DataError, match="the last column was to be labels, and all 90 are different"):
         read_labels("last", table)
     with pytest.raises(DataError, match="the first column was to be labels, and row 0 has none"):
         read_labels("first", np.full((3, 2), np.nan))
     with pytest.raises(DataError, match="none.csv cannot be read: No such file"):
         read_labels("none.csv", ROWS)
+
+
+@pytest.mark.parametrize("content", ["a\nb\na\n", "kind\na\nb\na", "kind\na\nb\na\n\n\n", "a\nb\na\n\n", '"a"\nb\na'])
+def test_a_line_more_than_points_is_a_heading(here, content):
+    Path("kinds.csv").write_text(content)
+    assert read_labels("kinds.csv", ROWS[:3])[1].tolist() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("kind\na\n\nb\n", "kinds.csv: line 3, '', is no label; every point needs one"),
+        ("kind\na\nb\n\n", "kinds.csv: line 4 is empty; every point needs a label"),
+        ("a\nNA\nb\n", "kinds.csv: line 2, 'NA', is no label"),
+        ("a\nnan\nb\n", "kinds.csv: line 2, 'nan', is no label"),
+        ("a,1\nb,2\na,3\n", "kinds.csv: line 1 has several columns; expected one label in each line"),
+        ("a\t1\nb\t2\na\t3\n", "kinds.csv: line 1 has several columns"),
+        ("1.5\n2.5\n3.5\n", "kinds.csv was to be labels, and all 3 are different; expected the class of each"),
+        ("kind\nof\na\nb\na\n", "kinds.csv: expected one label for each of 3 points, got 5"),
+        ("", "kinds.csv: expected one label for each of 3 points, got 0"),
+    ],
+)
+def test_labels_that_would_be_shifted_or_no_classes_are_told(here, content, text):
+    Path("kinds.csv").write_text(content)
+    with pytest.raises(DataError, match=text):
+        read_labels("kinds.csv", ROWS[:3])
+
+
+@pytest.mark.parametrize("heading", ["x,y\n", "x,\n", '"x 1", y\n', "x,NA\n", ""])
+def test_a_line_of_names_is_no_point(here, heading):
+    Path("rows.csv").write_text(heading + "1.5,2\n0,3\n")
+    np.testing.assert_array_equal(read_table(Path("rows.csv")), [[1.5, 2], [0, 3]])
+
+
+@pytest.mark.parametrize(
+    ("heading", "text"),
+    [
+        (",x,y", r"first column has no name, as row numbers have none; .* to_csv\(index=False\)"),
+        ("Unnamed: 0,x,y", "first column has no name, as row numbers have none"),
+        ("Unnamed: 0,0,1", "first column has no name"),
+        (
+            "0,1,2",
+            "'0,1,2', may be the numbers of the columns or a point; write a line of names in its place, or above",
+        ),
+        (",0,1", "',0,1', may be the numbers of the columns"),
+        ("x,y", "its first line has 2 names, and its rows have 3 cells; give every column a name"),
+        ("1.5,N/A,2", "first line has the number '1.5' beside 'N/A'; give every column a name that is no number"),
+    ],
+)
+def test_a_first_line_that_may_be_no_names_is_told(here, heading, text):
+    Path("rows.csv").write_text(heading + "\n0,1.5,2\n1,2.5,3\n")
+    with pytest.raises(DataError, match=text):
+        read_table(Path("rows.csv"))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +143,8 @@ def test_labels_are_a_column_or_a_file(here):
         ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
         ("a.npy", b"nonsense", "a.npy cannot be read: it is no whole file of numpy's format"),
         ("a.npz", b"nonsense", "a.npz cannot be read: it is no whole file of numpy's format"),
+        ("a.csv", b"1" * 200_000, "a.csv cannot be read: field larger than field limit"),
+        ("a.mat", b"", "a.mat cannot be read: it is no whole file of MATLAB's format before version 7.3 .*truncated"),
         ("a.mat", b"nonsense that is long enough " * 9, "a.mat cannot be read"),
     ],
 )
@@ -90,6 +153,21 @@ def test_unreadable_files_are_told(here, name, content, text):
         Path(name).write_bytes(content)
     with pytest.raises(DataError, match=text):
         read_table(Path(name))
+
+
+def test_damaged_and_misnamed_files_of_arrays_are_told(here):
+    savemat("a.mat", {"rows": np.zeros((50, 2))}, do_compression=True)
+    np.savez_compressed("a.npz", rows=np.zeros((50, 2)))
+    np.savez("a.npy.npz", rows=ROWS)
+    Path("a.npy.npz").rename("a.npy")
+    for name, place, text in (("a.mat", 150, "no whole file of MATLAB's format"), ("a.npz", 60, "numpy's format")):
+        content = bytearray(Path(name).read_bytes())
+        content[place : place + 12] = b"\xff" * 12
+        Path(name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name} cannot be read: it is no whole file of .*{text[-15:]}"):
+            read_table(Path(name))
+    with pytest.raises(DataError, match="a.npy cannot be read: it is an archive of arrays, to be read as .npz"):
+        read_table(Path("a.npy"))
 
 
 def test_one_of_several_tables_has_to_be_named(here):
@@ -141,6 +219,37 @@ def test_cluster_prints_and_writes_what_it_found(call, here):
     assert json.loads(Path("found/run.json").read_text())["cluster"]["components"] == 3
     assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
     assert np.load("draws.npy").shape == (5, 2)
+
+
+def test_an_output_folder_is_looked_at_before_anything_is_learnt(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    Path("found").mkdir()
+    Path("found/notes.txt").touch()
+    monkeypatch.setattr("biglearn_sampler.data.fit_data", Mock(side_effect=KeyboardInterrupt))
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--out", "found")
+    assert status == 2 and "the output folder found exists already and is not empty" in errors
+    Path("empty").mkdir()
+    # Those that were made for it are taken away again, and no others.
+    for out in (["--out", "a/b"], ["--out", "empty"], []):
+        assert call("cluster", "rows.npy", "--components", 3, *out)[0] == 130
+    assert sorted(path.name for path in here.iterdir()) == ["empty", "found", "rows.npy"]
+
+
+def test_what_was_found_is_printed_before_it_is_written(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    full = Mock(side_effect=RunFailed("the disk is full"))
+    monkeypatch.setattr("biglearn_sampler.runs.cluster_folder.write_clustering", full)
+    status, output, errors = call("cluster", "rows.npy", "--components", 3)
+    assert status == 1 and errors == "error: the disk is full\n"
+    assert output.count("0.333") >= 3 and "log likelihood" in output and not Path("runs").exists()
+
+
+def test_cluster_compares_with_labels_that_it_has_written(call, here):
+    np.save("rows.npy", ROWS)
+    assert call("cluster", "rows.npy", "--components", 3)[0] == 0
+    written = "runs/rows-clusters-001/labels.csv"
+    status, output, _ = call("cluster", "rows.npy", "--components", 3, "--labels", written, "--out", "again")
+    assert status == 0 and "NMI 1.0000, ARI 1.0000" in output
 
 
 def test_cluster_tells_what_is_wrong(call, here):

@@ -11,8 +11,9 @@ import biglearn_sampler as bl
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data import DataOptions, Parameters
 from biglearn_sampler.data import fit as fit_module
-from biglearn_sampler.data.agenda import visits
+from biglearn_sampler.data.agenda import Visit, visits
 from biglearn_sampler.data.course import Course
+from biglearn_sampler.data.matching import Matcher
 from biglearn_sampler.data.points import points_of
 from biglearn_sampler.data.sums import log_densities
 from biglearn_sampler.errors import CatalogueError, DataError
@@ -87,6 +88,30 @@ def test_minibatches_from_a_file(tmp_path):
     assert found(fit(tmp_path / "rows.npy", minibatch=200, steps=1500, seed=0))
 
 
+def test_a_minibatch_of_all_points_is_none(usual):
+    assert fit(clusters(), seed=1, minibatch=100_000).history == usual.history
+
+
+@pytest.mark.parametrize("weights", [None, np.full(300, 50.0), np.full(300, 0.02)])
+def test_a_minibatch_is_remembered_by_the_mass_that_was_drawn(monkeypatch, weights):
+    drawn = []
+
+    class Watched(Matcher):
+        def __init__(self, points, rules, memory=0.0):
+            drawn.append((memory, points.mass))
+            super().__init__(points, rules, memory)
+
+    monkeypatch.setattr("biglearn_sampler.data.course.Matcher", Watched)
+    points = points_of(clusters(), weights, standardized=True, missing=False)
+    start = Parameters(np.log(np.full(3, 1 / 3)), CENTRES / 4, np.stack([np.eye(2)] * 3))
+    joint = CATALOGUE.build("scheduler", "joint").value
+    for size in (200, 300):
+        Course(points, joint, DataOptions(minibatch=size), 3, seed=0)._visited(Visit(0, None, 1), start)
+    # Each course judges by all points; only the first one draws fewer of them.
+    (_, whole), (memory, mass), (none, _) = drawn
+    assert whole == points.mass and 0 < memory == mass <= 200 and none == 0
+
+
 def test_missing_values_are_marginalised():
     rows = clusters(600)
     rows[np.arange(0, 600, 4), np.arange(150) % 2] = np.nan
@@ -122,6 +147,30 @@ def test_a_weight_is_so_many_repetitions_in_any_order(count, components, shrunk,
         assert weighted.metrics[name] == repeated.metrics[name]
     assert shrunk is None or weighted.metrics["shrunk"] == shrunk
     np.testing.assert_allclose(weighted.metrics["bic"], repeated.metrics["bic"])
+
+
+@pytest.mark.parametrize("absent", [np.nan, np.inf])
+@pytest.mark.parametrize("missing", [False, True])
+def test_points_of_weight_0_may_hold_anything(absent, missing):
+    rows, weights = clusters(), np.where(np.arange(300) % 10 == 4, 0, 1)
+    rows[weights == 0] = absent
+    options = {"steps": 100, "seed": 1, "missing": missing}
+    assert_same_law(fit(rows, sample_weight=weights, **options), fit(rows[weights > 0], **options))
+
+
+def test_what_is_masked_is_missing(usual):
+    rows = clusters(600)
+    rows[np.arange(0, 600, 20), np.arange(30) % 2] = -999.0
+    masked = np.ma.masked_equal(rows, -999.0)
+    absent = masked.filled(np.nan)
+    with pytest.raises(DataError, match="row 0, column 0 is NaN; if NaN stands for a missing value"):
+        fit(masked)
+    fitted = fit(masked, missing=True, steps=100, seed=0)
+    assert_same_law(fitted, fit(absent, missing=True, steps=100, seed=0))
+    np.testing.assert_array_equal(fitted.log_densities(masked), fitted.log_densities(absent))
+    with pytest.raises(DataError, match="fitted without missing=True"):
+        usual.labels(masked)
+    assert usual.labels(np.ma.masked_array(clusters())).shape == (300,)
 
 
 def test_minibatches_are_drawn_by_weight():
@@ -217,6 +266,11 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (clusters()[:, 0], {}, r"must be a table of numbers of shape \(count, dim\), got float64 \(300,\)"),
         (np.array([["a", "b"]] * 5), {}, "must be a table of numbers"),
         (clusters(), {"sample_weight": np.ones(7)}, r"one number for each of 300 points, got shape \(7,\)"),
+        (
+            clusters(),
+            {"sample_weight": np.ma.masked_less(np.arange(300.0), 5)},
+            "sample weights must not be masked; give those points a weight of 0",
+        ),
         (clusters(), {"sample_weight": -np.ones(300)}, "finite, not negative and not all zero"),
         (clusters(), {"sample_weight": np.full(300, 1e307)}, "finite, not negative and not all zero"),
         (
@@ -240,6 +294,14 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
 def test_what_makes_no_sense_is_told(points, options, text):
     with pytest.raises(DataError, match=text):
         fit(points, **{"components": 3, **options})
+
+
+def test_an_archive_is_no_file_of_one_array(tmp_path):
+    np.savez(tmp_path / "points.npz", clusters())
+    with pytest.raises(
+        DataError, match="points.npz cannot be read as .* an archive of arrays, .* give one array of it"
+    ):
+        fit(tmp_path / "points.npz")
 
 
 def test_points_to_look_at_are_checked(usual):

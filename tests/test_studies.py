@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import time
 import tomllib
@@ -23,6 +24,7 @@ from biglearn_sampler.cli import main
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, SettingsError, UserError
 from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.studies import sweep
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.process import Process
@@ -30,7 +32,7 @@ from biglearn_sampler.studies.processes import Outcome, Processes
 from biglearn_sampler.studies.study import label_of, parse_study
 from biglearn_sampler.studies.surroundings import Surroundings
 from biglearn_sampler.studies.sweep import planned
-from biglearn_sampler.studies.work import work
+from biglearn_sampler.studies.work import _restore_environment, work
 
 SWEEP = import_module("biglearn_sampler.studies.sweep")
 PROCESS = import_module("biglearn_sampler.studies.process")
@@ -104,6 +106,7 @@ def problems_of(text: str) -> list[str]:
         ("targets = ['a']\nmethods = [{name = 'biglearn', k = 3}]", "'biglearn' takes no parameters; give it settings"),
         ("targets = ['a']\nseeds = []", "seeds: must be a number of at least 1, or a list of seeds, got []"),
         ("targets = ['a']\nseeds = 0", "seeds: must be a number of at least 1"),
+        ("targets = ['a']\nseeds = 20240101", "at most 100,000 of them, got 20,240,101; one seed is written seeds = ["),
         ("targets = ['a']\nseeds = [1, 1]", "seeds: 1 stands there twice"),
         ("targets = ['a']\nseeds = [-1]", "seeds: seed must be a whole number from 0"),
         ("targets = ['a']\nbudget = true", "budget: must be a whole number of at least 1, got True"),
@@ -259,9 +262,6 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
     ]
     assert json.loads((folder / "study.json").read_text())["status"] == "finished"
 
-    (folder / "jobs" / f"{ran[0]}.json").write_text('{"figures": 3}')
-    with pytest.raises(RunFolderError, match="expected a trial, with its figures"):
-        sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
     record = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({**record, "versions": {**record["versions"], "jax": "0.1"}}))
     with pytest.raises(RunFolderError, match=r"here is jax [\d.]+ in place of 0.1; install those again, or give"):
@@ -270,6 +270,28 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
         sweep(STUDY, out=folder, catalogue=catalogue)
     with pytest.raises(RunFolderError, match=r"holds no study.json; expected the folder of a study"):
         sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
+
+
+def test_one_process_at_a_time_runs_a_study(pretended, catalogue, tmp_path):
+    folder = tmp_path / "study"
+    sweep(STUDY, out=folder, catalogue=catalogue)
+    with only_here(folder), pytest.raises(RunFolderError, match="another process is writing into"):
+        sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+
+
+def test_damaged_jobs_are_run_again(pretended, catalogue, tmp_path, caplog):
+    ran, _ = pretended
+    folder = tmp_path / "study"
+    sweep(STUDY, out=folder, catalogue=catalogue)
+    broken, lost, gone = list(ran)[:3]
+    (folder / "jobs" / f"{broken}.json").write_text('{"figures": 3}')
+    (folder / "jobs" / f"{lost}.npz").unlink()
+    (folder / "jobs" / f"{gone}.json").unlink()
+    ran.clear()
+    results = sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+    assert sorted(ran) == sorted([broken, lost, gone]) and not results.failures
+    told = [record.getMessage() for record in caplog.records if "the job is run again" in record.getMessage()]
+    assert len(told) == 2 and f"{broken}.json cannot be read: expected a trial, with its figures" in told[0]
 
 
 def test_what_is_told_of_a_study_can_be_copied(pretended, tmp_path, monkeypatch, capsys, caplog):
@@ -341,6 +363,33 @@ def test_how_a_process_died_is_its_reason(monkeypatch, program, told):
     monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", program))
     trial, alive = Process(Surroundings.here(Recipe())).run(job())
     assert not alive and trial.failed is not None and told in trial.failed
+
+
+def test_a_process_imports_nothing_of_the_working_directory(monkeypatch, tmp_path):
+    for name in ("queue", "random", "biglearn_sampler"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is no module of Python')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    process = Process(Surroundings(Recipe(), (("python", "3.1"),)))
+    trial, alive = process.run(job())
+    process.close()
+    assert alive and trial.failed is not None and "in place of 3.1" in trial.failed
+
+
+def test_a_process_has_the_module_path_of_the_script(monkeypatch, tmp_path):
+    (tmp_path / "found_by_a_script.py").write_text("raise SystemExit(7)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.setattr(PROCESS, "COMMAND", (*PROCESS.COMMAND[:2], "-c", "import found_by_a_script"))
+    trial, _ = Process(Surroundings.here(Recipe())).run(job())
+    assert trial.failed == "its process ended with status 7"
+
+
+@pytest.mark.parametrize("path", [None, "elsewhere"])
+def test_programs_of_a_job_have_the_environment_of_the_study(monkeypatch, path):
+    monkeypatch.setenv("PYTHONPATH", "what this process needed")
+    _restore_environment(path)
+    assert os.environ.get("PYTHONPATH") == path
 
 
 def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,16 +53,46 @@ def cluster(
     """
     from biglearn_sampler.data import fit_data
     from biglearn_sampler.data.cluster import Clustering
-    from biglearn_sampler.data.files import read_labels, read_table
+    from biglearn_sampler.data.files import read_table
+    from biglearn_sampler.data.labels import read_labels
     from biglearn_sampler.runs.cluster_folder import write_clustering
 
     table, truth = read_table(file, array), None
     if labels is not None:
         table, truth = read_labels(labels, table)
     options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
-    fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
-    found = Clustering.of(fit, table, truth)
     asked = {"file": str(file), "components": components, "seed": seed, **options}
-    folder = write_clustering(found, out or RUNS / f"{file.stem}-clusters", asked, numbered=out is None)
-    print_table(("cluster", "points", "share", "weight"), found.rows())
-    typer.echo("\n" + "\n".join(found.sentences()) + f"\nThe labels and the mixture are in {folder}.")
+    with _made(out or RUNS / f"{file.stem}-clusters", numbered=out is None) as folder:
+        fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
+        found = Clustering.of(fit, table, truth)
+        print_table(("cluster", "points", "share", "weight"), found.rows())
+        typer.echo("\n" + "\n".join(found.sentences()))
+        write_clustering(found, folder, asked, numbered=False)
+    typer.echo(f"The labels and the mixture are in {folder}.")
+
+
+@contextmanager
+def _made(path: Path, *, numbered: bool) -> Iterator[Path]:
+    """A new folder, made before anything is learnt for it; taken away again where nothing came of it.
+
+    Arguments:
+        path: the folder, or the beginning of its name if `numbered`.
+        numbered: whether the next free number is put behind the name.
+
+    Raises:
+        RunFolderError: the folder is there already and not empty, or cannot be made.
+    """
+    from biglearn_sampler.runs.folder import RunFolder
+
+    there = {place for place in (path, *path.parents) if os.path.exists(place)}
+    folder = RunFolder.create_numbered(path) if numbered else RunFolder.create(path)
+    folder.figures.rmdir()
+    try:
+        yield folder.path
+    except BaseException:
+        # The first one that holds something stays, and so do those around it.
+        with suppress(OSError):
+            for place in (folder.path, *folder.path.parents):
+                if place not in there:
+                    place.rmdir()
+        raise

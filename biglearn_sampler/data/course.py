@@ -168,15 +168,19 @@ class Course:
 
     def _visited(self, visit: Visit, parameters: Parameters) -> tuple[Parameters, float]:
         self._sweeps += visit.steps
-        size = self._options.minibatch
-        if size is None:
-            matcher = self._judge
-        else:
-            # What came before counts as much as a minibatch: components keep what the present rows do not show.
-            matcher = Matcher(self._points.some(self._generator, size), self._rules, memory=float(size))
+        matcher = self._matcher()
         if visit.matrix is None:
             return matcher.joint(parameters, visit.steps)
         return matcher.marginal(parameters, visit.matrix, visit.steps, self._generator)
+
+    def _matcher(self) -> Matcher:
+        """Of all points, or of a minibatch."""
+        size = self._options.minibatch
+        if size is None or size >= self._points.count:
+            return self._judge
+        drawn = self._points.some(self._generator, size)
+        # What came before counts as much as a minibatch: components keep what the present rows do not show.
+        return Matcher(drawn, self._rules, memory=drawn.mass)
 
     def _settled(self, parameters: Parameters) -> tuple[Parameters, float]:
         self._sweeps += SETTLING
@@ -287,8 +291,7 @@ class Course:
 
 def _empty(parameters: Parameters, smoothing: float, mass: float) -> np.ndarray:
     """Which components explain less than a point; their weights are smoothed ones."""
-    shares = parameters.weights * (1.0 + parameters.components * smoothing) - smoothing
-    return np.flatnonzero(shares * mass < EMPTY * (1.0 - 1e-6))
+    return np.flatnonzero(parameters.shares(smoothing) * mass < EMPTY * (1.0 - 1e-6))
 
 
 def _mean_log_volume(points: Points) -> float:

@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from biglearn_sampler.data.fit import fit_data
+from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.options import Coordinates
 from biglearn_sampler.data.parameters import free_parameters
 
@@ -156,7 +157,7 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
 
     def _checked(self, X: Any, **options: Any) -> np.ndarray:
         """What scikit-learn asks of every table; its own annotations are narrower than what it takes."""
-        rows: Any = validate_data(self, X, dtype=np.float64, ensure_all_finite=self._finite, **options)
+        rows: Any = validate_data(self, unmasked(X), dtype=np.float64, ensure_all_finite=self._finite, **options)
         return rows
 
 

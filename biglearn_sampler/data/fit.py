@@ -15,6 +15,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data.agenda import check_tasks
 from biglearn_sampler.data.course import Course, Outcome
 from biglearn_sampler.data.files import mapped
+from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.options import DataOptions, is_count, options_of
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of
@@ -46,12 +47,13 @@ def fit_data(
     without smoothing follow.
 
     Arguments:
-        points: shape `(count, dim)`: an array; a `numpy.memmap`, which is never read as a whole; or a file of numpy's
-            format `.npy`, which is mapped.
+        points: shape `(count, dim)`: an array, in which masked entries are missing values; a `numpy.memmap`, which is
+            never read as a whole; or a file of numpy's format `.npy`, which is mapped.
         components: number of components, at least 1 and at most the number of points.
         seed: the same seed gives the same mixture on one machine.
         sample_weight: how many times each point counts, not negative: a point of weight 3 is as three such points, and
-            one of weight 0 is not there. Weights with a mean of 1 leave the points as many as they are.
+            one of weight 0 is not there, whatever it holds. Weights with a mean of 1 leave the points as many as they
+            are.
         catalogue: where the scheduler is looked up; a fresh one by default.
         watcher: is told every round.
         options: see `DataOptions`.
@@ -75,7 +77,7 @@ def fit_data(
         raise DataError(f"components must be a whole number of at least 1, got {components!r}")
     if not is_count(seed, least=0):
         raise DataError(f"seed must be a whole number and not negative, got {seed!r}")
-    rows = _mapped(points) if isinstance(points, str | Path) else np.asanyarray(points)
+    rows = _mapped(points) if isinstance(points, str | Path) else unmasked(np.asanyarray(points))
     data = points_of(
         rows,
         sample_weight,

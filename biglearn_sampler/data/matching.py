@@ -73,7 +73,9 @@ class Matcher:
         return lifted(parameters, before, after, matrix, self._rules.floor), value
 
     def _step(self, sums: Sums, before: Parameters) -> Parameters:
-        return maximise(sums + Sums.expected(before, self._memory) if self._memory else sums, before, self._rules)
+        if self._memory:
+            sums = sums + Sums.expected(before, self._memory, self._rules.smoothing)
+        return maximise(sums, before, self._rules)
 
 
 def lifted(

@@ -37,7 +37,7 @@ class DataOptions:
         starts: independent starts, of which the one with the highest likelihood is kept.
         start: standard deviation of the first means about the centre, which is also that of the first components.
         missing: whether NaN stands for a missing value.
-        minibatch: rows that each task works on; `None` for all of them.
+        minibatch: rows that each task works on; `None`, or as many as there are, for all of them.
     """
 
     scheduler: Any = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from biglearn_sampler.mixture import GaussianMixture
+
+ROUNDING = 0.01
+"""Share of a standard deviation that the rounding of a mean may cost."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,17 @@ class Parameters:
         """The weights `w_k`."""
         return np.exp(self.log_weights)
 
+    def shares(self, smoothing: float) -> Float[np.ndarray, " components"]:
+        """The shares of mass that became the weights `w_k` when these were smoothed.
+
+            s_k = (1 + K alpha) w_k - alpha,   not below zero, and normalised
+
+        Arguments:
+            smoothing: `alpha`, not negative; zero for weights that were not smoothed.
+        """
+        shares = np.maximum(self.weights * (1.0 + self.components * smoothing) - smoothing, 0.0)
+        return shares / shares.sum()
+
     def through(self, matrix: Float[np.ndarray, "rows dim"]) -> Parameters:
         """The law of `y = W x`: means `W mu_k`, covariances `W S_k W^T`."""
         return Parameters(self.log_weights, self.means @ matrix.T, matrix @ self.covariances @ matrix.T)
@@ -52,8 +67,28 @@ class Parameters:
         return Parameters(self.log_weights, centre + scale * self.means, covariances)
 
     def to_mixture(self) -> GaussianMixture:
-        """The same law as the mixture that the rest of the package samples from and measures."""
-        return GaussianMixture.of(self.means, self.covariances, np.maximum(self.weights, np.finfo(float).tiny))
+        """The same law as the mixture that the rest of the package samples from and measures.
+
+        That one has the floats of the device; columns so far from zero that these are too coarse are warned of.
+        """
+        mixture = GaussianMixture.of(self.means, self.covariances, np.maximum(self.weights, np.finfo(float).tiny))
+        _warn_of_rounding(self.means, self.covariances, mixture.means.dtype)
+        return mixture
+
+
+def _warn_of_rounding(means: np.ndarray, covariances: np.ndarray, device: np.dtype) -> None:
+    deviations = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
+    steps = np.abs(means) * np.finfo(device).eps
+    worst, column = np.unravel_index(np.argmax(steps / deviations), steps.shape)
+    if steps[worst, column] > ROUNDING * deviations[worst, column]:
+        warnings.warn(
+            f"column {column} is near {means[worst, column]:.3g} with a standard deviation of "
+            f"{deviations[worst, column]:.3g}, and {device} there has steps of {steps[worst, column]:.2g}: draws and "
+            "densities of the mixture are rounded; subtract a constant from it before the fit, or let JAX "
+            "compute with 64 bits (JAX_ENABLE_X64=1)",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def free_parameters(components: int, dim: int) -> int:

@@ -62,10 +62,16 @@ class Points:
         return float(self.count) if self.weights is None else float(self.weights.sum())
 
     def blocks(self) -> Iterator[tuple[Float[np.ndarray, "rows dim"], Float[np.ndarray, " rows"] | None]]:
-        """The rows in their order, some at a time, with their weights."""
+        """The rows in their order, some at a time, with their weights; those of weight 0 are at the origin."""
         for start in range(0, self.count, BLOCK):
             part = slice(start, start + BLOCK)
-            yield self.standardized(self.rows[part]), None if self.weights is None else self.weights[part]
+            rows = self.standardized(self.rows[part])
+            if self.weights is None:
+                yield rows, None
+            else:
+                # They may hold NaN, of which a weight of 0 does not make nothing.
+                rows[self.weights[part] == 0.0] = 0.0
+                yield rows, self.weights[part]
 
     def standardized(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
         """Some rows in the coordinates of training."""
@@ -141,6 +147,8 @@ def points_of(
 
 
 def _checked_weights(weights: ArrayLike, count: int) -> np.ndarray:
+    if np.ma.is_masked(weights):
+        raise DataError("sample weights must not be masked; give those points a weight of 0, or leave them out")
     shares = np.asarray(weights, float)
     if shares.shape != (count,):
         raise DataError(f"sample weights must be one number for each of {count} points, got shape {shares.shape}")

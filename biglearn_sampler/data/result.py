@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.data.features import coefficients, features
+from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.missing import observed_shares
 from biglearn_sampler.data.parameters import Parameters
 from biglearn_sampler.data.points import BLOCK
@@ -68,7 +69,7 @@ class DataFit:
 
     def _looked_at(self, points: ArrayLike) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Responsibilities and log densities, block by block: the points may be mapped from a disk."""
-        rows = np.asanyarray(points)
+        rows = unmasked(np.asanyarray(points))
         if rows.ndim != 2 or rows.shape[1] != self.parameters.dim:
             raise DataError(f"expected points of shape (count, {self.parameters.dim}), got {rows.shape}")
         inner = self.parameters.affine(-self.origin / self.units, 1.0 / self.units)

@@ -40,9 +40,15 @@ class Sums:
         )
 
     @classmethod
-    def expected(cls, parameters: Parameters, mass: float) -> Sums:
-        """What so much data from the mixture itself would give: the memory of a fit on minibatches."""
-        masses = mass * parameters.weights
+    def expected(cls, parameters: Parameters, mass: float, smoothing: float = 0.0) -> Sums:
+        """What so much data from the mixture itself would give: the memory of a fit on minibatches.
+
+        Arguments:
+            parameters: of the mixture.
+            mass: of the data.
+            smoothing: of its weights, which is taken back: the data would be smoothed once more.
+        """
+        masses = mass * parameters.shares(smoothing)
         outer = parameters.means[:, :, None] * parameters.means[:, None, :]
         second = masses[:, None, None] * (parameters.covariances + outer)
         return cls(masses, masses[:, None] * parameters.means, second, 0.0)

@@ -18,7 +18,7 @@ from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder_lock import only_here
-from biglearn_sampler.runs.plan import by_bare_name, checked_seed, make_plan
+from biglearn_sampler.runs.plan import MOST_SEEDS, by_bare_name, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import changed_versions, comparison_record
 from biglearn_sampler.runs.target_print import is_same
@@ -124,6 +124,8 @@ def compare(
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
     listed = range(int(seeds)) if isinstance(seeds, Integral) and not isinstance(seeds, bool) else seeds
+    if isinstance(listed, range) and len(listed) > MOST_SEEDS:
+        raise UserError(f"seeds: at most {MOST_SEEDS:,} of them, got {seeds:,}; one seed is given as a list, [{seeds}]")
     if isinstance(listed, bool) or not isinstance(listed, Sequence) or not len(listed):
         raise UserError(f"seeds must be a number of at least 1, or a list of seeds, got {seeds!r}")
     chosen = [checked_seed(seed) for seed in listed]

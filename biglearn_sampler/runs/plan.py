@@ -34,6 +34,9 @@ from biglearn_sampler.tasks import AbstractScheduler, Task
 SEEDS = 2**32
 """Number of seeds: JAX cuts off the rest of a larger one."""
 
+MOST_SEEDS = 100_000
+"""Of a comparison or a study: a number of seeds beyond it is meant as a seed."""
+
 CHUNKS = 100
 """Meetings with the host in a training whose settings name no chunk length."""
 

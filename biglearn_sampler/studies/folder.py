@@ -9,6 +9,7 @@ results.parquet  the same, where pyarrow is installed
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +24,8 @@ from biglearn_sampler.runs.whole_files import FORMAT, WholeFiles, check_holds, n
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.processes import Outcome
 from biglearn_sampler.studies.surroundings import difference, versions
+
+logger = logging.getLogger(__name__)
 
 RECORD = "study.json"
 
@@ -98,6 +101,20 @@ class StudyFolder:
             return Outcome(trial, str(about["host"]), float(about["seconds"]), int(about["attempts"]))
         except (KeyError, TypeError, ValueError) as error:
             raise self._jobs.files.damaged(f"{job.name}.json", "expected host, seconds and attempts") from error
+
+    def finished_outcomes(self, jobs: Sequence[Job]) -> dict[str, Outcome]:
+        """What came of the jobs that need not be run again, by name; one that is damaged is left out with a warning."""
+        outcomes = {job.name: self._undamaged(job) for job in jobs}
+        return {
+            name: outcome for name, outcome in outcomes.items() if outcome is not None and outcome.trial.failed is None
+        }
+
+    def _undamaged(self, job: Job) -> Outcome | None:
+        try:
+            return self.read_outcome(job)
+        except RunFolderError as error:
+            logger.warning("%s; the job is run again", error)
+            return None
 
     def write_table(self, rows: Sequence[Mapping[str, Any]]) -> bool:
         """Write `results.csv`, and `results.parquet` if pyarrow is installed; gives whether it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
@@ -11,9 +12,10 @@ from typing import IO
 
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.studies.job import Job
-from biglearn_sampler.studies.surroundings import Surroundings
+from biglearn_sampler.studies.surroundings import MODULE_PATH, Surroundings
 
-COMMAND = (sys.executable, "-m", "biglearn_sampler.studies.work")
+COMMAND = (sys.executable, "-P", "-m", "biglearn_sampler.studies.work")
+"""Without the working directory on the module path: a file `random.py` there is no module of Python."""
 
 PATIENCE = 10.0
 """Seconds that a process has to end, once its answers have."""
@@ -31,8 +33,10 @@ class Process:
 
     def __init__(self, surroundings: Surroundings) -> None:
         # In a session of its own: Ctrl-C reaches the study, which then ends its processes.
-        self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        self._greeting = [sys.path, surroundings]
+        self._process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=_environment()
+        )
+        self._greeting = [(sys.path, os.environ.get(MODULE_PATH)), surroundings]
 
     def run(self, job: Job) -> tuple[Trial, bool]:
         """The trial of a job, and whether the process can take another one; one that dies is the reason."""
@@ -81,6 +85,11 @@ class Process:
     def _output(self) -> IO[bytes]:
         assert self._process.stdout is not None
         return self._process.stdout
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, with all of its module path: a script may have added the place of the package to it."""
+    return {**os.environ, MODULE_PATH: os.pathsep.join(path for path in sys.path if path)}
 
 
 def _name_of(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.comparison import OURS
 from biglearn_sampler.errors import SettingsError, UserError
-from biglearn_sampler.runs.plan import checked_seed
+from biglearn_sampler.runs.plan import MOST_SEEDS, checked_seed
 
 KEYS = ("targets", "methods", "settings", "seeds", "budget")
 
@@ -143,6 +144,8 @@ def _seeds(given: Any) -> tuple[tuple[int, ...], list[str]]:
     if isinstance(given, int) and not isinstance(given, bool):
         if given < 1:
             return (), [f"seeds: must be a number of at least 1, or a list of seeds, got {given}"]
+        if given > MOST_SEEDS:
+            return (), [f"seeds: at most {MOST_SEEDS:,} of them, got {given:,}; one seed is written seeds = [{given}]"]
         given = range(given)
     if not isinstance(given, list | tuple | range) or not len(given):
         return (), [f"seeds: must be a number of at least 1, or a list of seeds, got {shown(given)}"]
@@ -150,5 +153,5 @@ def _seeds(given: Any) -> tuple[tuple[int, ...], list[str]]:
         chosen = tuple(checked_seed(seed) for seed in given)
     except UserError as error:
         return (), [f"seeds: {error}"]
-    twice = [seed for seed in dict.fromkeys(chosen) if chosen.count(seed) > 1]
+    twice = [seed for seed, times in Counter(chosen).items() if times > 1]
     return chosen, [f"seeds: {seed} stands there twice" for seed in twice]

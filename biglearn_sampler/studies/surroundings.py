@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from biglearn_sampler.catalogue import Recipe
 from biglearn_sampler.runs import record
 
+MODULE_PATH = "PYTHONPATH"
+"""Variable of the environment that a process begins its module path with."""
+
 
 @dataclass(frozen=True)
 class Surroundings:

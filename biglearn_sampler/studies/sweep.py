@@ -17,6 +17,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.errors import RunFailed, UserError
+from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.record import surroundings_record
 from biglearn_sampler.studies.folder import StudyFolder
 from biglearn_sampler.studies.job import Cell, Job
@@ -66,7 +67,7 @@ def sweep(
         out: a folder to write into, job by job; nothing is written without one.
         numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
         resume: whether `out` holds an interrupted study to go on with, or one of which the study file has grown.
-            Finished jobs are not run again; those that failed are.
+            Finished jobs are not run again; those that failed, or of which the files are damaged, are.
         processes: at the same time, on this machine; by default one for every two cores.
         scheduler: the address of a Dask scheduler, whose workers run the jobs instead.
         retries: how many times a job that failed is tried again.
@@ -96,21 +97,23 @@ def sweep(
         todo = [job for job in jobs if job.name not in known]
         if watcher is not None:
             watcher.jobs_known(len(jobs), len(known))
-        status = "interrupted"
-        try:
-            if folder is not None:
-                folder.write_record({**record, "status": "running"})
-            for job, outcome in _outcomes(pool, todo, attempts):
-                known[job.name] = outcome
+        # Two processes would run every job twice, and write the same files.
+        with nullcontext() if folder is None else only_here(folder.path):
+            status = "interrupted"
+            try:
                 if folder is not None:
-                    folder.write_outcome(job, outcome)
-                if watcher is not None:
-                    watcher.job_finished(job, outcome)
-            status = "finished"
-        finally:
-            results = StudyResults(cells, known, None if folder is None else folder.path)
-            if folder is not None:
-                _close(folder, results, {**record, "status": status}, status)
+                    folder.write_record({**record, "status": "running"})
+                for job, outcome in _outcomes(pool, todo, attempts):
+                    known[job.name] = outcome
+                    if folder is not None:
+                        folder.write_outcome(job, outcome)
+                    if watcher is not None:
+                        watcher.job_finished(job, outcome)
+                status = "finished"
+            finally:
+                results = StudyResults(cells, known, None if folder is None else folder.path)
+                if folder is not None:
+                    _close(folder, results, {**record, "status": status}, status)
     return results
 
 
@@ -170,10 +173,7 @@ def _opened(
     if out is None:
         raise UserError("to resume a study, say which: give its folder as --out")
     folder = StudyFolder.resumed(Path(out))
-    outcomes = {job.name: folder.read_outcome(job) for job in jobs}
-    return folder, {
-        name: outcome for name, outcome in outcomes.items() if outcome is not None and outcome.trial.failed is None
-    }
+    return folder, folder.finished_outcomes(jobs)
 
 
 def _close(folder: StudyFolder, results: StudyResults, record: Mapping[str, Any], status: str) -> None:

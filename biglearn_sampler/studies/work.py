@@ -18,7 +18,7 @@ from typing import Any
 
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.studies.job import Job
-from biglearn_sampler.studies.surroundings import Surroundings
+from biglearn_sampler.studies.surroundings import MODULE_PATH, Surroundings
 
 
 def main() -> None:
@@ -28,11 +28,19 @@ def main() -> None:
     os.dup2(2, 1)
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    sys.path[:] = jobs.get()
+    sys.path[:], path = jobs.get()
+    _restore_environment(path)
     surroundings: Surroundings = jobs.get()
     while True:
         pickle.dump(work(jobs.get(), surroundings), answers)
         answers.flush()
+
+
+def _restore_environment(path: str | None) -> None:
+    """Give the programs that a job starts what the study has in its environment: they may be of another Python."""
+    os.environ.pop(MODULE_PATH, None)
+    if path is not None:
+        os.environ[MODULE_PATH] = path
 
 
 def work(job: Job, surroundings: Surroundings) -> Trial:

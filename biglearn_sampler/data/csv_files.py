@@ -1,0 +1,95 @@
+"""Tables of numbers in CSV files, and what their first line is."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+MISSING = ("", "NA", "?")
+"""What stands in a cell without a value, beside NaN."""
+
+UNNAMED = "Unnamed: 0"
+"""What pandas calls a column of row numbers that it has read."""
+
+NO_INDEX = "leave row numbers out, as pandas does with to_csv(index=False) and R with row.names = FALSE"
+
+
+def csv_table(path: Path) -> Float[np.ndarray, "count columns"]:
+    """The numbers of a CSV file; cells without a value are NaN.
+
+    The first line is one of names if it has names and no number. One that has both is refused. So is `0,1,2,...` in
+    all columns: it may be the names that pandas gives to columns without any, or a point.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError, csv.Error: it is no table of numbers, with what is wrong.
+    """
+    rows = [row for row in csv_rows(path) if row]
+    if not rows:
+        raise ValueError("it is empty")
+    named = _is_heading(rows[0])
+    lines = [[_cell(cell, number, place) for place, cell in enumerate(row)] for number, row in enumerate(rows[named:])]
+    if len({len(line) for line in lines}) != 1:
+        raise ValueError("its rows have different lengths, or there are none")
+    if named and len(rows[0]) != len(lines[0]):
+        told = f"its first line has {len(rows[0])} names, and its rows have {len(lines[0])} cells"
+        raise ValueError(f"{told}; give every column a name, and {NO_INDEX}")
+    return np.array(lines, float)
+
+
+def csv_rows(path: Path) -> list[list[str]]:
+    """The cells of every line; none where a line is empty."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.reader(file))
+
+
+def number_in(text: str) -> float | None:
+    """The number that a cell says; NaN if it says that there is none, `None` if it says something else."""
+    stripped = text.strip()
+    if stripped.upper() in MISSING:
+        return math.nan
+    try:
+        return float(stripped)
+    except ValueError:
+        return None
+
+
+def _is_heading(row: Sequence[str]) -> bool:
+    """Whether the first line has the names of the columns.
+
+    Raises:
+        ValueError: nobody can tell, or the first column has no name, as row numbers have none.
+    """
+    cells = [cell.strip() for cell in row]
+    said = {cell: number_in(cell) for cell in cells}
+    names = [cell for cell in cells if said[cell] is None]
+    numbers = [cell for cell in cells if cell not in names and not math.isnan(said[cell] or 0.0)]
+    if cells[0] == UNNAMED or (names and not numbers and not cells[0]):
+        raise ValueError(f"its first column has no name, as row numbers have none; {NO_INDEX}")
+    if names and numbers:
+        raise ValueError(
+            f"its first line has the number '{numbers[0]}' beside '{names[0]}'; give every column a name that is no "
+            "number, or correct the cell, which is left empty where a value is missing"
+        )
+    if _are_column_numbers(cells) or _are_column_numbers(cells[1:]) and not cells[0]:
+        raise ValueError(
+            f"its first line, '{','.join(cells)}', may be the numbers of the columns or a point; write a line of names "
+            f"in its place, or above it if it is a point, and {NO_INDEX}"
+        )
+    return bool(names)
+
+
+def _are_column_numbers(cells: Sequence[str]) -> bool:
+    return len(cells) > 0 and list(cells) == [str(place) for place in range(len(cells))]
+
+
+def _cell(text: str, row: int, column: int) -> float:
+    value = number_in(text)
+    if value is None:
+        raise ValueError(f"row {row}, column {column}: expected a number, got '{text}'")
+    return value
