@@ -200,8 +200,9 @@ def test_khat_needs_draws_that_differ():
 def test_exact_draws_cover_all_modes_near_the_sampling_floor():
     found = measure("mode_coverage", EXACT)
     assert (found["modes_covered"].value, found["modes_total"].value) == (3.0, 3.0)
+    # Of many draws, binomial laws are normal ones.
     floor = 0.5 * np.sqrt(2 * np.array([0.25, 0.21, 0.16]) / (np.pi * 4000)).sum()
-    assert found["mode_mass_tv_floor"].value == pytest.approx(floor, rel=1e-5)
+    assert found["mode_mass_tv_floor"].value == pytest.approx(floor, rel=1e-3)
     assert value_of(found["mode_mass_tv"]) < 3 * floor
 
 

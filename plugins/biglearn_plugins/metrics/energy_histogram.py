@@ -11,8 +11,7 @@ from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.exact_draws import exact_draws
 from biglearn_plugins.metrics.forward_weights import check_exact
-from biglearn_plugins.metrics.mode_masses import error_of_mean
-from biglearn_plugins.metrics.representatives import independent_count
+from biglearn_plugins.metrics.mode_masses import error_of_mean, expected_distance, independent_counts
 from biglearn_plugins.metrics.target_energies import log_densities
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
@@ -28,9 +27,9 @@ class EnergyHistogram(AbstractMetric):
     `h_b` and `e_b` are the shares of the draws and of exact draws with the energy `-log q(x)` in bin `b`. The inner
     edges of the bins are quantiles of the energies of the exact draws, the outer bins are open; a draw of density zero
     falls into the last. Standard error by the delta method, of draws and exact draws together. Floor: what `n` draws
-    that are exact reach on average beside `m` exact ones, `1/2 sum_b sqrt(2 e_b (1 - e_b) (1/n + 1/m) / pi)`; for
-    chains `n` is the effective count of the distance, or that of the coordinate that is worst known if this is less;
-    for weights and families `1 / sum_g W_g^2`. It is blind to the masses of modes with the same energies.
+    that are exact reach on average beside `m` exact ones, as the mean absolute deviation of `1 / (1/n + 1/m)` draws in
+    every bin; for chains `n` is the effective count of the share of the bin, for weights and families
+    `1 / sum_g W_g^2`. It is blind to the masses of modes with the same energies.
 
     Arguments:
         bins: number of bins, at least 2.
@@ -50,11 +49,12 @@ class EnergyHistogram(AbstractMetric):
         expected = np.bincount(of_exact, minlength=len(edges) + 1) / self.exact
         found = np.bincount(of_draws, weights=draws.shares, minlength=len(edges) + 1)
         signs = np.where(found >= expected, 0.5, -0.5)
-        count, error = error_of_mean(signs[of_draws], draws)
+        _, error = error_of_mean(signs[of_draws], draws)
         if error is not None:
             error = math.hypot(error, float(signs[of_exact].std(ddof=1)) / math.sqrt(self.exact))
-        both = 1.0 / min(count, independent_count(draws)) + 1.0 / self.exact
-        floor = 0.5 * float(np.sqrt(2.0 * expected * (1.0 - expected) * both / math.pi).sum())
+        counts = independent_counts((of_draws[:, None] == np.arange(len(expected))).astype(float), draws)
+        # As many draws as two samples are worth together.
+        floor = expected_distance(expected, 1.0 / (1.0 / counts + 1.0 / self.exact))
         return {
             "energy_tv": Measured(0.5 * float(np.abs(found - expected).sum()), error),
             "energy_tv_floor": Measured(floor),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import betaincinv
 
-from biglearn_plugins.metrics.mode_masses import ModeMasses, error_of_mean, mode_masses
+from biglearn_plugins.metrics.mode_masses import ModeMasses, error_of_mean, expected_distance, mode_masses
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
@@ -41,9 +40,9 @@ class ModeCoverage(AbstractMetric):
     - `modes_covered`: modes with `f_k >= share * pi_k`; low and high: the same of the lower and the upper end of the
       binomial interval of 95 % of each `f_k` (Clopper & Pearson 1934), with the number of independent draws.
     - `mode_mass_tv = 1/2 sum_k |f_k - pi_k|`, from 0 to 1; standard error by the delta method.
-    - `mode_mass_tv_floor = 1/2 sum_k sqrt(2 pi_k (1 - pi_k) / (pi n))`: what exact draws that each belong to
-      one mode reach on average. For chains `n` is the effective count of the distance, or that of the mode that is
-      worst known if this is less; for weights and families `1 / sum_g W_g^2`.
+    - `mode_mass_tv_floor = 1/2 sum_k E|X_k / n_k - pi_k|` with `X_k ~ Binomial(n_k, pi_k)`: what exact draws that each
+      belong to one mode reach on average. For chains `n_k` is the effective count of the mass of the mode, for weights
+      and families `1 / sum_g W_g^2`.
 
     Arguments:
         share: of its true mass that a covered mode holds at least, above 0 and at most 1.
@@ -56,7 +55,7 @@ class ModeCoverage(AbstractMetric):
         if isinstance(masses, str):
             return dict.fromkeys(FIGURES, Measured.missing(masses))
         signs = np.where(masses.found >= masses.true, 0.5, -0.5)
-        count, error = error_of_mean(masses.belongs @ signs, draws)
+        _, error = error_of_mean(masses.belongs @ signs, draws)
         low, high = binomial_interval(masses)
         return {
             "modes_covered": Measured(self._covered(masses.found, masses), reason=_too_few(masses.true, draws.count)),
@@ -64,7 +63,7 @@ class ModeCoverage(AbstractMetric):
             "modes_covered_high": Measured(self._covered(high, masses)),
             "modes_total": Measured(float(len(masses.true))),
             "mode_mass_tv": Measured(float(0.5 * np.abs(masses.found - masses.true).sum()), error),
-            "mode_mass_tv_floor": Measured(_floor(masses.true, min(count, masses.independent_count))),
+            "mode_mass_tv_floor": Measured(expected_distance(masses.true, masses.counts)),
         }
 
     def _covered(self, found: Float[np.ndarray, " modes"], masses: ModeMasses) -> float:
@@ -80,10 +79,6 @@ def binomial_interval(masses: ModeMasses) -> tuple[Float[np.ndarray, " modes"], 
     low = np.where(inside > 0.0, betaincinv(np.maximum(inside, tiny), outside + 1.0, TAIL), 0.0)
     high = np.where(outside > 0.0, betaincinv(inside + 1.0, np.maximum(outside, tiny), 1.0 - TAIL), 1.0)
     return low, high
-
-
-def _floor(true_mass: Float[np.ndarray, " modes"], count: float) -> float:
-    return float(0.5 * np.sqrt(2.0 * true_mass * (1.0 - true_mass) / (math.pi * count)).sum())
 
 
 def _too_few(true_mass: Float[np.ndarray, " modes"], count: int) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import gammaln, xlog1py, xlogy
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import Draws
@@ -37,13 +38,14 @@ class ModeMasses:
     draws: Draws
 
     @property
+    def counts(self) -> Float[np.ndarray, " modes"]:
+        """How many independent draws each mass comes from."""
+        return independent_counts(self.belongs, self.draws)
+
+    @property
     def independent_count(self) -> float:
-        """How many independent draws the masses come from; for chains the least of all modes that they visited."""
-        if self.draws.chains is None:
-            return self.draws.worth
-        visited = [terms for terms in self.belongs.T if (terms != terms[0]).any()]
-        counts = [effective_count(terms.reshape(self.draws.chains, -1)) for terms in visited]
-        return max(1.0, min((count for count in counts if math.isfinite(count)), default=float(self.draws.chains)))
+        """How many independent draws that mass comes from which is known worst."""
+        return float(self.counts.min())
 
 
 def mode_masses(draws: Draws, target: AbstractTarget) -> ModeMasses | str:
@@ -52,6 +54,43 @@ def mode_masses(draws: Draws, target: AbstractTarget) -> ModeMasses | str:
     if belongs is None:
         return NO_MODES
     return ModeMasses(draws.shares @ belongs, np.asarray(target.facts.mode_weights, float), belongs, draws)
+
+
+def independent_counts(terms: Float[np.ndarray, "count means"], draws: Draws) -> Float[np.ndarray, " means"]:
+    """How many independent draws each of several means comes from, at least 1.
+
+    On chains a term that never changes, as the share of a mode that none of them visits, tells no count; it gets the
+    least one of the others, or the number of chains if there are none.
+    """
+    if draws.chains is None:
+        return np.full(terms.shape[1], draws.worth)
+    counts = np.array(
+        [
+            effective_count(each.reshape(draws.chains, -1)) if np.ptp(each) > ROUNDING else math.nan
+            for each in np.ascontiguousarray(terms.T)
+        ]
+    )
+    known = counts[np.isfinite(counts)]
+    return np.maximum(np.where(np.isfinite(counts), counts, known.min() if len(known) else float(draws.chains)), 1.0)
+
+
+def expected_distance(true: Float[np.ndarray, " parts"], counts: Float[np.ndarray, " parts"]) -> float:
+    """`1/2 sum_k E|f_k - pi_k|` of exact draws: the mean absolute deviation of binomial laws.
+
+        E|X - n p| = 2 (m + 1) C(n, m + 1) p^(m + 1) (1 - p)^(n - m),   m = floor(n p)
+
+    Arguments:
+        true: the masses `pi_k`.
+        counts: number of draws for each, rounded.
+
+    Reference: De Moivre (1730); Diaconis & Zabell, Statistical Science 6 (1991).
+    """
+    count = np.maximum(np.round(counts), 1.0)
+    below = np.minimum(np.floor(count * true), count - 1.0)
+    log_ways = gammaln(count + 1.0) - gammaln(below + 2.0) - gammaln(count - below)
+    log_chance = xlogy(below + 1.0, true) + xlog1py(count - below, -true)
+    deviation = 2.0 * np.exp(np.log(below + 1.0) + log_ways + log_chance) / count
+    return float(min(0.5 * deviation.sum(), 1.0))
 
 
 def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float | None]:
