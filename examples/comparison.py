@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import biglearn_sampler as bl
 
 
-# %% Two valleys with barriers of forty between them; no chain crosses them by itself
+# %% Two valleys with a barrier of twenty between them; no chain crosses them by itself
 def log_density(x):
     return jnp.logaddexp(jnp.log(0.8) - 0.5 * jnp.sum((x - 4.5) ** 2), jnp.log(0.2) - 0.5 * jnp.sum((x + 4.5) ** 2))
 

@@ -191,3 +191,11 @@ def test_a_log_z_of_its_own_stands_in_place_of_the_importance_estimate():
     unknown = baseline_figures(replace(result, log_z=Measured(0.25, 0.125)), nobody, metrics, key)
     assert unknown["log_z"] == 0.25 and unknown["log_z_error"] is None
     assert "log_z_error" in unknown["reasons"]
+
+
+def test_draws_are_kept_in_bounded_memory_whatever_is_asked_for():
+    """In many dimensions ensembles have as many walkers as twice the dimension."""
+    for chains, draws, dim in ((2048, 2000, 1024), (8, 10**9, 2), (4, 100, 100_000)):
+        slots = markov_chains._slots(chains, draws, dim)
+        assert slots == 16 or slots * chains * dim <= 1.01 * markov_chains.MOST_NUMBERS
+    assert markov_chains._slots(4, 50_000, 2) == 50_000

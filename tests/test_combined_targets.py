@@ -74,7 +74,13 @@ def hot_gaussian() -> AbstractTarget:
     return bl.tempered(bl.MixtureTarget.of(bl.GaussianMixture.of([[1.0, -1.0]], covariance), scale=2.0), 0.3)
 
 
-BUILDS = (rotated_product, shares_of_lines, densities_of_lines, sum_of_mixtures, hot_gaussian)
+def hot_and_plain() -> AbstractTarget:
+    """A part whose density as written has another integral than 1, beside one that is normalised."""
+    plain = bl.MixtureTarget.of(bl.GaussianMixture.of([[-3.0, 2.0]], 0.5), scale=2.0)
+    return bl.mixture_of([hot_gaussian(), plain], [0.4, 0.6], normalised=False)
+
+
+BUILDS = (hot_and_plain, rotated_product, shares_of_lines, densities_of_lines, sum_of_mixtures, hot_gaussian)
 PLUGIN = SimpleNamespace(
     __name__="combinations",
     biglearn_targets=bl.hookimpl(lambda: [bl.Entry(name=each.__name__, build=each, summary="-") for each in BUILDS]),
@@ -214,6 +220,19 @@ def test_tempering_multiplies_the_log_density_and_widens_the_region():
     assert bl.tempered(original, 1.0) is original
     with pytest.raises(NotImplementedError, match="no closed form"):
         hot.channel_log_density(bl.Channel.of(jnp.eye(2)), jnp.zeros(2))
+
+
+def test_a_tempered_gaussian_keeps_its_share_through_a_channel():
+    """Its density as written has another integral than 1, and a mixture adds up densities as written."""
+    narrow = bl.MixtureTarget.of(bl.GaussianMixture.of([[-3.0, 0.0]], 0.01), scale=2.0)
+    wide = bl.MixtureTarget.of(bl.GaussianMixture.of([[3.0, 0.0]], 1.0), scale=2.0)
+    both = bl.mixture_of([bl.tempered(narrow, 0.25), wide], [0.5, 0.5])
+    assert both.has_exact_channels
+    line = jnp.linspace(-8.0, 8.0, 4001)
+    marginal = jax.vmap(lambda x: both.channel_log_density(bl.Channel.of(jnp.array([[1.0, 0.0]])), x[None]))(line)
+    masses = np.exp(np.asarray(marginal, float)) * 0.004
+    assert masses.sum() == pytest.approx(1.0, abs=1e-3)
+    assert masses[np.asarray(line) < 0].sum() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_named_quantities_are_carried():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import biglearn_sampler as bl
 from biglearn_sampler.cli import main
+from biglearn_sampler.errors import TargetError
 
 PLUGIN = """
 import jax.numpy as jnp
@@ -107,3 +110,24 @@ def test_there_is_a_traceback_with_debug_only(here, capsys):
     debug = capsys.readouterr().err
     assert plain.count("\n") == 1 and "RuntimeError: no force" in plain
     assert debug.startswith("Traceback") and debug.endswith(plain)
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ({"scale": 1e39}, "scale is beyond what float32 can hold, got .*measure in other units"),
+        ({"scale": 1e-46}, "scale is beyond what float32 can hold"),
+        (
+            {"scale": 0.5, "centre": 2_459_000.0},
+            "float32 has steps of 0.29 near the centre .* subtract the centre",
+        ),
+    ],
+)
+def test_a_region_whose_points_float32_does_not_tell_apart_is_refused(region: dict[str, Any], told: str) -> None:
+    with pytest.raises(TargetError, match=told):
+        bl.target(lambda x: -0.5 * (x**2).sum(), dim=2, **region)
+
+
+@pytest.mark.parametrize("region", [{"scale": 1e-6}, {"scale": 1e6}, {"scale": 1.0, "centre": 1e5}])
+def test_far_and_small_and_large_regions_are_taken(region: dict[str, Any]) -> None:
+    assert bl.target(lambda x: -0.5 * (x**2).sum(), dim=2, **region).dim == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
+from biglearn_sampler.engine.population import Population
 from biglearn_sampler.mixture import Channel, GaussianMixture, constrain, unconstrain
 
 DIMENSIONS = (1, 2, 3, 10)
@@ -401,3 +403,18 @@ def test_mistakes_in_a_mixture_are_told(arguments, told: str) -> None:
 def test_mistakes_in_a_conditional_are_told(coordinates, values, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         random_mixture(2).conditional(coordinates, jnp.array(values))
+
+
+def test_many_draws_in_many_dimensions_are_made_block_by_block(monkeypatch):
+    """There is a factor for every draw, and all of them together could exceed any memory."""
+    mixture = GaussianMixture.of(np.array([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]]), np.diag([1.0, 2.0, 3.0]), [0.3, 0.7])
+    at_once = mixture.sample(jax.random.key(0), 1000)
+    module = import_module("biglearn_sampler.mixture.gaussian_mixture")
+    monkeypatch.setattr(module, "LARGEST_GATHER", 1)
+    monkeypatch.setattr(module, "GATHER_BLOCK", 700)
+    np.testing.assert_allclose(mixture.sample(jax.random.key(0), 1000), at_once, rtol=1e-5, atol=1e-5)
+    population = Population.of(mixture)
+    found = population.sample(np.random.default_rng(0), 1000)
+    monkeypatch.setattr(import_module("biglearn_sampler.engine.population"), "BLOCK", 700)
+    np.testing.assert_array_equal(population.sample(np.random.default_rng(0), 1000), found)
+    assert population.around(np.zeros(0, int), np.zeros((0, 3))).shape == (0, 3)

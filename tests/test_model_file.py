@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import biglearn_sampler as bl
@@ -48,6 +49,14 @@ def line_data():
     return {"slopes": np.arange(3.0)}
 
 
+def wide(y, scale=1.0):
+    numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 10.0)), scale), obs=y)
+
+
+def wide_data():
+    return {"y": np.array([1.0, 2.0, 3.0]), "scale": 10.0}
+
+
 law = dist.Gamma(2.0, 1.0)
 number = 3
 """
@@ -59,6 +68,15 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(MODELS)
     return path
+
+
+def test_data_may_have_any_names(file: Path) -> None:
+    """Also those under which `from_numpyro` takes the region."""
+    target = build_target(f"{file}:wide", Catalogue()).value
+    found = float(target.log_density(jnp.array([2.0])))
+    prior, likelihood = dist.Normal(0.0, 10.0), dist.Normal(2.0, 10.0)
+    expected = prior.log_prob(2.0) + likelihood.log_prob(jnp.array([1.0, 2.0, 3.0])).sum()
+    assert found == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_model_gets_its_data(file: Path) -> None:
@@ -116,7 +134,7 @@ def test_a_run_leads_back_to_the_model(file: Path, monkeypatch: pytest.MonkeyPat
             "",
             "mine.py:number: from_numpyro needs a NumPyro model (a function) or a distribution, got int",
         ),
-        ("mine.py:coin", "def broken(:\n", "mine.py, line 31: invalid syntax; the file is not valid Python"),
+        ("mine.py:coin", "def broken(:\n", "mine.py, line 39: invalid syntax; the file is not valid Python"),
         ("mine.py:coin", "import no_such_module", "mine.py cannot be run: ModuleNotFoundError: No module named"),
         ("mine.py:coin", "raise SystemExit(3)", "mine.py cannot be run: SystemExit: 3"),
         ("mine.py:coin", "del data", "mine.py:coin: it takes heads, and mine.py has no data: a function `data()`"),

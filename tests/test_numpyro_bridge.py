@@ -281,6 +281,40 @@ def test_improper_priors_are_fine_where_the_data_make_up_for_them(support: Any, 
     assert target.facts.log_z is None and target.facts.sample is None
 
 
+def test_where_one_place_switches_the_data_off_others_are_looked_at() -> None:
+    """At `z = 0` the likelihood of the non-centred form does not contain `tau`, and is flat along it."""
+
+    def schools(effects: jax.Array, errors: jax.Array) -> None:
+        mean = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+        tau = numpyro.sample("tau", dist.ImproperUniform(dist.constraints.positive, (), ()))
+        standard = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([8]))
+        numpyro.sample("y", dist.Normal(mean + tau * standard, errors), obs=effects)
+
+    effects = jnp.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+    errors = jnp.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
+    assert from_numpyro(schools, effects, errors, centre=0.0).dim == 10
+
+
+def test_a_mask_that_hides_nothing_is_none() -> None:
+    target = from_numpyro(dist.Normal(0.0, 1.0).expand([2]).mask(True))
+    assert target.facts.log_z == 0.0 and target.dim == 2
+
+
+def test_scale_and_centre_of_a_model_are_not_those_of_the_region() -> None:
+    def model(y: jax.Array, scale: float = 1.0) -> None:
+        numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 10.0)), scale), obs=y)
+
+    data = jnp.array([1.0, 2.0, 3.0])
+    for wrong in ({"scale": 10.0}, {"y": data, "scale": 10.0}):
+        with pytest.raises(TargetError, match="the model has an argument 'scale' of its own; give it by position"):
+            from_numpyro(model, **wrong)
+    wide = from_numpyro(model, data, 10.0, scale=3.0)
+    assert wide.scale.tolist() == [3.0]
+    expected = dist.Normal(0.0, 10.0).log_prob(2.0) + dist.Normal(2.0, 10.0).log_prob(data).sum()
+    assert float(log_density(wide, jnp.array([2.0]))) == pytest.approx(float(expected), rel=1e-5)
+    assert from_numpyro(model, data, centre=1.0).centre.tolist() == [1.0]
+
+
 def test_a_gaussian_mixture_knows_its_channels() -> None:
     components = dist.MultivariateNormal(jnp.array([[-1.0, 0.0], [1.0, 2.0]]), 0.1 * jnp.eye(2))
     distribution = dist.MixtureSameFamily(dist.Categorical(jnp.array([0.3, 0.7])), components)
@@ -409,6 +443,12 @@ def with_flat_slope() -> None:
     numpyro.sample("y", dist.Bernoulli(logits=slope * jnp.array([-1.0, 1.0])), obs=jnp.array([0, 1]))
 
 
+def with_missing_values() -> None:
+    observed, seen = jnp.array([1.0, 2.0, 0.0]), jnp.array([True, True, False])
+    place = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(place, 1.0).expand([3]), obs=observed, obs_mask=seen)
+
+
 def with_column() -> None:
     place = numpyro.sample("x", dist.Normal(0.0, 1.0))
     numpyro.sample("y", dist.Normal(place * jnp.ones(4), 1.0), obs=jnp.ones((4, 1)))
@@ -449,6 +489,11 @@ def with_argument(features: jax.Array) -> None:
             "latent site 'x' has an improper prior, and the data do not make up for it: .*no finite integral",
         ),
         (with_flat_slope, "latent site 'slope' has an improper prior, and the data do not make up for it"),
+        (
+            with_missing_values,
+            "latent site 'y_unobserved' is masked: where it is, .*a site of the missing values alone",
+        ),
+        (dist.Normal(0.0, 1.0).expand([2]).mask(False), "latent site 'x' is masked"),
         (with_column, r"observed site 'y' has values of shape \(4, 1\) and a distribution of batch shape \(4,\)"),
         (
             with_wrong_event,

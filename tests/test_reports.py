@@ -220,6 +220,14 @@ def test_weights_move_the_sampler_to_the_target():
     assert len(sampler_clouds(run_on(nowhere(3)), 2)) == 1
 
 
+def test_draws_without_a_number_for_a_density_have_no_weight():
+    """NaN counts as density zero here as everywhere."""
+    inside = function_target(lambda x: jnp.log(1.0 - x @ x), dim=3, scale=1.0)
+    sampler = GaussianMixture.of(np.zeros((1, 3)), 0.3)
+    raw, weighted = sampler_clouds(Run(inside, "canned", sampler, {}, [], [Snapshot(0, sampler)], {}), 2)
+    assert np.isfinite(weighted.weights).all() and (weighted.weights == 0).any() and raw.weights.all()
+
+
 HISTORY = [
     row(1, None, joint=900.0),
     row(2, 1, joint=None, marginal=2.0),

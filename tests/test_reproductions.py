@@ -49,6 +49,16 @@ def noisy(view: View) -> Estimate:
     return jax.jit(divergence)(jnp.array(PLACE), by_monte_carlo(view, jax.random.key(1), 2000))
 
 
+@pytest.mark.parametrize("place", [PLACE, (0.5, 0.5)], ids=["apart", "together"])
+def test_the_standard_error_is_that_of_nodes_that_both_components_share(place: tuple[float, float]) -> None:
+    keys = jax.random.split(jax.random.key(0), 200)
+    compiled = jax.jit(divergence)
+    drawn = [compiled(jnp.array(place), by_monte_carlo(View("joint"), key, 400)) for key in keys]
+    spread = np.std([float(each.loss) for each in drawn], ddof=1)
+    # The spread of 200 numbers is known to 5 %.
+    assert np.mean([float(each.standard_error) for each in drawn]) == pytest.approx(spread, rel=0.2)
+
+
 @pytest.fixture(scope="module")
 def surface() -> Surface:
     return surface_of(View("marginal", 30.0))

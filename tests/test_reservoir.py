@@ -24,6 +24,7 @@ from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.estimators.reservoir import FEWEST_POINTS, noise_floor
 from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.learning import Matching, Progress, StartRegion, Training, TrainKeys, build_optimizer, fit
+from biglearn_sampler.learning.fit import Fitter, SavedFit
 from biglearn_sampler.learning.proposals import around, noised, proposal
 from biglearn_sampler.learning.refill import Supply, draw_batch
 from biglearn_sampler.mixture import Channel, GaussianMixture, unconstrain
@@ -312,6 +313,28 @@ def test_the_key_and_the_sampler_tell_the_points() -> None:
         assert not np.isin(other.reservoir.points[:, 0], first.reservoir.points[:, 0]).all()
     matchings = first.into(training).matchings
     assert all(matching.estimator is first.estimator for matching in matchings)
+
+
+def test_what_was_kept_before_the_first_batch_can_be_gone_on_with() -> None:
+    training = training_of(ENERGY, (NOISED,))
+    start = training.begin(unconstrain(start_of(ENERGY)))
+    fitter = Fitter(training, start, TrainKeys.of(jax.random.key(0)), chunk=4)
+    saved = SavedFit.of(fitter.begin())
+    assert saved.batches == 0 and saved.reservoir is not None
+    again, anew = (fitter.advance(state) for state in (fitter.continued(saved), fitter.begin()))
+    np.testing.assert_array_equal(again.train.parameters.means, anew.train.parameters.means)
+
+
+def test_a_chunk_asks_no_more_than_is_foretold() -> None:
+    training = training_of(ENERGY, (JOINT, NOISED))
+    fitter = Fitter(training, training.begin(unconstrain(start_of(ENERGY))), TrainKeys.of(jax.random.key(0)), chunk=7)
+    state, before = fitter.begin(), fitter.progress(fitter.begin()).evaluations.total
+    while not fitter.has_ended(state):
+        most = fitter.most_of_chunk(state)
+        state = fitter.advance(state)
+        spent = fitter.progress(state).evaluations.total
+        assert 0 < spent - before <= most
+        before = spent
 
 
 def test_a_step_on_what_is_not_supported_changes_nothing_but_the_count_of_steps() -> None:

@@ -26,6 +26,7 @@ from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOUR
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 from biglearn_sampler.verdict.judge import LEAST_SWEEP, SWEEP, sweep_points
 from biglearn_sampler.verdict.missed import log_missed
+from biglearn_sampler.verdict.own_draws import own_draws
 
 
 @cache
@@ -190,6 +191,29 @@ def test_a_sampler_elsewhere_does_not_cover() -> None:
     told = judged(target_of(law), GaussianMixture.of([[0.0, 3.0]], 0.01))
     assert told.verdict == NOT_COVERED, told
     assert told.missing_mass is not None and told.missing_mass > 0.9
+
+
+@pytest.mark.parametrize("scatter", [0.0, 0.5])
+def test_noise_of_uneven_weights_is_no_wrong_mass(scatter: float) -> None:
+    """Of many modes with the right masses none is right to the last draw, and all together look wrong by several %."""
+    places = np.array(np.meshgrid(*[[-8.0, 0.0, 8.0]] * 4)).reshape(4, -1).T[:64]
+    random = np.random.default_rng(0)
+    tilt = np.exp(scatter * random.choice([-1.0, 1.0], 64))
+    law = GaussianMixture.of(places, 0.36 * np.eye(4), tilt / tilt.sum())
+    wide = GaussianMixture.of(places, np.eye(4), np.full(64, 1 / 64))
+    account = Account()
+    own = own_draws(wide, Stepper(target_of(law), Rules(), account), jax.random.key(1), random, None)
+    assert 0.2 < own.effective_share < 0.5 and own.wrong_mass is not None
+    true = 0.5 * np.abs(tilt / tilt.sum() - 1 / 64).sum()
+    assert own.wrong_mass < 0.02 if scatter == 0.0 else own.wrong_mass > 0.5 * true > 0.05
+
+
+def test_rounding_is_not_taken_for_infinite_mass() -> None:
+    """All log densities are the same number there, and fall along no ray."""
+    law = GaussianMixture.of(np.zeros((1, 2)), np.eye(2))
+    target = function_target(lambda x: 1e10 - 0.5 * jnp.sum(x**2), dim=2, scale=1.0)
+    told = judged(target, law)
+    assert told.verdict == CANNOT_TELL and "subtract a constant" in told.sentence
 
 
 def test_a_sampler_where_the_density_is_zero_does_not_cover() -> None:

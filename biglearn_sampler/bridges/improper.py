@@ -17,6 +17,9 @@ from biglearn_sampler.errors import TargetError
 FAR_ON_LINE = (1e6, 1e9)
 """Two distances along a coordinate that the value follows in proportion; single precision can square them."""
 
+CROSSINGS = 4
+"""Places where lines along the coordinates cross."""
+
 FAR_ON_LOG_SCALE = (40.0, 80.0)
 """Likewise of any other coordinate, where exponentials have to be numbers."""
 
@@ -24,17 +27,19 @@ FAR_ON_LOG_SCALE = (40.0, 80.0)
 def check_integrable(
     log_density: Callable[[Float[Array, " dim"]], Float[Array, ""]],
     centre: Float[Array, " dim"],
+    scale: Float[Array, " dim"],
     sites: Mapping[str, Site],
     places: Mapping[str, Array],
 ) -> None:
     """Refuse a density that surely has no finite integral along a coordinate with an improper prior.
 
     Far out, at `u_1 < u_2`, the log density must fall by more than `log(u_2 / u_1)`, or the tail is no lighter than
-    `1 / u`. Looked at along one coordinate at a time: an impropriety along several together is not seen.
+    `1 / u`. Looked at along one coordinate at a time: an impropriety along several together is not seen. Where the
+    lines cross, other coordinates may happen to switch the data off; so they cross at several places.
 
     Arguments:
         log_density: in unconstrained coordinates.
-        centre: where the lines cross.
+        centre, scale: around which the lines cross.
         sites: of the model, by name.
         places: which coordinates belong to each latent site.
 
@@ -44,11 +49,17 @@ def check_integrable(
     lines = list(_improper_lines(sites, places))
     if not lines:
         return
+    noise = np.random.default_rng(0).standard_normal((CROSSINGS, len(centre)))
+    crossings = np.asarray(centre, float) + np.asarray(scale, float) * noise
     rays = [(line, sign) for line in lines for sign in (-1.0, 1.0)]
-    points = np.array([_moved(centre, place, sign * far) for (_, place, ends), sign in rays for far in ends])
+    points = np.array(
+        [_moved(at, place, sign * far) for (_, place, ends), sign in rays for at in crossings for far in ends]
+    )
     values = np.asarray(jax.jit(jax.vmap(log_density))(jnp.asarray(points, centre.dtype)), float)
-    for ((name, _, (near, far)), _), (at_near, at_far) in zip(rays, values.reshape(-1, 2), strict=True):
-        if np.isfinite(at_near) and at_far - at_near >= -math.log(far / near):
+    for ((name, _, (near, far)), _), ends in zip(rays, values.reshape(-1, CROSSINGS, 2), strict=True):
+        looked_at = ends[np.isfinite(ends[:, 0])]
+        if len(looked_at) and (looked_at[:, 1] - looked_at[:, 0] >= -math.log(far / near)).all():
+            at_near, at_far = looked_at[0]
             raise TargetError(
                 f"latent site '{name}' has an improper prior, and the data do not make up for it: the log density is "
                 f"{at_near:.6g} at a distance of {near:g} in its unconstrained coordinate and {at_far:.6g} at {far:g}, "
@@ -79,7 +90,7 @@ def _are_linear(law: Distribution) -> np.ndarray:
     return np.asarray(~curved.reshape(len(steps), -1).any(1))
 
 
-def _moved(centre: Float[Array, " dim"], place: int, distance: float) -> np.ndarray:
-    point = np.array(centre, float)
+def _moved(start: Float[np.ndarray, " dim"], place: int, distance: float) -> np.ndarray:
+    point = start.copy()
     point[place] += distance
     return point

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpyro.distributions import Distribution
 
-from biglearn_sampler.bridges.numpyro import from_numpyro
+from biglearn_sampler.bridges.numpyro import from_numpyro, of_model
 from biglearn_sampler.catalogue import Built, Catalogue, EntryRecord
 from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
 from biglearn_sampler.catalogue.sources import file_source
@@ -68,9 +68,7 @@ def target_of_file(text: str) -> Built[AbstractTarget]:
         raise TargetError(f"{place} cannot be run: {told(error)}") from error
     found = _found(module, place, name)
     try:
-        target = (
-            found if isinstance(found, AbstractTarget) else from_numpyro(found, **_data(module, found, place, name))
-        )
+        target = _of_found(found, module, place, name)
     except TargetError as error:
         raise TargetError(f"{place}:{name}: {error}") from error
     path = source.distribution.removeprefix("file ")
@@ -105,9 +103,17 @@ def _is_own_function(module: ModuleType, name: str, value: Any) -> bool:
     return inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
 
 
+def _of_found(found: Any, module: ModuleType, place: str, name: str) -> AbstractTarget:
+    if isinstance(found, AbstractTarget):
+        return found
+    if isinstance(found, Distribution):
+        return from_numpyro(found)
+    return of_model(found, (), _data(module, found, place, name))
+
+
 def _data(module: ModuleType, model: Any, place: str, name: str) -> dict[str, Any]:
     """The arguments of a model, none for one that takes none."""
-    if isinstance(model, Distribution) or not inspect.isroutine(model):
+    if not inspect.isroutine(model):
         return {}
     signature = inspect.signature(model)
     if not signature.parameters:

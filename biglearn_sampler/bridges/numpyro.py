@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,11 +171,49 @@ def from_numpyro(
         if args or kwargs:
             raise TargetError("a distribution takes no further arguments; only a model does")
         return _of_distribution(model, centre, scale)
+    _check_region_is_meant(model, args, {"scale": scale, "centre": centre})
+    return of_model(model, args, kwargs, centre, scale)
+
+
+def of_model(
+    model: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    centre: ArrayLike | None = None,
+    scale: ArrayLike | None = None,
+) -> NumpyroTarget:
+    """The same of a model, whatever the names of its arguments.
+
+    Raises:
+        TargetError: as `from_numpyro`.
+    """
     if not callable(model):
         raise TargetError(
             f"from_numpyro needs a NumPyro model (a function) or a distribution, got {type(model).__name__}"
         )
     return _of_model(model, ModelArguments.of(args, kwargs), centre, scale)
+
+
+def _check_region_is_meant(model: Callable[..., Any], args: tuple[Any, ...], region: Mapping[str, Any]) -> None:
+    """See that `scale` and `centre` cannot be arguments of the model.
+
+    Raises:
+        TargetError: the model has an argument of that name, which was not given by position.
+    """
+    given = [name for name, value in region.items() if value is not None]
+    if not given or not callable(model):
+        return
+    try:
+        signature = inspect.signature(model)
+        bound = signature.bind_partial(*args).arguments
+    except (TypeError, ValueError):  # what does not fit is told of the call itself
+        return
+    unclear = [name for name in given if name in signature.parameters and name not in bound]
+    if unclear:
+        raise TargetError(
+            f"the model has an argument '{unclear[0]}' of its own; give it by position, and {unclear[0]}= will be that "
+            "of the region, or wrap the model in a function without it"
+        )
 
 
 def _of_model(
@@ -204,7 +243,7 @@ def _of_model(
     target = NumpyroTarget(trusting, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
     if improper:
         places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
-        check_integrable(target.log_density, target.centre, traced_plainly(model, arguments), places)
+        check_integrable(target.log_density, target.centre, target.scale, traced_plainly(model, arguments), places)
     return target
 
 

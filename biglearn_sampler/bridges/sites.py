@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Key
 from numpyro import handlers
-from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions import Distribution, MaskedDistribution, biject_to
 from numpyro.distributions.constraints import Constraint
 from numpyro.distributions.distribution import validation_enabled
 
@@ -47,12 +48,27 @@ def is_observed(site: Site) -> bool:
 
 
 def can_be_drawn(distribution: Distribution) -> bool:
-    """Whether a distribution has draws; an improper one has none."""
+    """Whether a distribution has draws of its density; an improper one has none.
+
+    Nor has one that is masked: it draws, and where it is masked its density is the same everywhere.
+    """
+    if _is_masked(distribution):
+        return False
     try:
         jax.eval_shape(distribution.sample, jax.random.key(0))
     except NotImplementedError:
         return False
     return True
+
+
+def _is_masked(distribution: Distribution) -> bool:
+    base = getattr(distribution, "base_dist", None)
+    if isinstance(distribution, MaskedDistribution):
+        mask = distribution._mask
+        # Inside compiled code nobody can tell; then it may be.
+        if isinstance(mask, Tracer) or not np.all(mask):
+            return True
+    return isinstance(base, Distribution) and _is_masked(base)
 
 
 def check_sites(sites: Mapping[str, Site]) -> None:
@@ -70,6 +86,11 @@ def check_sites(sites: Mapping[str, Site]) -> None:
             raise TargetError(
                 f"plate '{name}' sees {seen} of {size} elements at a time, so the energy would be random; "
                 "leave subsample_size out"
+            )
+        if is_latent(site) and _is_masked(site["fn"]):
+            raise TargetError(
+                f"latent site '{name}' is masked: where it is, its density is the same everywhere, and the posterior "
+                "has no finite integral. Make a site of the missing values alone, and join them with the observed ones"
             )
         if is_latent(site):
             _check_support(name, site["fn"].support)

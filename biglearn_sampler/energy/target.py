@@ -68,7 +68,9 @@ class AbstractTarget(ABC):
         return False
 
     def channel_log_density(self, channel: Channel, view: Float[Array, " rows"]) -> Float[Array, ""]:
-        """The log density of `y = W x + b + sigma n` for `x ~ q`, up to the constant `log Z`, in closed form.
+        """The log density of `y = W x + b + sigma n` for `x ~ q`, plus the `log Z` of `log_density`, in closed form.
+
+        With that constant it is the integral of the density as written, so that targets can be mixed.
 
         Raises:
             NotImplementedError: the target offers no closed form (`has_exact_channels` is false).

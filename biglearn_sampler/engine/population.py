@@ -18,6 +18,9 @@ LEAST_RESOLUTION = 0.05
 """Distance of neighbouring numbers, in standard deviations of a component, from which its points are no longer told
 apart."""
 
+BLOCK = 1 << 24
+"""Numbers of the factors of points that are held at once."""
+
 NO_WEIGHT = -1e4
 """Log weight of components that only fill up a size."""
 
@@ -114,8 +117,16 @@ class Population:
     def sample(self, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:
         """Independent draws of the mixture, component by component."""
         origin = np.repeat(np.arange(self.count), generator.multinomial(count, np.exp(self.log_weights)))
-        noise = generator.standard_normal((count, self.dim))
-        return self.means[origin] + np.einsum("nij,nj->ni", self.factors[origin], noise)
+        return self.around(origin, generator.standard_normal((count, self.dim)))
+
+    def around(
+        self, origin: Int[np.ndarray, " points"], noise: Float[np.ndarray, "points dim"]
+    ) -> Float[np.ndarray, "points dim"]:
+        """`mu_k + L_k e` of the component and the noise of every point, some at a time: there is a factor for each."""
+        size = max(BLOCK // self.dim**2, 1)
+        parts = [slice(start, start + size) for start in range(0, max(len(origin), 1), size)]
+        moved = [np.einsum("nij,nj->ni", self.factors[origin[part]], noise[part]) for part in parts]
+        return self.means[origin] + np.concatenate(moved)
 
     def resolved(self) -> Bool[np.ndarray, " components"]:
         """Whether the precision of the device tells points of a component apart: far out, a narrow one has no shape.

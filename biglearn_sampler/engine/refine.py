@@ -17,7 +17,7 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.settle import Told
-from biglearn_sampler.engine.spare import restored, spared
+from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.stepper import Stepper, log_density_of
 from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.mixture import LOG_TWO_PI
@@ -177,8 +177,7 @@ class Refiner:
 
     def _copied(self, modes: Population, origin: Int[np.ndarray, " copies"]) -> Population:
         """Components at draws of the modes of those numbers, each with the shape of its mode."""
-        noise = self.generator.standard_normal((len(origin), modes.dim))
-        means = modes.means[origin] + np.einsum("nij,nj->ni", modes.factors[origin], noise)
+        means = modes.around(origin, self.generator.standard_normal((len(origin), modes.dim)))
         return Population(means, modes.factors[origin], modes.log_weights[origin])
 
     def _fresh(self, count: int) -> Population:
@@ -225,10 +224,15 @@ class Refiner:
         return restored(population, state.before, state.log_mass, self.stepper, self.generator)
 
     def _can_pay(self, components: int, steps: int | None = None) -> bool:
-        """Whether the budget allows so many steps, or a stretch, what may be moved after one, and the last weights."""
+        """Whether the budget allows so many steps, or a stretch, what may follow one, and the last weights.
+
+        After a stretch components may be spared, moved and restored.
+        """
         price = self.stepper.price(components, self.rules.refine_fresh_points)
         price *= 1 if steps is None else -(-steps // self.rules.round_steps)
-        price += (LEAST_EACH + CANDIDATES) * components + len(self.proposer.tasks) * self.rules.proposals
+        price += (LEAST_EACH + CANDIDATES + 2 * (1 + POINTS)) * components + len(
+            self.proposer.tasks
+        ) * self.rules.proposals
         return self.stepper.account.allows(price)
 
     def _moved(self, population: Population, dead: Int[np.ndarray, " dead"], progress: float) -> Population:
@@ -236,8 +240,7 @@ class Refiner:
         kept = population.take(np.setdiff1d(np.arange(population.count), dead))
         archive = _as_archive(kept)
         parents = self.generator.choice(kept.count, CANDIDATES * population.count, p=np.exp(kept.log_weights))
-        noise = self.generator.standard_normal((len(parents), kept.dim))
-        own = kept.means[parents] + np.einsum("nij,nj->ni", kept.factors[parents], noise)
+        own = kept.around(parents, self.generator.standard_normal((len(parents), kept.dim)))
         proposed = self.proposer.of_tasks(archive, self.region, self.generator, progress)
         points = np.concatenate([own, proposed.points])
         parents = np.concatenate([parents, proposed.parents])

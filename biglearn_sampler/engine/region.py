@@ -110,8 +110,7 @@ def refining_region(population: Population, generator: np.random.Generator) -> R
     do not move; one that misses the mass, or dwarfs it, is replaced.
     """
     chosen = generator.choice(population.count, DRAWS, p=np.exp(population.log_weights))
-    noise = generator.standard_normal((DRAWS, population.dim))
-    points = population.means[chosen] + np.einsum("nij,nj->ni", population.factors[chosen], noise)
+    points = population.around(chosen, generator.standard_normal((DRAWS, population.dim)))
     low, middle, high = np.quantile(points, (0.25, 0.5, 0.75), axis=0)
     width = (high - low) / NORMAL_QUARTILES
     misses = (np.abs(middle) > MISSED).any() or (width > MISSED).any()

@@ -138,8 +138,7 @@ def _adds_up(blocks: Blocks, population: Population, stepper: Stepper, generator
 def _draws(population: Population, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:
     """Points of components drawn without regard to weight: rare modes interact too."""
     chosen = generator.integers(population.count, size=count)
-    noise = generator.standard_normal((count, population.dim))
-    return population.means[chosen] + np.einsum("nij,nj->ni", population.factors[chosen], noise)
+    return population.around(chosen, generator.standard_normal((count, population.dim)))
 
 
 def block_target(target: AbstractTarget, block: tuple[int, ...], held: Float[np.ndarray, " dim"]) -> BlockTarget:

@@ -181,7 +181,7 @@ class Fitter:
         self, training: Training, start: TrainState, keys: TrainKeys, chunk: int, devices: Devices = ONE_DEVICE
     ) -> None:
         began = time.perf_counter()
-        self._training, self._start, self._keys = training, start, keys
+        self._training, self._start, self._keys, self._chunk = training, start, keys, chunk
         self._run_chunk = _compiled(training, start, keys, chunk, devices)
         self._supply = Supply.of(training, start.parameters, keys.reservoir, devices)
         self._prices = _Prices.of(training, start.parameters.means.shape[0])
@@ -215,6 +215,12 @@ class Fitter:
     def has_ended(self, state: FitState) -> bool:
         """Whether all steps are done."""
         return int(state.train.step) >= self._training.steps
+
+    def most_of_chunk(self, state: FitState) -> int:
+        """Evaluations of the next chunk at most: as if all of its steps were on the dearest task."""
+        steps = min(self._chunk, self._training.steps - int(state.train.step))
+        refill = 0 if state.supply is None else state.supply.next_price.total
+        return refill + steps * max(price.total for price in self._prices.of_step)
 
     def advance(self, state: FitState) -> FitState:
         """The state after one more chunk; `state` stays as it is, and gives the same again."""

@@ -131,12 +131,24 @@ class Supply:
         return Evaluations(energy=self.batches * self.estimator.sizes.refill)
 
     @property
+    def next_price(self) -> Evaluations:
+        """What `renewed` will ask."""
+        return Evaluations(energy=self._wanted * self.estimator.sizes.refill)
+
+    @property
+    def _wanted(self) -> int:
+        """Batches of the next renewal."""
+        return 1 if self.batches else -(-self.estimator.sizes.capacity // self.estimator.sizes.refill)
+
+    @property
     def report(self) -> ReservoirReport:
         """What is told of the reservoir."""
         return ReservoirReport.of(self.reservoir.quality(), self.estimator)
 
     def continued(self, reservoir: Reservoir, batches: int) -> Supply:
         """With the points that so many batches had filled it with."""
+        if not batches:
+            return self  # nothing had been asked yet
         generator = self._generator(batches - 1)
         return replace(
             self, reservoir=reservoir, estimator=self.estimator.filled_from(reservoir, generator), batches=batches
@@ -148,9 +160,7 @@ class Supply:
         Arguments:
             parameters: of the sampler as it is now, which takes part in the proposals.
         """
-        sizes = self.estimator.sizes
-        batches = 1 if self.batches else -(-sizes.capacity // sizes.refill)
-        return reduce(lambda supply, _: supply._with_batch(parameters), range(batches), self)
+        return reduce(lambda supply, _: supply._with_batch(parameters), range(self._wanted), self)
 
     def _with_batch(self, parameters: UnconstrainedMixture) -> Supply:
         key_points, _ = self._keys(self.batches)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.catalogue.notebook import html_of
@@ -22,6 +22,9 @@ from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factor
 from biglearn_sampler.precision import full_precision
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
+
+LARGEST_GATHER, GATHER_BLOCK = 1 << 28, 1 << 24
+"""Numbers of the factors of all draws that are held at once; those of a block, where there are more."""
 
 LARGEST_TABLE, BLOCK, LEAST_BLOCK = 1 << 22, 1 << 18, 64
 """Numbers, one for every coordinate of every component at every point, that are held at once; those of a block, where
@@ -135,7 +138,14 @@ class GaussianMixture:
         key_component, key_noise = jax.random.split(key)
         chosen = jax.random.categorical(key_component, self.log_weights, shape=(count,))
         noise = jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
-        return self.means[chosen] + jnp.einsum("nij,nj->ni", self.factors[chosen], noise)
+        if noise.size * self.dim <= LARGEST_GATHER:
+            return self.means[chosen] + jnp.einsum("nij,nj->ni", self.factors[chosen], noise)
+
+        def drawn(given: tuple[Int[Array, ""], Float[Array, " dim"]]) -> Float[Array, " dim"]:
+            component, standard = given
+            return self.means[component] + self.factors[component] @ standard
+
+        return jax.lax.map(drawn, (chosen, noise), batch_size=max(GATHER_BLOCK // self.dim**2, 1))
 
     @full_precision()
     def stratified(self, key: Key[Array, ""], count: int) -> Float[Array, "components count dim"]:

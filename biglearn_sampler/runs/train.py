@@ -197,7 +197,7 @@ def _trained_and_judged(
     while True:
         look = len(recorder.verdicts)
         watcher.phase_began("measuring")
-        draws, metrics = _metrics(plan, recorder, ended, trainer.look.evaluations, _fresh(plan.keys.evaluation, look))
+        draws, metrics = _metrics(plan, recorder, ended, trainer.probe_evaluations, _fresh(plan.keys.evaluation, look))
         watcher.phase_began("looking for what was missed")
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
         verdict = in_view_of_its_end(verdict, ended)

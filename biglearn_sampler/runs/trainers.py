@@ -57,6 +57,11 @@ class AbstractTrainer(ABC):
     look = Look(np.zeros((0, 0)), np.zeros(0), 0)
     """What a look at the energy gave."""
 
+    @property
+    def probe_evaluations(self) -> int:
+        """What it took to look at the energy, where the training does not count it as its own."""
+        return self.look.evaluations + self.look.searched
+
     stepper: Stepper | None = None
     """Compiled code that a look back at the sampler can use again, once the training is over."""
 
@@ -130,6 +135,8 @@ class ScheduledTrainer(AbstractTrainer):
         account = Account.continued(_budget(plan), Books(seconds=seconds))
         fitter = self._fitter()
         state = fitter.begin() if saved is None else fitter.continued(saved)
+        if saved is None:
+            _check_affordable(account, fitter, state)
         while True:
             reached(state)
             state = fitter.advance(state)
@@ -137,14 +144,14 @@ class ScheduledTrainer(AbstractTrainer):
             _check_hopeful(state, progress)
             listener(progress)
             account.spent = {"training": progress.evaluations}
-            if not account.allows(1):
-                return {"training_ended": "stopped"}
             trends = fitter.trends(state)
             if plan.settings.training.stop == "converged" and _have_settled(trends):
                 evidence = {name: asdict(trend) for name, trend in trends.items() if trend is not None}
                 return {"training_ended": "converged", "convergence": evidence}
             if fitter.has_ended(state):
                 return {"training_ended": "scheduled"}
+            if not account.allows(fitter.most_of_chunk(state)):
+                return {"training_ended": "stopped"}
 
     def compiled(self) -> None:
         self._fitter()
@@ -156,6 +163,11 @@ class ScheduledTrainer(AbstractTrainer):
 
 class AdaptiveTrainer(AbstractTrainer):
     """The engine: explore, settle, and split into factors or refine where the target asks for it."""
+
+    @property
+    def probe_evaluations(self) -> int:
+        """Without what it took to find the inside of hard walls, where the searchers begin."""
+        return self.look.evaluations
 
     def __init__(self, plan: Plan) -> None:
         settings = plan.settings
@@ -291,6 +303,20 @@ def _check_hopeful(state: FitState, progress: Progress) -> None:
         f"the training diverged: {what}. The sampler of before is kept; try a smaller optimizer.learning_rate, or more "
         "training.points"
     )
+
+
+def _check_affordable(account: Account, fitter: Fitter, state: FitState) -> None:
+    """See that the budget pays for one chunk.
+
+    Raises:
+        SettingsError: it does not, with what is needed.
+    """
+    needed = fitter.progress(state).evaluations.total + fitter.most_of_chunk(state)
+    if needed > account.left:
+        raise SettingsError(
+            f"budget.evaluations: {account.budget.evaluations:,} is too small; expected at least {needed:,}, what the "
+            "first chunk of steps may ask (a smaller training.chunk asks less)"
+        )
 
 
 def _budget(plan: Plan) -> Budget:

@@ -284,6 +284,12 @@ def _said(
     """The verdict and its sentence: what is missing first, then why nothing can be said, then what is wrong."""
     if not np.isfinite(own.log_z):
         return NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler."
+    rounding = _rounding(own)
+    if rounding > MOST_ROUNDING:
+        return CANNOT_TELL, (
+            f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
+            "all weights are rounding; subtract a constant from the log density."
+        )
     if endless is not None:
         return NOT_COVERED, (
             f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
@@ -294,12 +300,6 @@ def _said(
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
     if disagreement is not None and disagreement >= MOST_MISSING:
         return NOT_COVERED, f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows."
-    rounding = _rounding(own)
-    if rounding > MOST_ROUNDING:
-        return CANNOT_TELL, (
-            f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
-            "all weights are rounding; subtract a constant from the log density."
-        )
     if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
         if own.khat is not None and own.khat > NO_MEAN_KHAT:

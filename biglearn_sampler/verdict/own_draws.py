@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.engine.groups import mode_groups
@@ -103,8 +103,7 @@ def _wrong_mass(
 ) -> tuple[float, float]:
     """How far the masses of the sampler's modes, and of its components, are from their weighted ones.
 
-    Of a product, in the worst factor. From the distance of the components' masses, which any coarser parting of space
-    along components can only lower, what noise of the weights alone would give is taken off.
+    Of a product, in the worst factor.
     """
     if isinstance(sampler, FactoredMixture):
         parts = [(f, points[:, list(block)]) for block, f in zip(sampler.blocks, sampler.factors_of, strict=True)]
@@ -114,10 +113,9 @@ def _wrong_mass(
     excess = weights - 1.0 / len(weights)
     for mixture, view in parts:
         responsibilities = _responsibilities(mixture, view)
-        difference = excess @ responsibilities
-        noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ responsibilities**2)
-        uneven = max(uneven, 0.5 * float(np.abs(difference).sum() - noise.sum()))
-        wrong = max(wrong, 0.5 * float(np.abs(np.bincount(mode_groups(responsibilities), difference)).sum()))
+        group = mode_groups(responsibilities)
+        claims = responsibilities @ _members(group)
+        wrong, uneven = max(wrong, _distance(excess, claims)), max(uneven, _distance(excess, responsibilities))
     return wrong, uneven
 
 
@@ -133,9 +131,25 @@ def _wrong_basins(
     responsibilities = _responsibilities(sampler, points)
     component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
     number = basins_of(points[dense], component, factors, region_of(points).width, stepper, generator)
-    raw = np.bincount(number) / len(number)
-    weighed = np.bincount(number, weights[dense])
-    return 0.5 * float(np.abs(raw - weighed / weighed.sum()).sum())
+    excess = weights[dense] / weights[dense].sum() - 1.0 / len(number)
+    return _distance(excess, _members(number))
+
+
+def _members(number: Int[np.ndarray, " each"]) -> Float[np.ndarray, "each parts"]:
+    """A one in the row of each for the part of that number, and zeros."""
+    return (number[:, None] == np.arange(number.max() + 1)).astype(float)
+
+
+def _distance(excess: Float[np.ndarray, " draws"], claims: Float[np.ndarray, "draws parts"]) -> float:
+    """Total variation between raw and weighted masses, without what noise of the weights alone would give.
+
+    Arguments:
+        excess: of the weight of every draw over the mean one.
+        claims: the share of every draw that belongs to a part.
+    """
+    difference = np.abs(excess @ claims)
+    noise = np.sqrt(2.0 / np.pi) * np.sqrt((excess**2) @ np.square(claims))
+    return max(0.5 * float(difference.sum() - noise.sum()), 0.0)
 
 
 def region_of(points: Float[np.ndarray, "draws dim"]) -> Region:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,15 +53,13 @@ class TemperedTarget(AbstractTarget):
         Of `N(mu, L L^T)` in `d` dimensions `Z = (2 pi)^(d (1 - beta) / 2) det(L)^(1 - beta) beta^(-d / 2)`.
         """
         gaussian = self._gaussian()
-        if gaussian is None:
+        if gaussian is None or not isinstance(self.original, MixtureTarget):
             return UNKNOWN
         beta = float(self.inverse_temperature)
-        # The factor of the tempered Gaussian is L / sqrt(beta).
-        log_determinant = float(np.log(np.diagonal(np.asarray(gaussian.factors[0], float))).sum())
-        log_determinant += 0.5 * self.dim * math.log(beta)
-        log_z = (1.0 - beta) * (0.5 * self.dim * math.log(2.0 * math.pi) + log_determinant)
+        # All by NumPy: a mixture asks for the facts of its parts inside compiled code too.
+        factor = np.asarray(self.original.mixture.factors, float)[0] / math.sqrt(beta)
         return Facts(
-            log_z=log_z - 0.5 * self.dim * math.log(beta),
+            log_z=float(_log_z(np.diagonal(factor), beta)),
             modes=gaussian.means,
             mode_weights=gaussian.weights,
             responsibilities=gaussian.responsibilities,
@@ -86,7 +85,8 @@ class TemperedTarget(AbstractTarget):
         gaussian = self._gaussian()
         if gaussian is None:
             return super().channel_log_density(channel, view)
-        return gaussian.through(channel).log_density(view)
+        log_z = _log_z(jnp.diagonal(gaussian.factors[0]), self.inverse_temperature)
+        return gaussian.through(channel).log_density(view) + log_z
 
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         return self.original.quantities(point)
@@ -122,3 +122,12 @@ def tempered(target: AbstractTarget, beta: float) -> AbstractTarget:
     if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0.0 < beta < math.inf:
         raise TargetError(f"tempered: beta must be a finite number above 0, got {beta!r}")
     return original if beta == 1.0 else TemperedTarget(original, jnp.asarray(beta, float))
+
+
+def _log_z(diagonal: Any, beta: Any) -> Any:
+    """`log Z` of a tempered Gaussian, from the diagonal of its factor `L / sqrt(beta)`: arrays of NumPy or of JAX."""
+    arrays = np if isinstance(diagonal, np.ndarray) else jnp
+    dim = diagonal.shape[0]
+    log_determinant = arrays.log(diagonal).sum() + 0.5 * dim * arrays.log(beta)
+    log_z = (1.0 - beta) * (0.5 * dim * math.log(2.0 * math.pi) + log_determinant)
+    return log_z - 0.5 * dim * arrays.log(beta)

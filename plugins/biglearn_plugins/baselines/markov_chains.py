@@ -314,7 +314,7 @@ def _negative(log_density: Partial, point: Float[Array, " dim"]) -> Float[Array,
 
 def _slots(chains: int, draws: int, dim: int) -> int:
     """Slots for draws of each chain: an even number, the same for most lengths of run."""
-    kept = max(draws, 16, min(MOST_KEPT, MOST_NUMBERS // dim) // chains)
+    kept = max(16, min(max(draws, MOST_KEPT // chains), MOST_NUMBERS // dim // chains))
     return kept + kept % 2
 
 

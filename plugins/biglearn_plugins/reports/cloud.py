@@ -55,9 +55,10 @@ def sampler_clouds(run: Run, numbers: int) -> list[Cloud]:
     The second is left out if the target's density is zero at all draws.
     """
     points = run.sampler.sample(jax.random.key(KEY_SAMPLER), COUNT)
+    log_target = log_densities(run.target, points)
     draws = Draws(
         np.asarray(points),
-        log_densities(run.target, points),
+        np.where(np.isfinite(log_target), log_target, -np.inf),
         log_sampler=np.asarray(run.sampler.log_density(points), float),
     )
     named = _named(run.target, points, numbers)

@@ -51,6 +51,7 @@ def _between(law: GaussianMixture, truth: GaussianMixture, nodes: Nodes) -> Esti
     """`sum_k w_k E[log p(y_k) - log q(y_k)]`, `y_k = mu_k + L_k e`, as `Matching` has it."""
     points = law.means[:, None] + jnp.einsum("kij,mj->kmi", law.factors, nodes.points)
     ratios = law.log_density(points) - truth.log_density(points)
-    means = ratios @ nodes.weights
-    variances = (ratios - means[:, None]) ** 2 @ nodes.weights**2
-    return Estimate(law.weights @ means, jnp.sqrt(law.weights**2 @ variances))
+    # All components have the same nodes, and with them their errors.
+    terms = law.weights @ ratios
+    loss = terms @ nodes.weights
+    return Estimate(loss, jnp.sqrt((terms - loss) ** 2 @ nodes.weights**2))

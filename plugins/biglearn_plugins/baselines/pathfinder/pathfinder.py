@@ -254,8 +254,7 @@ def _resampled(pool: Pool, count: int) -> tuple[Draws, dict[str, float]]:
         "elbo": float(log_weights.mean()),
         "khat": math.inf if khat is None else khat,
     }
-    chosen, shares = chosen[order], times[order] / count
-    draws = Draws(pool.chosen(chosen), pool.log_target[chosen], weights=shares)
+    draws = Draws(pool.chosen(chosen)[order], pool.log_target[chosen][order], weights=times[order] / count)
     return draws, {name: value for name, value in notes.items() if math.isfinite(value)}
 
 
