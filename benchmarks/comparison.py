@@ -5,7 +5,7 @@
 
 Made by `bl.compare`, so each case is also one command, which stands above its table. DIR gets the folder of every
 comparison, with its page; a case that was interrupted goes on there. Our sampler ends earlier than the budget when it
-is done. About two hours on two cores.
+is done. About half an hour on one core.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from biglearn_plugins.metrics import biglearn_metrics
 from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, function_target
 from biglearn_sampler.evaluation import Draws, Measured
+from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.summary import sentences
 
@@ -308,3 +309,23 @@ def test_no_figure_is_ever_nan(name):
             numbers = [each for each in (figure.value, figure.standard_error) if each is not None]
             assert np.isfinite(numbers).all()
             assert figure.value is not None or figure.reason
+
+
+# --- digits
+
+
+def test_densities_of_correlated_coordinates_far_from_zero_keep_their_digits():
+    """In the target's own units a mean may be ten thousand deviations away."""
+    dim = 10
+    covariance = 0.01 * np.eye(dim) + 0.99
+    sampler = GaussianMixture.of(np.full((1, dim), 1e4), covariance)
+    target = MixtureTarget.of(sampler, scale=1e4)
+    draws = draws_of(sampler, target, 2000, KEY)
+    factor = np.asarray(sampler.factors[0], float)
+    standard = np.linalg.solve(factor, (draws.points - np.asarray(sampler.means[0], float)).T)
+    constant = np.log(np.diagonal(factor)).sum() + 0.5 * dim * np.log(2.0 * np.pi)
+    exact = -0.5 * (standard**2).sum(0) - constant
+    assert draws.log_sampler is not None and draws.log_sampler_at is not None
+    # Around zero it would be 0.016.
+    assert np.std(draws.log_sampler - exact) < 4e-3
+    assert np.std(draws.log_sampler_at(draws.points) - exact) < 4e-3

@@ -29,7 +29,7 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
         return (
             points,
             jax.lax.map(log_density, points, batch_size=BATCH),
-            jax.lax.map(mixture.log_density, points, batch_size=BATCH),
+            _of_sampler(mixture, points),
         )
 
     points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
@@ -45,7 +45,14 @@ def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> 
 
 @jit_quickly
 def _log_densities_in_batches(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-    return jax.lax.map(mixture.log_density, points, batch_size=BATCH)
+    return _of_sampler(mixture, points)
+
+
+def _of_sampler(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
+    """Around the middle of the points: far from zero, what correlated coordinates cancel out has no digits left."""
+    middle = points.mean(0)
+    moved = mixture.affine(-middle, jnp.ones_like(middle))
+    return jax.lax.map(moved.log_density, points - middle, batch_size=BATCH)
 
 
 def quantities_of(target: AbstractTarget, points: np.ndarray) -> dict[str, np.ndarray]:
