@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from biglearn_plugins.baselines.parallel_tempering import ENTRY, even_ladder
+from biglearn_plugins.baselines.parallel_tempering import ENTRY, Replicas, Tempered, _settled, even_ladder
 from biglearn_plugins.baselines.stepping_stones import log_ratio
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, from_numpy, function_target
@@ -72,6 +72,26 @@ def test_the_ladder_moves_to_equal_rejection():
         even_ladder(ladder, jnp.array([0.6, 0.1, 0.2])), jnp.array([0.0, 0.1, 0.2, 1.0]), atol=1e-6
     )
     assert (jnp.diff(even_ladder(ladder, jnp.zeros(3))) > 0).all()
+
+
+@pytest.mark.parametrize(("done", "moves"), [(0, False), (255, False), (256, True), (496, True)])
+def test_most_of_a_round_that_the_warmup_cuts_off_counts(done: int, moves: bool):
+    ladder, rejection = jnp.array([0.0, 0.2, 0.6, 1.0]), jnp.array([0.6, 0.1, 0.2])
+    nothing = jnp.zeros(4)
+    state = Tempered(
+        key=jax.random.key(0),
+        replicas=Replicas(jnp.zeros((1, 4, 2)), jnp.zeros((1, 4)), jnp.zeros((1, 4, 2)), jnp.zeros((1, 4), bool)),
+        ladder=ladder,
+        log_steps=nothing,
+        rejected=done * rejection,
+        in_round=jnp.asarray(done),
+        round_length=jnp.asarray(512),
+        is_even=jnp.asarray(True),
+        is_adapting=jnp.asarray(True),
+    )
+    settled = _settled(state)
+    assert not settled.is_adapting
+    np.testing.assert_allclose(settled.ladder, even_ladder(ladder, rejection) if moves else ladder, atol=1e-6)
 
 
 def gaussian_path(seed: int, ladder: np.ndarray, count: int) -> np.ndarray:

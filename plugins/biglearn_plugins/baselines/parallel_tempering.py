@@ -157,7 +157,7 @@ class TemperedKernel(AbstractKernel):
             is_even=jnp.asarray(True),
             is_adapting=jnp.asarray(True),
         )
-        return Moves(first, sweep, lambda state: state._replace(is_adapting=jnp.asarray(False)))
+        return Moves(first, sweep, _settled)
 
     def notes(self, marks: Mapping[str, np.ndarray], sweeps: int) -> dict[str, float]:
         sweeps = max(sweeps, 1)
@@ -218,8 +218,14 @@ def even_ladder(ladder: Float[Array, " rungs"], rejection: Float[Array, " stones
     return inner.at[0].set(0.0).at[-1].set(1.0)
 
 
+def _settled(state: Tempered) -> Tempered:
+    """The state from which on nothing adapts; most of a round that was cut off says more than the rounds before it."""
+    state = jax.lax.cond(2 * state.in_round >= state.round_length, _next_round, lambda same: same, state)
+    return state._replace(is_adapting=jnp.asarray(False))
+
+
 def _next_round(state: Tempered) -> Tempered:
-    ladder = even_ladder(state.ladder, state.rejected / state.round_length)
+    ladder = even_ladder(state.ladder, state.rejected / state.in_round)
     return state._replace(
         ladder=ladder,
         log_steps=jnp.interp(ladder, state.ladder, state.log_steps),
