@@ -95,6 +95,7 @@ def test_a_line_more_than_points_is_a_heading(here, content):
         ("a\t1\nb\t2\na\t3\n", "kinds.csv: line 1 has several columns"),
         ("1.5\n2.5\n3.5\n", "kinds.csv was to be labels, and all 3 are different; expected the class of each"),
         ("kind\nof\na\nb\na\n", "kinds.csv: expected one label for each of 3 points, got 5"),
+        ("a\nb\nb\na\n", "kinds.csv: expected one label for each of 3 points, got 4"),
         ("", "kinds.csv: expected one label for each of 3 points, got 0"),
     ],
 )
@@ -102,6 +103,12 @@ def test_labels_that_would_be_shifted_or_no_classes_are_told(here, content, text
     Path("kinds.csv").write_text(content)
     with pytest.raises(DataError, match=text):
         read_labels("kinds.csv", ROWS[:3])
+
+
+@pytest.mark.parametrize("content", ["0\n1.5\n2\n", "0,1\n1,1\n3,0\n"])
+def test_points_that_begin_at_zero_are_read(here, content):
+    Path("rows.csv").write_text(content)
+    assert len(read_table(Path("rows.csv"))) == 3
 
 
 @pytest.mark.parametrize("heading", ["x,y\n", "x,\n", '"x 1", y\n', "x,NA\n", ""])

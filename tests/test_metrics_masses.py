@@ -209,3 +209,15 @@ def test_the_summary_says_it_of_every_baseline():
         "Baseline nuts: R-hat 1.00, 2 of 25 modes: R-hat cannot see a mode that no chain visits.",
         "Baseline other: R-hat 1.70, 2 of 25 modes.",
     ]
+
+
+def test_one_family_tells_no_error():
+    draws = in_modes([400, 400, 200])
+    weights = np.random.default_rng(0).random(1000)
+    kin = replace(draws, families=np.zeros(1000, int), weights=weights / weights.sum())
+    assert measure("mode_coverage", kin)["mode_mass_tv"].standard_error is None
+    assert moments({"x": draws.points[:, 0]}, kin)["x"]["mcse"] is None
+    # Of two, each is off by half of their distance.
+    two = replace(draws, families=(np.arange(1000) >= 500).astype(int))
+    found = moments({"x": (np.arange(1000) >= 500).astype(float)}, two)["x"]
+    assert found["mcse"] == pytest.approx(0.5)

@@ -295,6 +295,15 @@ def test_where_one_place_switches_the_data_off_others_are_looked_at() -> None:
     assert from_numpyro(schools, effects, errors, centre=0.0).dim == 10
 
 
+def test_a_masked_prior_is_fine_where_the_data_make_up_for_it() -> None:
+    def model(y: jax.Array) -> None:
+        numpyro.sample("y", dist.Normal(numpyro.sample("x", dist.Normal(0.0, 1.0).mask(False)), 1.0), obs=y)
+
+    target = from_numpyro(model, jnp.array([3.0, 5.0]))
+    values = [float(log_density(target, jnp.array([x]))) for x in (4.0, 5.0)]
+    assert values[1] - values[0] == pytest.approx(-1.0, abs=1e-5)
+
+
 def test_a_mask_that_hides_nothing_is_none() -> None:
     target = from_numpyro(dist.Normal(0.0, 1.0).expand([2]).mask(True))
     assert target.facts.log_z == 0.0 and target.dim == 2
@@ -489,11 +498,11 @@ def with_argument(features: jax.Array) -> None:
             "latent site 'x' has an improper prior, and the data do not make up for it: .*no finite integral",
         ),
         (with_flat_slope, "latent site 'slope' has an improper prior, and the data do not make up for it"),
+        (with_missing_values, "latent site 'y_unobserved' is masked, .*Make a site of what is not masked alone"),
         (
-            with_missing_values,
-            "latent site 'y_unobserved' is masked: where it is, .*a site of the missing values alone",
+            dist.Normal(0.0, 1.0).expand([2]).mask(False),
+            "latent site 'x' is masked, and the data do not make up for it",
         ),
-        (dist.Normal(0.0, 1.0).expand([2]).mask(False), "latent site 'x' is masked"),
         (with_column, r"observed site 'y' has values of shape \(4, 1\) and a distribution of batch shape \(4,\)"),
         (
             with_wrong_event,

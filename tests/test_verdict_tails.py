@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from biglearn_sampler.energy import function_target
 from biglearn_sampler.engine import Account, Rules, Stepper
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.verdict import CANNOT_TELL, NOT_COVERED, judge
+from biglearn_sampler.verdict.judge import _said
+from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS, runs_away
 
 LENGTH = 40.0
@@ -110,9 +113,32 @@ def test_the_verdict_says_along_which_direction_in_the_targets_own_units() -> No
     assert told.evidence["does_not_fall_along"] is None and "no finite mass" not in told.sentence
 
 
+def test_a_far_wider_density_is_told_apart_from_none() -> None:
+    """It does not fall off within a few deviations of a narrow sampler either, and the search takes it for known."""
+    sampler = GaussianMixture.of(np.zeros((1, 2)), np.eye(2), [1.0])
+    told = told_of(lambda x: -0.5 * (x**2).sum() / 900.0, sampler)
+    assert told.verdict == NOT_COVERED and "it is far wider there, or has no finite mass" in told.sentence
+
+
+def test_mass_that_is_found_missing_is_told_first() -> None:
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    own = OwnDraws(points, np.zeros(100), np.zeros(100), 0.0, 90.0, 0.1, 0.0, 0.0)
+    place = {"at": [5.0, 0.0], "share": 0.3}
+    assert _said(own, 0.3, [place], None, [0.0, 1.0])[1].startswith("Not covered: about 30% of the mass is missing")
+    assert "falls off" not in _said(own, 0.0, [], None, None)[1] and _said(own, 0.0, [], None, None)[0] == "covered"
+    assert "far wider" in _said(own, 0.0, [], None, [0.0, 1.0])[1]
+
+
 def test_weights_without_a_mean_are_called_so() -> None:
-    """Density 1 / |x| at a point: no ray goes on, and no mean of the weights exists."""
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    own = OwnDraws(points, np.zeros(100), np.zeros(100), 0.0, 5.0, 1.2, 0.0, 0.0)
+    verdict, sentence = _said(own, 0.0, [], None, None)
+    assert verdict == CANNOT_TELL and "k-hat 1.20: above 1 they have no mean" in sentence
+    assert "they have no mean" not in _said(replace(own, khat=0.9), 0.0, [], None, None)[1]
+
+
+def test_an_infinite_density_at_a_line_is_not_covered() -> None:
+    """`1 / x^2` has no integral there: no ray goes on, and no mean of the weights exists."""
     sampler = GaussianMixture.of(np.zeros((1, 2)), np.eye(2), [1.0])
     told = told_of(lambda x: -2.0 * jnp.log(jnp.abs(x[0])) - 0.5 * (x**2).sum(), sampler)
-    assert told.verdict != "covered"
-    assert told.verdict == NOT_COVERED or (told.verdict == CANNOT_TELL and "they have no mean" in told.sentence)
+    assert told.verdict in (NOT_COVERED, CANNOT_TELL)

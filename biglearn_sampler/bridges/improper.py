@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import Distribution, biject_to
 
-from biglearn_sampler.bridges.sites import Site, can_be_drawn
+from biglearn_sampler.bridges.sites import Site, can_be_drawn, is_masked
 from biglearn_sampler.errors import TargetError
 
 FAR_ON_LINE = (1e6, 1e9)
@@ -60,10 +60,13 @@ def check_integrable(
         looked_at = ends[np.isfinite(ends[:, 0])]
         if len(looked_at) and (looked_at[:, 1] - looked_at[:, 0] >= -math.log(far / near)).all():
             at_near, at_far = looked_at[0]
+            masked = is_masked(sites[name]["fn"])
+            what = "is masked" if masked else "has an improper prior"
+            todo = "Make a site of what is not masked alone" if masked else "Give it a proper prior"
             raise TargetError(
-                f"latent site '{name}' has an improper prior, and the data do not make up for it: the log density is "
-                f"{at_near:.6g} at a distance of {near:g} in its unconstrained coordinate and {at_far:.6g} at {far:g}, "
-                "so the posterior has no finite integral. Give it a proper prior"
+                f"latent site '{name}' {what}, and the data do not make up for it: the log density is {at_near:.6g} at "
+                f"a distance of {near:g} in its unconstrained coordinate and {at_far:.6g} at {far:g}, so the posterior "
+                f"has no finite integral. {todo}"
             )
 
 

@@ -52,7 +52,7 @@ def can_be_drawn(distribution: Distribution) -> bool:
 
     Nor has one that is masked: it draws, and where it is masked its density is the same everywhere.
     """
-    if _is_masked(distribution):
+    if is_masked(distribution):
         return False
     try:
         jax.eval_shape(distribution.sample, jax.random.key(0))
@@ -61,14 +61,15 @@ def can_be_drawn(distribution: Distribution) -> bool:
     return True
 
 
-def _is_masked(distribution: Distribution) -> bool:
+def is_masked(distribution: Distribution) -> bool:
+    """Whether the density of a distribution is left out of that of the model, somewhere at least."""
     base = getattr(distribution, "base_dist", None)
     if isinstance(distribution, MaskedDistribution):
         mask = distribution._mask
         # Inside compiled code nobody can tell; then it may be.
         if isinstance(mask, Tracer) or not np.all(mask):
             return True
-    return isinstance(base, Distribution) and _is_masked(base)
+    return isinstance(base, Distribution) and is_masked(base)
 
 
 def check_sites(sites: Mapping[str, Site]) -> None:
@@ -86,11 +87,6 @@ def check_sites(sites: Mapping[str, Site]) -> None:
             raise TargetError(
                 f"plate '{name}' sees {seen} of {size} elements at a time, so the energy would be random; "
                 "leave subsample_size out"
-            )
-        if is_latent(site) and _is_masked(site["fn"]):
-            raise TargetError(
-                f"latent site '{name}' is masked: where it is, its density is the same everywhere, and the posterior "
-                "has no finite integral. Make a site of the missing values alone, and join them with the observed ones"
             )
         if is_latent(site):
             _check_support(name, site["fn"].support)

@@ -23,7 +23,8 @@ def csv_table(path: Path) -> Float[np.ndarray, "count columns"]:
     """The numbers of a CSV file; cells without a value are NaN.
 
     The first line is one of names if it has names and no number. One that has both is refused. So is `0,1,2,...` in
-    all columns: it may be the names that pandas gives to columns without any, or a point.
+    all of several columns, above other than whole numbers: it may be the names that pandas gives to columns without
+    any, or a point.
 
     Raises:
         OSError: the file cannot be read.
@@ -32,7 +33,7 @@ def csv_table(path: Path) -> Float[np.ndarray, "count columns"]:
     rows = [row for row in csv_rows(path) if row]
     if not rows:
         raise ValueError("it is empty")
-    named = _is_heading(rows[0])
+    named = _is_heading(rows[0], rows[1:])
     lines = [[_cell(cell, number, place) for place, cell in enumerate(row)] for number, row in enumerate(rows[named:])]
     if len({len(line) for line in lines}) != 1:
         raise ValueError("its rows have different lengths, or there are none")
@@ -59,8 +60,8 @@ def number_in(text: str) -> float | None:
         return None
 
 
-def _is_heading(row: Sequence[str]) -> bool:
-    """Whether the first line has the names of the columns.
+def _is_heading(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line has the names of the columns; the others may tell.
 
     Raises:
         ValueError: nobody can tell, or the first column has no name, as row numbers have none.
@@ -76,12 +77,18 @@ def _is_heading(row: Sequence[str]) -> bool:
             f"its first line has the number '{numbers[0]}' beside '{names[0]}'; give every column a name that is no "
             "number, or correct the cell, which is left empty where a value is missing"
         )
-    if _are_column_numbers(cells) or _are_column_numbers(cells[1:]) and not cells[0]:
+    numbered = len(cells) > 1 and _are_column_numbers(cells) and not all(map(_is_whole, others))
+    if numbered or (_are_column_numbers(cells[1:]) and not cells[0]):
         raise ValueError(
             f"its first line, '{','.join(cells)}', may be the numbers of the columns or a point; write a line of names "
             f"in its place, or above it if it is a point, and {NO_INDEX}"
         )
     return bool(names)
+
+
+def _is_whole(row: Sequence[str]) -> bool:
+    """Whether a line has whole numbers only."""
+    return all((number_in(cell) or 0.0).is_integer() for cell in row)
 
 
 def _are_column_numbers(cells: Sequence[str]) -> bool:

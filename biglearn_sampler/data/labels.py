@@ -21,7 +21,8 @@ def read_labels(spec: str, table: np.ndarray) -> tuple[np.ndarray, Shaped[np.nda
 
     Arguments:
         spec: `first` or `last`, a column of the table; or a file that holds one label for each row: `.csv` or `.txt`
-            with a label in each line, below a heading if there is one line more than rows; or a table of one column.
+            with a label in each line, below a heading if there is one line more than rows that no label repeats; or a
+            table of one column.
         table: with as many rows as labels.
 
     Raises:
@@ -64,7 +65,7 @@ def _lines(path: Path, count: int) -> np.ndarray:
     labels = list(cells)
     while labels and not labels[-1]:
         labels.pop()
-    start = 1 if len(labels) == count + 1 else 0
+    start = 1 if len(labels) == count + 1 and labels[0] not in labels[1:] else 0
     for number, label in enumerate(labels[start:], start + 1):
         if math.isnan(number_in(label) or 0.0):
             raise DataError(f"{path}: line {number}, '{label}', is no label; every point needs one")

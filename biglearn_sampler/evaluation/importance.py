@@ -12,6 +12,9 @@ from numpyro.diagnostics import effective_sample_size
 from biglearn_sampler.evaluation.draws import Draws
 from biglearn_sampler.importance.pareto import pareto_smooth
 
+LEAST_WORTH = 1.0 + 1e-6
+"""Independent draws from which an error can be told."""
+
 
 def moments(quantities: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dict[str, float | None]]:
     """Mean and standard deviation of every number in `quantities`, with the Monte Carlo standard errors of both.
@@ -129,6 +132,8 @@ def _error_squared(values: Float[np.ndarray, " count"], centre: float, draws: Dr
     """The squared error of a weighted mean of `values`, which lie around `centre`."""
     weights = draws.shares
     if draws.chains is None:
+        if draws.worth < LEAST_WORTH:
+            return math.nan
         left = 1.0 - 1.0 / draws.worth
         return float(np.sum(draws.by_family(weights * (values - centre)) ** 2) / left)
     left = 1.0 - np.sum(weights**2)

@@ -6,6 +6,7 @@ from biglearn_sampler.learning.fit import Fitter as Fitter
 from biglearn_sampler.learning.fit import Progress as Progress
 from biglearn_sampler.learning.fit import SavedFit as SavedFit
 from biglearn_sampler.learning.fit import fit as fit
+from biglearn_sampler.learning.fit import least_evaluations as least_evaluations
 from biglearn_sampler.learning.matching import Matching as Matching
 from biglearn_sampler.learning.natural import clip_by_fisher_norm as clip_by_fisher_norm
 from biglearn_sampler.learning.natural import natural_gradient as natural_gradient

@@ -16,7 +16,7 @@ from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import Evaluations, split_arrays
 from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.learning.convergence import WINDOW, LossTrend
-from biglearn_sampler.learning.refill import ReservoirReport, Supply
+from biglearn_sampler.learning.refill import ReservoirReport, Supply, first_price
 from biglearn_sampler.learning.step import StepInfo, Training, TrainKeys, TrainState
 from biglearn_sampler.mixture import GaussianMixture, constrain
 
@@ -266,6 +266,19 @@ class Fitter:
             skipped_steps=dict(zip(prices.names, tally.skipped, strict=True)),
             reservoir=None if supply is None else supply.report,
         )
+
+
+def least_evaluations(training: Training, components: int, chunk: int) -> int:
+    """What the first chunk of a training may ask, with all that comes before it.
+
+    Arguments:
+        training: what to do in a step.
+        components: of the mixture.
+        chunk: steps of it.
+    """
+    prices = _Prices.of(training, components)
+    steps = min(chunk, training.steps) * max(price.total for price in prices.of_step)
+    return steps + sum(price.total for price in prices.of_setup) + first_price(training).total
 
 
 def fit(training: Training, start: TrainState, keys: TrainKeys, chunk: int, listener: Listener) -> None:

@@ -117,11 +117,9 @@ class Supply:
             key: the same key gives the same points for the same samplers.
             devices: on which points are evaluated.
         """
-        found = [matching.estimator for matching in training.matchings if _is_reservoir(matching.estimator)]
-        if not found:
+        estimator = _reservoir_of(training)
+        if estimator is None:
             return None
-        estimator = found[0]
-        assert isinstance(estimator, ReservoirEstimator)
         reservoir = Reservoir.empty(estimator.sizes.capacity, estimator.target.dim)
         return cls(reservoir, estimator, _compiled_draw(estimator, parameters, key, devices), key)
 
@@ -138,7 +136,7 @@ class Supply:
     @property
     def _wanted(self) -> int:
         """Batches of the next renewal."""
-        return 1 if self.batches else -(-self.estimator.sizes.capacity // self.estimator.sizes.refill)
+        return 1 if self.batches else _first_batches(self.estimator)
 
     @property
     def report(self) -> ReservoirReport:
@@ -185,6 +183,25 @@ class Supply:
                 for matching in training.matchings
             ),
         )
+
+
+def first_price(training: Training) -> Evaluations:
+    """What it takes to fill the reservoir of a training for the first time; nothing without one."""
+    estimator = _reservoir_of(training)
+    if estimator is None:
+        return Evaluations()
+    return Evaluations(energy=_first_batches(estimator) * estimator.sizes.refill)
+
+
+def _reservoir_of(training: Training) -> ReservoirEstimator | None:
+    """At most one serves all matchings."""
+    estimators = (matching.estimator for matching in training.matchings)
+    return next((estimator for estimator in estimators if isinstance(estimator, ReservoirEstimator)), None)
+
+
+def _first_batches(estimator: ReservoirEstimator) -> int:
+    """Batches that fill an empty reservoir."""
+    return -(-estimator.sizes.capacity // estimator.sizes.refill)
 
 
 def _is_reservoir(estimator: Any) -> bool:

@@ -183,10 +183,10 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
         RunFolderError: with what differs.
     """
     differing = [name for name in FIXED if before.get(name) != now[name]]
-    if "target" not in differing and not _is_same_target(before, now):
-        differing.append("target (its region, or its energy at the same points)")
     if (before.get("platform") or {}).get("float64", now["platform"]["float64"]) != now["platform"]["float64"]:
         differing.append("precision of numbers")
+    elif "target" not in differing and not _is_same_target(before, now):
+        differing.append("target (its region, or its energy at the same points)")
     earlier, methods = before["methods"], now["methods"]
     # One without its package has no record; it gets one when the package is there, and goes on then.
     known = [name for name in methods if earlier.get(name) is not None and methods[name] is not None]

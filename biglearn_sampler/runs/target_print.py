@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -21,8 +22,10 @@ SAME = 1e-3
 
 def print_of(target: AbstractTarget) -> dict[str, Any]:
     """What a record says of a target to know it again: names and parameters do not tell those made in Python apart."""
-    noise = jax.random.normal(jax.random.key(0), (POINTS, target.dim), target.centre.dtype)
-    energies = jit_quickly(jax.vmap(target.log_density))(target.centre + target.scale * noise)
+    # Of NumPy: those of JAX depend on its version and precision.
+    noise = np.random.default_rng(0).standard_normal((POINTS, target.dim))
+    points = target.centre + target.scale * jnp.asarray(noise, target.centre.dtype)
+    energies = jit_quickly(jax.vmap(target.log_density))(points)
     centre, scale = (np.broadcast_to(np.asarray(each, float), (target.dim,)) for each in (target.centre, target.scale))
     return {"centre": centre.tolist(), "scale": scale.tolist(), "log_densities": np.asarray(energies, float).tolist()}
 

@@ -27,7 +27,7 @@ from biglearn_sampler.engine import (
 from biglearn_sampler.engine.account import Books
 from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.errors import Diverged, SettingsError, TaskError
-from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training
+from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, SavedFit, Training, least_evaluations
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.plan import Plan, agreement
@@ -115,6 +115,13 @@ class ScheduledTrainer(AbstractTrainer):
             raise TaskError(f"target '{plan.target.record.name}': {error}") from error
         self.steps = plan.settings.training.steps
         self.chunks = -(-self.steps // plan.chunk)
+        least = least_evaluations(self._training, plan.settings.scheduled_components, plan.chunk)
+        budget = plan.settings.budget.evaluations
+        if budget is not None and budget < least:
+            raise SettingsError(
+                f"budget.evaluations: {budget:,} is too small; expected at least {least:,}, what the first chunk of "
+                "steps may ask (a smaller training.chunk asks less)"
+            )
 
     @property
     def first(self) -> GaussianMixture:
@@ -135,8 +142,6 @@ class ScheduledTrainer(AbstractTrainer):
         account = Account.continued(_budget(plan), Books(seconds=seconds))
         fitter = self._fitter()
         state = fitter.begin() if saved is None else fitter.continued(saved)
-        if saved is None:
-            _check_affordable(account, fitter, state)
         while True:
             reached(state)
             state = fitter.advance(state)
@@ -303,20 +308,6 @@ def _check_hopeful(state: FitState, progress: Progress) -> None:
         f"the training diverged: {what}. The sampler of before is kept; try a smaller optimizer.learning_rate, or more "
         "training.points"
     )
-
-
-def _check_affordable(account: Account, fitter: Fitter, state: FitState) -> None:
-    """See that the budget pays for one chunk.
-
-    Raises:
-        SettingsError: it does not, with what is needed.
-    """
-    needed = fitter.progress(state).evaluations.total + fitter.most_of_chunk(state)
-    if needed > account.left:
-        raise SettingsError(
-            f"budget.evaluations: {account.budget.evaluations:,} is too small; expected at least {needed:,}, what the "
-            "first chunk of steps may ask (a smaller training.chunk asks less)"
-        )
 
 
 def _budget(plan: Plan) -> Budget:

@@ -72,7 +72,7 @@ def _compare_with_quadrature(target: AbstractTarget, channel: Channel) -> None:
         raise Fault(
             f"channel_log_density {_told(channel)}: between two views it differs by {found[worst] - found[0]:.5g}, and "
             f"quadrature of the density by {expected[worst] - expected[0]:.5g}. Expected the log density of "
-            "y = W x + b + sigma n up to a constant"
+            "y = W x + b + sigma n"
         )
     off = float(np.median(found - expected))
     if not abs(off) <= LEVEL_TOLERANCE:

@@ -290,16 +290,17 @@ def _said(
             f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
             "all weights are rounding; subtract a constant from the log density."
         )
-    if endless is not None:
-        return NOT_COVERED, (
-            f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
-            "deviations of the sampler: it seems to have no finite mass. Bound it, for example by a prior."
-        )
     if missing is not None and missing >= MOST_MISSING:
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
     if disagreement is not None and disagreement >= MOST_MISSING:
         return NOT_COVERED, f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows."
+    if endless is not None:
+        return NOT_COVERED, (
+            f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
+            "deviations of the sampler: it is far wider there, or has no finite mass. Widen the declared scale, or "
+            "bound the density, for example by a prior."
+        )
     if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
         if own.khat is not None and own.khat > NO_MEAN_KHAT:

@@ -50,8 +50,9 @@ class OwnDraws:
         log_z: the importance estimate of `log Z`, by truncated weights.
         effective: effective number of draws, by smoothed weights.
         khat: the shape of the weights' tail.
-        wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
-        uneven: the same of its components, without what noise of the weights alone would give.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes, without what noise of
+            the weights alone would give.
+        uneven: the same of its components.
     """
 
     points: Float[np.ndarray, "draws dim"]

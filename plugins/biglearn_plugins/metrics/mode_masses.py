@@ -11,7 +11,7 @@ from scipy.special import gammaln, xlog1py, xlogy
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import Draws
-from biglearn_sampler.evaluation.importance import effective_count
+from biglearn_sampler.evaluation.importance import LEAST_WORTH, effective_count
 from biglearn_sampler.evaluation.mode_shares import belongs_to_modes
 
 ROUNDING = 1e-9
@@ -96,7 +96,7 @@ def expected_distance(true: Float[np.ndarray, " parts"], counts: Float[np.ndarra
 def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float | None]:
     """How many independent draws the terms of a mean are worth, and the standard error of the mean.
 
-    Chains on which the terms never change, as those that are stuck, tell no error.
+    Chains on which the terms never change, as those that are stuck, tell no error, nor does a single family.
     """
     shares = draws.shares
     if draws.chains is not None:
@@ -104,5 +104,7 @@ def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[flo
             return float(draws.chains), None
         count = effective_count(terms.reshape(draws.chains, -1))
         return count, float(terms.std(ddof=1)) / math.sqrt(count)
+    if draws.worth < LEAST_WORTH:
+        return draws.worth, None
     squares = draws.by_family(shares * (terms - shares @ terms)) ** 2
-    return draws.worth, math.sqrt(float(squares.sum()) * draws.worth / max(draws.worth - 1.0, 1.0))
+    return draws.worth, math.sqrt(float(squares.sum()) * draws.worth / (draws.worth - 1.0))
