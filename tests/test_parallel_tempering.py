@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from biglearn_plugins.baselines.parallel_tempering import ENTRY, Replicas, Tempered, _settled, even_ladder
 from biglearn_plugins.baselines.stepping_stones import log_ratio
@@ -144,8 +145,11 @@ def test_masses_of_modes_of_the_gallery(name):
     results = [run(target, 4_000_000, seed) for seed in range(3)]
     shares, errors, truth = zip(*(masses(name, target, result) for result in results), strict=True)
     scores = (np.array(shares) - truth) / np.array(errors)
-    # Of up to 120 scores some are above 3 by chance.
-    assert np.mean(np.abs(scores) > 3) < 0.05 and np.sqrt((scores**2).mean()) < 1.4
+    # Of up to 120 scores some are above 3 by chance. Masses of modes sum to one, so that one of them tells nothing new;
+    # the squares of the others exceed this bound in one case of 10,000.
+    independent = len(results) * (scores.shape[1] - (name != "many_well"))
+    assert np.mean(np.abs(scores) > 3) < 0.05
+    assert (scores**2).mean() * independent < chi2.ppf(0.9999, independent)
     if target.facts.log_z is not None:
         for log_z in [result.log_z for result in results]:
             assert log_z is not None and log_z.value is not None and log_z.standard_error is not None
