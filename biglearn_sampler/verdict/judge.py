@@ -281,7 +281,7 @@ def _said(
     disagreement: float | None,
     endless: Sequence[float] | None,
 ) -> tuple[str, str]:
-    """The verdict and its sentence: what is missing first, then why nothing can be said, then what is wrong."""
+    """The verdict and its sentence: why no figure counts, what is missing, why nothing can be said, what is wrong."""
     if not np.isfinite(own.log_z):
         return NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler."
     rounding = _rounding(own)

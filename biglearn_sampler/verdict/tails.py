@@ -1,4 +1,4 @@
-"""Whether the density falls off outside the sampler at all: what does not has no finite mass."""
+"""Whether the density falls off outside the sampler: where it does not, it is far wider, or has no finite mass."""
 
 from __future__ import annotations
 
@@ -81,4 +81,4 @@ def _axes(
     coordinates = np.argsort(-points.std(0), kind="stable")[:MOST_COORDINATES]
     axes = np.concatenate([principal, np.eye(points.shape[1])[coordinates]])
     along = points @ axes.T
-    return axes, along.std(0), np.median(along, axis=0)
+    return axes, np.maximum(along.std(0), np.finfo(float).tiny), np.median(along, axis=0)

@@ -49,7 +49,7 @@ class EnergyHistogram(AbstractMetric):
         expected = np.bincount(of_exact, minlength=len(edges) + 1) / self.exact
         found = np.bincount(of_draws, weights=draws.shares, minlength=len(edges) + 1)
         signs = np.where(found >= expected, 0.5, -0.5)
-        _, error = error_of_mean(signs[of_draws], draws)
+        error = error_of_mean(signs[of_draws], draws)
         if error is not None:
             error = math.hypot(error, float(signs[of_exact].std(ddof=1)) / math.sqrt(self.exact))
         counts = independent_counts((of_draws[:, None] == np.arange(len(expected))).astype(float), draws)

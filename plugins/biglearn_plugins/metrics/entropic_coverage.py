@@ -44,7 +44,7 @@ class EntropicCoverage(AbstractMetric):
         found = masses.found > 0.0
         surprise = np.zeros(modes)
         surprise[found] = -np.log(masses.found[found]) / math.log(modes)
-        _, error = error_of_mean(masses.belongs @ surprise, draws)
+        error = error_of_mean(masses.belongs @ surprise, draws)
         loss = 1.0 / (2.0 * masses.independent_count * math.log(modes))
         return {
             "entropic_coverage": Measured(float(entr(masses.found).sum()) / math.log(modes), error),

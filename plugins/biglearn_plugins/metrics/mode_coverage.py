@@ -55,7 +55,7 @@ class ModeCoverage(AbstractMetric):
         if isinstance(masses, str):
             return dict.fromkeys(FIGURES, Measured.missing(masses))
         signs = np.where(masses.found >= masses.true, 0.5, -0.5)
-        _, error = error_of_mean(masses.belongs @ signs, draws)
+        error = error_of_mean(masses.belongs @ signs, draws)
         low, high = binomial_interval(masses)
         return {
             "modes_covered": Measured(self._covered(masses.found, masses), reason=_too_few(masses.true, draws.count)),

@@ -33,7 +33,7 @@ class ModeMassKl(AbstractMetric):
         found = masses.found > 0.0
         ratios = np.zeros(len(masses.true))
         ratios[found] = np.log(masses.found[found] / masses.true[found])
-        _, error = error_of_mean(masses.belongs @ ratios, draws)
+        error = error_of_mean(masses.belongs @ ratios, draws)
         freedom, twice = len(masses.true) - 1, 2.0 * masses.independent_count
         return {
             "mode_mass_kl": Measured(float(rel_entr(masses.found, masses.true).sum()), error),

@@ -93,18 +93,17 @@ def expected_distance(true: Float[np.ndarray, " parts"], counts: Float[np.ndarra
     return float(min(0.5 * deviation.sum(), 1.0))
 
 
-def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> tuple[float, float | None]:
-    """How many independent draws the terms of a mean are worth, and the standard error of the mean.
+def error_of_mean(terms: Float[np.ndarray, " count"], draws: Draws) -> float | None:
+    """The standard error of the mean of the terms.
 
     Chains on which the terms never change, as those that are stuck, tell no error, nor does a single family.
     """
     shares = draws.shares
     if draws.chains is not None:
         if np.ptp(terms) <= ROUNDING:
-            return float(draws.chains), None
-        count = effective_count(terms.reshape(draws.chains, -1))
-        return count, float(terms.std(ddof=1)) / math.sqrt(count)
+            return None
+        return float(terms.std(ddof=1)) / math.sqrt(effective_count(terms.reshape(draws.chains, -1)))
     if draws.worth < LEAST_WORTH:
-        return draws.worth, None
+        return None
     squares = draws.by_family(shares * (terms - shares @ terms)) ** 2
-    return draws.worth, math.sqrt(float(squares.sum()) * draws.worth / (draws.worth - 1.0))
+    return math.sqrt(float(squares.sum()) * draws.worth / (draws.worth - 1.0))
