@@ -22,6 +22,7 @@ from scipy.stats import multivariate_normal, norm
 
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.mixture import Channel, GaussianMixture, constrain, unconstrain
+from biglearn_sampler.mixture.triangular import factors_of_roots
 
 DIMENSIONS = (1, 2, 3, 10)
 KEY = jax.random.key(0)
@@ -418,3 +419,31 @@ def test_many_draws_in_many_dimensions_are_made_block_by_block(monkeypatch):
     monkeypatch.setattr(import_module("biglearn_sampler.engine.population"), "BLOCK", 700)
     np.testing.assert_array_equal(population.sample(np.random.default_rng(0), 1000), found)
     assert population.around(np.zeros(0, int), np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_views_of_narrow_components_hold_in_single_precision() -> None:
+    """Axes of 1 : 10,000, which the product of a factor with itself loses: their conditionals were wrong or NaN."""
+    rng = np.random.default_rng(3)
+    (turn, view), lengths = (np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in range(2)), (1e4, 1.0, 1e2, 1.0)
+    root = turn * lengths
+    factor = np.linalg.qr(root.T)[1].T
+    factor *= np.sign(np.diag(factor))
+    expected = np.linalg.qr((view @ root).T)[1].T
+    expected *= np.sign(np.diag(expected))
+    one = GaussianMixture(*(jnp.asarray(array, jnp.float32) for array in ([0.0], np.zeros((1, 4)), factor[None])))
+    found = np.asarray(through(one, Channel.of(jnp.asarray(view, jnp.float32))).factors[0])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(np.diag(found), np.diag(expected), rtol=1e-2)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (40, 50)])
+def test_factors_of_roots_are_those_of_the_product_with_their_derivatives(rows: int, columns: int) -> None:
+    roots, along = np.random.default_rng(4).normal(size=(2, 3, rows, columns))
+    found, slope = jax.jit(lambda at, way: jax.jvp(factors_of_roots, (at,), (way,)))(roots, along)
+    np.testing.assert_allclose(found, np.linalg.cholesky(roots @ roots.transpose(0, 2, 1)), atol=1e-9)
+    step = 1e-6
+    ends = [np.linalg.cholesky(at @ at.transpose(0, 2, 1)) for at in (roots + step * along, roots - step * along)]
+    np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), atol=1e-5)
+    back = jax.grad(lambda at: (factors_of_roots(at) * slope).sum())(jnp.asarray(roots))
+    np.testing.assert_allclose((back * along).sum(), (slope**2).sum(), rtol=1e-8)

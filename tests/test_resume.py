@@ -220,6 +220,17 @@ def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_
     assert run.record["settings"]["budget"]["evaluations"] == 80_000
 
 
+def test_a_scheduled_run_goes_no_chunk_beyond_a_smaller_budget(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    interrupted(folder, SCHEDULED, chunks=3)
+    run = bl.resume(folder, target=RIDGE, budget=16_600)
+    assert run.metrics["training_ended"] == "stopped"
+    assert run.metrics["energy_evaluations"] + run.metrics["gradient_evaluations"] <= 16_600
+    rows = RunFolder.existing(folder).read_history()
+    assert len(rows) == len({row["step"] for row in rows}) == 2  # as they stood in the checkpoint
+    assert bl.resume(folder, target=RIDGE, budget=100_000).metrics["training_ended"] == "scheduled"
+
+
 def test_figures_never_stand_beside_another_sampler(tmp_path: Path) -> None:
     """A stopped run that goes on has none until it is measured again; what is refused at the door costs none."""
     folder = tmp_path / "run"

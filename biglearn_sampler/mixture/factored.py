@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
 from biglearn_sampler.mixture.mixture_law import MixtureLaw
-from biglearn_sampler.mixture.triangular import cholesky_factors
+from biglearn_sampler.mixture.triangular import factors_of_roots
 from biglearn_sampler.precision import full_precision
 
 
@@ -108,9 +108,8 @@ class FactoredMixture:
         log_weights, means, factors = jnp.zeros(1), jnp.zeros((1, 0)), jnp.zeros((1, 0, 0))
         for factor in self.factors_of:
             log_weights, means, factors = _product(log_weights, means, factors, factor)
-        # A permuted factor is no longer triangular; the Cholesky factor of the permuted covariance is.
-        covariances = (factors @ factors.mT)[:, places][:, :, places]
-        return GaussianMixture(log_weights, means[:, places], cholesky_factors(covariances))
+        # A permuted factor is no longer triangular, but a root of the permuted covariance.
+        return GaussianMixture(log_weights, means[:, places], factors_of_roots(factors[:, places]))
 
     def _places(self) -> np.ndarray:
         """Where every coordinate stands when the blocks are laid side by side."""

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.mixture.channel import Channel
-from biglearn_sampler.mixture.triangular import cholesky_factors, inverse_factors
+from biglearn_sampler.mixture.triangular import factors_of_roots, inverse_factors
 from biglearn_sampler.precision import full_precision
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
@@ -159,9 +159,9 @@ class GaussianMixture:
 
         The channel must keep the law non-degenerate: `rows <= dim`, or noise above zero.
         """
-        spread = channel.matrix @ self.factors
-        noise = channel.noise**2 * jnp.eye(channel.rows, dtype=self.means.dtype)
-        factors = cholesky_factors(spread @ spread.mT + noise)
+        noise = channel.noise * jnp.eye(channel.rows, dtype=self.means.dtype)
+        noises = jnp.broadcast_to(noise, (self.components, *noise.shape))
+        factors = factors_of_roots(jnp.concatenate([channel.matrix @ self.factors, noises], -1))
         return GaussianMixture(self.log_weights, channel.mean(self.means), factors)
 
     def marginal(self, coordinates: Sequence[int]) -> GaussianMixture:

@@ -112,5 +112,48 @@ def _cholesky_jvp(
     inverse = inverse_factors(factors)
     symmetric = 0.5 * (tangents[0] + tangents[0].mT)
     relative = inverse @ symmetric @ inverse.mT
-    halved = jnp.tril(relative) * (1.0 - 0.5 * jnp.eye(relative.shape[-1], dtype=relative.dtype))
-    return factors, factors @ halved
+    return factors, factors @ _lower_half(relative)
+
+
+def _lower_half(symmetric: Float[Array, "*batch dim dim"]) -> Float[Array, "*batch dim dim"]:
+    """`Phi`: the lower triangle, with the diagonal halved."""
+    return jnp.tril(symmetric) * (1.0 - 0.5 * jnp.eye(symmetric.shape[-1], dtype=symmetric.dtype))
+
+
+@jax.custom_jvp
+def factors_of_roots(roots: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch rows rows"]:
+    """The lower-triangular `L` with `L L^T = M M^T` of every `M` of full row rank with `rows <= columns`.
+
+    The product is never made: it would square the condition of `M`, which single precision cannot hold where axes are
+    1 : 3,000 or more. Row by row, a reflection from the right sends what is left of the row to its diagonal place
+    (Householder); large ones by the library. Along `T` the derivative is `L Phi(A + A^T)` with `A = L^-1 T (L^-1 M)^T`
+    and `Phi` of `cholesky_factors`.
+    """
+    rows, columns = roots.shape[-2:]
+    if rows > LARGEST_BY_ROWS:
+        factors = jnp.linalg.qr(roots.mT, mode="r").mT
+    else:
+        places = jnp.arange(columns)
+
+        def with_row(
+            number: Int[Array, ""], left: Float[Array, "*batch rows columns"]
+        ) -> Float[Array, "*batch rows columns"]:
+            row = jnp.where(places >= number, jax.lax.dynamic_index_in_dim(left, number, -2, keepdims=False), 0.0)
+            pivot = jax.lax.dynamic_index_in_dim(row, number, -1)
+            length = jnp.sqrt((row**2).sum(-1, keepdims=True))
+            mirror = jnp.where(places == number, pivot + jnp.where(pivot < 0, -length, length), row)
+            mirror = mirror * jnp.sqrt(2.0 / (mirror**2).sum(-1, keepdims=True))
+            return left - (left * mirror[..., None, :]).sum(-1, keepdims=True) * mirror[..., None, :]
+
+        factors = jax.lax.fori_loop(0, rows, with_row, roots)[..., :rows]
+    return jnp.tril(factors * jnp.sign(jnp.diagonal(factors, axis1=-2, axis2=-1))[..., None, :])
+
+
+@factors_of_roots.defjvp
+def _roots_jvp(
+    primals: tuple[Float[Array, "*batch rows columns"]], tangents: tuple[Float[Array, "*batch rows columns"]]
+) -> tuple[Float[Array, "*batch rows rows"], Float[Array, "*batch rows rows"]]:
+    factors = factors_of_roots(*primals)
+    inverse = inverse_factors(factors)
+    half = inverse @ tangents[0] @ (inverse @ primals[0]).mT
+    return factors, factors @ _lower_half(half + half.mT)

@@ -116,10 +116,14 @@ class Recorder:
         self._taker.taken = recorded.taken
         self.verdicts = [json.loads(verdict) for verdict in recorded.verdicts]
 
-    def __call__(self, progress: TrainingProgress) -> None:
-        """Take in a chunk."""
+    def stands_at(self, progress: TrainingProgress) -> None:
+        """Take in where a training stands, of which every chunk has been told."""
         self.progress = progress
         self.sampler = self._plan.in_own_units(progress.mixture)
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        """Take in a chunk."""
+        self.stands_at(progress)
         if isinstance(self.sampler, GaussianMixture):
             self._taker.see(progress.step, self.sampler)
         row = self._row(progress)

@@ -142,6 +142,12 @@ class ScheduledTrainer(AbstractTrainer):
         account = Account.continued(_budget(plan), Books(seconds=seconds))
         fitter = self._fitter()
         state = fitter.begin() if saved is None else fitter.continued(saved)
+        if saved is not None:
+            progress = fitter.progress(state)
+            account.spent = {"training": progress.evaluations}
+            if not account.allows(fitter.most_of_chunk(state)):
+                listener.stands_at(progress)
+                return {"training_ended": "stopped"}
         while True:
             reached(state)
             state = fitter.advance(state)
