@@ -15,12 +15,12 @@ from biglearn_sampler.engine.stepper import component_log_densities
 
 @pytest.mark.parametrize("count", [1, 2, 31, 63, 64, 1003, 70_000])
 def test_powers_share_out_all_rows_in_few_sizes(count: int) -> None:
-    slices = list(powers(count, 1 << 14))
+    slices = list(powers(count, 1 << 12))
     sizes = [part.stop - part.start for part in slices]
     assert np.concatenate([np.arange(count)[part] for part in slices]).tolist() == list(range(count))
     assert sizes == sorted(sizes, reverse=True)
-    assert set(sizes) <= {4**power for power in range(8)}
-    assert all(sizes.count(size) < 4 for size in set(sizes) - {1 << 14})
+    assert set(sizes) <= {16**power for power in range(4)}
+    assert all(sizes.count(size) < 16 for size in set(sizes) - {1 << 12})
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(1, LEAST_ROWS), (LEAST_ROWS + 1, 2 * LEAST_ROWS), (512, 512)])

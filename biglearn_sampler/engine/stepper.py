@@ -23,8 +23,8 @@ from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.learning.component_sums import log_densities
 from biglearn_sampler.mixture import inverse_factors
 
-ASKED_AT_ONCE = 1 << 14
-"""Points of which the energy is asked at once, a power of four: it may need much memory for each."""
+ASKED_AT_ONCE = 1 << 12
+"""Points of which the energy is asked at once, a power of sixteen: it may need much memory for each."""
 
 LEAST_STEPS = 2
 """Steps whose points are shared at least, so that components that draw by turns are all there."""
