@@ -167,11 +167,14 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = ("target", *(variant.name for variant in VARIANTS))
     seeds = sorted({row["seed"] for row in rows})
     notes = (
-        f"Seeds {seeds[0]} to {seeds[-1]}; commits {', '.join(sorted({row['commit'] for row in rows}))}. In each cell: "
-        "runs that covered every mode, the median gap `log Z - ELBO`, the median evaluations until the search knew as "
+        f"Seeds {seeds[0]} to {seeds[-1]}. In each cell: runs that covered every mode, the median gap "
+        "`log Z - ELBO`, the median evaluations until the search knew as "
         "many modes as there are (the rest goes into looking for more, and into fitting), and the median of all."
     )
-    write_table("ablation", "What each ingredient adds", "python benchmarks/ablation.py", columns, lines, notes)
+    commits = [row["commit"] for row in rows]
+    write_table(
+        "ablation", "What each ingredient adds", "python benchmarks/ablation.py", columns, lines, notes, commits
+    )
 
 
 def _cell(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -16,13 +16,20 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def write_table(
-    name: str, title: str, command: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: str = ""
+    name: str,
+    title: str,
+    command: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: str = "",
+    commits: Iterable[str] = (),
 ) -> Path:
-    """Write `results/NAME.md` with a table and where it came from."""
+    """Write `results/NAME.md` with a table and where it came from: the commits of its rows, or this one."""
+    measured = ", ".join(sorted(set(commits))) or commit()
     lines = [
         f"# {title}",
         "",
-        f"Made by `{command}` on {date.today().isoformat()}, commit {commit()}, {machine()}.",
+        f"Made by `{command}` on {date.today().isoformat()}, commit {measured}, {machine()}.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",

@@ -155,8 +155,15 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
         "evaluations",
         "commit",
     )
+    commits = [row["commit"] for row in rows]
     write_table(
-        "verdict", "The verdict and the truth", "python benchmarks/verdict.py", columns, lines, "\n".join(notes)
+        "verdict",
+        "The verdict and the truth",
+        "python benchmarks/verdict.py",
+        columns,
+        lines,
+        "\n".join(notes),
+        commits,
     )
 
 
