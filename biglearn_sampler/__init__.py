@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from biglearn_sampler.api import target as target
     from biglearn_sampler.bridges import JumpKernel as JumpKernel
     from biglearn_sampler.bridges import from_numpyro as from_numpyro
@@ -101,10 +102,12 @@ __all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("biglearn-sampler")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'biglearn_sampler' has no attribute '{name}'")
     return getattr(import_module(f"biglearn_sampler.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+    return sorted([*globals(), *_HOME_OF, "__version__"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Catalogue
+from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.energy import AbstractTarget, Facts
 from biglearn_sampler.energy.function_target import function_target
 from biglearn_sampler.errors import TargetError
@@ -67,7 +68,8 @@ def target(
             "like={'mu': 0.0} in place of dim if it takes a dict of arrays"
         )
     if parameters:
-        raise TargetError(f"unknown arguments for a function: {', '.join(parameters)}")
+        meant = did_you_mean(next(iter(parameters)), ("dim", "scale", "centre", "batched", "like", "data", "facts"))
+        raise TargetError(f"unknown arguments for a function: {', '.join(parameters)}{meant}")
     origin = 0.0 if centre is None else centre
     return function_target(
         what, dim=dim, scale=scale, centre=origin, batched=batched, like=like, data=data, facts=facts

@@ -96,7 +96,9 @@ def searching() -> EngineState:
     fit = Fit(searchers, searchers, 0.25, -1.5)
     books = Books({"search": Evaluations(3, 4)}, 7, 1, 12.5)
     key = np.array([0, 2**32 - 1], np.uint32)
-    return EngineState(Exploring(search, fit, np.inf, 2), key, GeneratorState.of(generator), 40, books, 1.5)
+    return EngineState(
+        Exploring(search, fit, np.inf, 2), key, GeneratorState.of(generator), 40, books, 1.5, moves=("{}",)
+    )
 
 
 # what was written comes back

@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
 from PIL import Image
 
+import biglearn_sampler
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.tables import plain_table, print_table
@@ -125,6 +127,54 @@ def test_plugins_lists_what_is_offered_and_what_failed(call, folder):
         ["rings", f"file {folder}/rings.py {version['rings']}", "2 targets"],
     ]
     assert (status, errors) == (0, "1 plugin has problems; see `biglearn check`\n")
+
+
+CLASH = """
+from biglearn_sampler.catalogue import Entry, hookimpl
+
+
+def build():
+    return object()
+
+
+@hookimpl
+def biglearn_metrics():
+    return [Entry(name="elbo", build=build, summary="not the bound")]
+
+
+@hookimpl
+def biglearn_targets():
+    return [Entry(name="funnel", build=build, summary="not the funnel")]
+"""
+
+
+def test_check_tells_names_that_two_plugins_offer(capsys, folder):
+    (folder / "clash.py").write_text(CLASH)
+    assert main(["--plugin", "clash.py", "check"]) == 1
+    rows = [line for line in capsys.readouterr().out.splitlines() if " offered by " in line]
+    assert len(rows) == 4 and [row.split()[0] for row in rows].count("clash") == 2
+    told = (
+        "metric 'elbo' is offered by the plugin 'biglearn_metrics' (biglearn-sampler) too; give one of them another "
+        "name, or ask for 'clash:elbo'"
+    )
+    assert any(row.startswith("clash ") and row.endswith(told) for row in rows)
+    assert any(row.startswith("biglearn_targets ") and "target 'funnel'" in row for row in rows)
+    assert main(["--plugin", "clash.py", "check", "clash", "--json"]) == 1
+    assert [problem["plugin"] for problem in json.loads(capsys.readouterr().out)["problems"]] == ["clash", "clash"]
+    assert main(["--plugin", "clash.py", "check", "biglearn_schedulers"]) == 0
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"biglearn-sampler {version('biglearn-sampler')}\n", "")
+    assert biglearn_sampler.__version__ == version("biglearn-sampler")
+    assert "__version__" in dir(biglearn_sampler)
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["compare"], ["sweep"], ["cluster"], ["show"], ["cite"], ["hello"]])
+def test_the_short_option_for_help_gives_the_same(command, call):
+    assert call(*command, "-h", plugins=("extras",)) == call(*command, "--help", plugins=("extras",))
+    assert call(*command, "-h", plugins=("extras",))[1].startswith("Usage: biglearn")
 
 
 @pytest.mark.parametrize("kind", ["target", "targets"])
@@ -443,6 +493,22 @@ def test_a_table_on_a_terminal_keeps_brackets_and_names(monkeypatch, capsys):
     output = capsys.readouterr().out
     assert "tuple[float, ...]" in output
     assert output.count("n") >= 80
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_table_of_figures_on_a_terminal_breaks_no_figure(width, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    methods = ("sampler", "nuts", "parallel_tempering")
+    columns = ["quantity", *(f"{method} {part}" for method in methods for part in ("mean", "mcse", "sd"))]
+    cells = [f"{number}.{number}{number}57 ± 0.0{number}8" for number in range(1, 10)]
+    print_table(columns, [["intercept", *cells], ["a_quantity_with_a_long_name", *cells]], labels=1, together=3)
+    output = capsys.readouterr().out
+    for cell in cells:
+        assert output.count(cell) == 2
+    assert ("a_quantity_with_a_long_name" in output) == (width >= 60)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in output.splitlines()]
+    assert width < 60 or max(map(len, lines)) <= width
 
 
 # Weight

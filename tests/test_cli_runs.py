@@ -6,12 +6,15 @@ import errno
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -29,6 +32,7 @@ from biglearn_sampler.runs.summary import sentences
 ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
 TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
 APP = import_module("biglearn_sampler.cli.app")
+PROGRESS_BAR = import_module("biglearn_sampler.cli.progress_bar")
 TRAINERS = import_module("biglearn_sampler.runs.trainers")
 # A shell starts background jobs with SIGINT ignored, and every process below them inherits that.
 HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -90,14 +94,16 @@ def test_train_prints_the_figures_and_where_they_are(trained):
     assert figures["x[1]"] and figures["quantity"]
     assert "known modes are covered" in output
     assert output.endswith("\nThe run is in runs/two_modes-001, its figures in runs/two_modes-001/figures.\n")
-    assert errors == ""
+    told = re.findall(r"^\d+ s: ([^|\n]*\w)", errors, re.MULTILINE)
+    assert told == ["compiling", "training", "measuring", "looking for what was missed", "drawing"]
+    assert figures["verdict_evaluations"] == [f"{load(folder).metrics['verdict']['evaluations']:,}"]
     record = json.loads((folder / "run.json").read_text())
     assert record["seed"] == 7
     assert record["target"]["parameters"]["separation"] == 1.5
     assert record["settings"]["components"] == 4 and record["settings_source"] is None
 
 
-def test_quiet_prints_the_folder_only(trained, call, monkeypatch):
+def test_quiet_prints_the_folder_and_tells_the_verdict_beside_it(trained, call, monkeypatch):
     given = {}
 
     def loaded(target, **arguments):
@@ -105,7 +111,8 @@ def test_quiet_prints_the_folder_only(trained, call, monkeypatch):
         return load(trained[0])
 
     monkeypatch.setattr("biglearn_sampler.runs.train", loaded)
-    assert call("train", "biglearn_targets:two_modes", "--quiet") == (0, f"{trained[0]}\n", "")
+    sentence = load(trained[0]).metrics["verdict"]["sentence"]
+    assert call("train", "biglearn_targets:two_modes", "--quiet") == (0, f"{trained[0]}\n", f"{sentence}\n")
     assert (given["target"], given["out"], given["numbered"]) == (
         "biglearn_targets:two_modes",
         Path("runs/two_modes"),
@@ -113,6 +120,57 @@ def test_quiet_prints_the_folder_only(trained, call, monkeypatch):
     )
     assert call("train", "two_modes", "--quiet", "--out", "mine")[0] == 0
     assert (given["out"], given["numbered"]) == (Path("mine"), False)
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("covered", 0), ("not covered", 3), ("cannot tell", 3), (None, 3)])
+def test_another_verdict_than_the_required_one_has_status_3(verdict, status, trained, call, monkeypatch):
+    run = load(trained[0])
+    judged = {"verdict": {"verdict": verdict, "sentence": "So it is."}} if verdict else {}
+    metrics = {name: figure for name, figure in run.metrics.items() if name != "verdict"} | judged
+    monkeypatch.setattr("biglearn_sampler.runs.train", lambda *_, **__: replace(run, metrics=metrics))
+    assert call("train", "two_modes")[0] == 0
+    code, output, errors = call("train", "two_modes", "--require", "covered", "--quiet")
+    assert (code, output) == (status, f"{trained[0]}\n")
+    assert errors.startswith("So it is.\n" if verdict else "There is no verdict.\n")
+    assert (f"the verdict is '{verdict}', and --require asks for 'covered'" in errors) == (status == 3)
+
+
+def test_only_a_good_verdict_can_be_required(call, no_training):
+    status, _, errors = call("train", "two_modes", "--require", "luck")
+    assert status == 2 and "'luck' is not" in errors
+
+
+def test_a_log_has_a_line_for_each_phase_and_one_now_and_then(monkeypatch, capsys):
+    now = Mock(return_value=100.0)
+    monkeypatch.setattr(PROGRESS_BAR, "monotonic", now)
+
+    def chunk(phase: str, step: int) -> dict[str, Any]:
+        return {"phase": phase, "step": step, "loss": {"elbo": 1.0}, "energy_evaluations": 7, "modes_covered": 2}
+
+    with PROGRESS_BAR.progress(quiet=False) as watcher:
+        watcher.training_began(None)
+        for seconds, phase in enumerate(["search", "search", "settle", "settle"]):
+            now.return_value = 101.0 + 6 * seconds
+            watcher.chunk_finished(chunk(phase, seconds))
+        now.return_value = 129.0
+        watcher.chunk_finished(chunk("settle", 9))
+        watcher.phase_began("baseline nuts")
+    told = "loss elbo 1.000 | 7 evaluations | 2 modes"
+    assert capsys.readouterr().err.splitlines() == [
+        "0 s: compiling",
+        f"1 s: search | step 0 | {told}",
+        f"13 s: settle | step 2 | {told}",
+        f"29 s: settle | step 9 | {told}",
+        "29 s: baseline nuts",
+    ]
+    with PROGRESS_BAR.progress(quiet=True) as watcher:
+        watcher.phase_began("baseline nuts")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_budget_says_what_comes_on_top(call):
+    told = " ".join(call("train", "--help")[1].split())
+    assert "the verdict (usually about 170,000) and the figures (16,000) come on top" in told
 
 
 def test_sample_writes_the_same_draws_for_the_same_seed(trained, call, here):
@@ -493,6 +551,10 @@ def test_figures_in_small_units_have_digits(capsys):
             "30 of 1,000 steps on the task noised were skipped",
         ),
         ({"rejected_updates": 3}, "3 updates were not finite and were left out"),
+        (
+            {"rejected_updates": 3, "evaluations_by_source": {}},
+            "3 updates were not finite or exploding and were left out; a smaller optimizer.learning_rate may help.",
+        ),
         ({"baselines": {"nuts": {"failed": "RuntimeError: no"}}}, "Baseline nuts failed: RuntimeError: no."),
     ],
 )

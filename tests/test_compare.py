@@ -34,6 +34,7 @@ from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.gather import comparison_of, gathered
+from biglearn_sampler.runs.method_specs import method_specs
 from biglearn_sampler.verdict import CANNOT_TELL, Verdict
 
 TRAIN = import_module("biglearn_sampler.runs.train")
@@ -380,6 +381,12 @@ def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
         ({"seeds": 20240101}, r"at most 100,000 of them, got 20,240,101; one seed is given as a list, \[20240101\]"),
         ({"seeds": [-1]}, "seed must be a whole number from 0"),
         ({"resume": True}, "say which: give its folder as --out"),
+        ({"baselines": {"chains": 8}}, r"a baseline as a table has its name in it, as in \{'name': 'nuts', .* got"),
+        ({"baselines": 3}, r"baselines must be a list of names such as 'nuts' or 'nuts\(chains=8\)', got 3"),
+        ({"baselines": ["nuts(chains"]}, r"is written NAME or NAME\(parameter=value,...\), got 'nuts\(chains'"),
+        ({"baselines": ["nuts(chain=8)"]}, "chain"),
+        ({"budget": "20000"}, "budget must be a whole number of evaluations, such as 1_000_000, got '20000'"),
+        ({"budget": 1000.5}, "budget must be a whole number of evaluations"),
     ],
 )
 def test_what_cannot_be_had_is_told_at_once(arguments, told, catalogue, unchecked_types):
@@ -532,6 +539,9 @@ def test_citations_name_the_sources_of_all_that_was_used(compared):
     cited = dict(citations_of([compared.record]))
     assert "Big Cooperative Learning" in cited["big cooperative learning"]
     assert "Clopper & Pearson" in cited["mode_coverage"]
+    older = {"versions": {"biglearn-sampler": "0.0.9"}}
+    assert cited["biglearn-sampler"].endswith(f"version {bl.__version__}")
+    assert dict(citations_of([older]))["biglearn-sampler"].endswith("version 0.0.9")
     assert len(citations_of([compared.record] * 2)) == len(citations_of([compared.record]))
 
 
@@ -648,6 +658,20 @@ def test_methods_are_named_with_commas_and_parameters(texts, specs, catalogue):
     assert methods_named(texts, catalogue) == specs
 
 
+@pytest.mark.parametrize(
+    ("given", "specs"),
+    [
+        ("nuts", ["nuts"]),
+        ({"name": "nuts", "chains": 8}, [{"name": "nuts", "chains": 8}]),
+        (["nuts(chains=8, warmup=10), hmc", "sa"], [{"name": "nuts", "chains": "8", "warmup": "10"}, "hmc", "sa"]),
+        (["tests:fair"], ["tests:fair"]),
+    ],
+)
+def test_baselines_are_written_in_python_as_on_the_command_line(given, specs, catalogue):
+    assert method_specs(given, catalogue) == specs
+    assert len(method_specs("all", catalogue)) == len(catalogue.offers("baseline"))
+
+
 def test_all_means_every_baseline(catalogue):
     named = methods_named(["all"], catalogue) or []
     assert {spec["name"] for spec in named} == {offer.qualified_name for offer in catalogue.offers("baseline")}
@@ -656,8 +680,8 @@ def test_all_means_every_baseline(catalogue):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("nuts(chains", r"takes NAME or NAME\(parameter=value,...\), got 'nuts\(chains'"),
-        ("nuts(chains)", "--with nuts takes NAME=VALUE, got 'chains'"),
+        ("nuts(chains", r"is written NAME or NAME\(parameter=value,...\), got 'nuts\(chains'"),
+        ("nuts(chains)", r"is written NAME or NAME\(parameter=value,...\), got 'nuts\(chains\)'"),
         (",", "--with takes names of baselines"),
     ],
 )
@@ -750,7 +774,9 @@ def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):
     assert status == 2 and "nowhere does not exist; expected the folder of a run" in errors
     status, output, _ = call("cite", compared.folder)
     assert status == 0 and "mode_coverage: Clopper & Pearson" in output
-    assert call("cite")[1].startswith("big cooperative learning: ")
+    package, theory = call("cite")[1].splitlines()[:2]
+    assert package == f"biglearn-sampler: a plugin-based energy sampler toolkit, version {bl.__version__}"
+    assert theory.startswith("big cooperative learning: ")
 
 
 def _building(build, report):

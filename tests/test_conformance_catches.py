@@ -661,3 +661,20 @@ def test_unknown_names_are_told():
         conformance("biglearn_target")
     with pytest.raises(UserError, match="plugin 'author' has no entry 'plantd'; did you mean 'planted'"):
         conformance(plugin("target", lambda: target()), parameters={"plantd": {}})
+
+
+def test_the_file_of_the_working_directory_is_found_by_its_name(tmp_path, monkeypatch):
+    text = """
+import biglearn_sampler as bl
+
+@bl.hookimpl
+def biglearn_targets():
+    return [bl.Entry(name="mine", build=lambda: bl.target(lambda x: -(x**2).sum(), dim=2, scale=1.0), summary="one")]
+"""
+    (tmp_path / "biglearn_plugin.py").write_text(text)
+    with pytest.raises(UserError, match=r"there is no plugin 'biglearn_plugin'.*bl\.Catalogue\(files="):
+        conformance("biglearn_plugin", catalogue=Catalogue())
+    monkeypatch.chdir(tmp_path)
+    test_problems, test_entries = conformance("biglearn_plugin")
+    test_problems()
+    assert "target/mine/builds" in {case.id for case in test_entries.pytestmark[0].args[1]}  # pyright: ignore[reportFunctionMemberAccess]

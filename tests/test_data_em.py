@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax
@@ -18,10 +20,12 @@ from biglearn_sampler.data.matching import Matcher, lifted
 from biglearn_sampler.data.maximise import Rules, maximise
 from biglearn_sampler.data.missing import completed, observed_shares, observed_sums
 from biglearn_sampler.data.parameters import Parameters, free_parameters
-from biglearn_sampler.data.points import Points, View, points_of
+from biglearn_sampler.data.points import BLOCK_BYTES, Points, View, block_rows, points_of
 from biglearn_sampler.data.relocation import proposals
+from biglearn_sampler.data.result import DataFit
 from biglearn_sampler.data.shrinkage import Pull, shrunk, shrunk_if_better
 from biglearn_sampler.data.sums import Sums, log_densities, sums_over
+from biglearn_sampler.errors import DataError
 
 RULES = Rules(floor=1e-6)
 
@@ -107,6 +111,51 @@ def test_blocks_on_disk_give_the_same_as_memory(tmp_path, monkeypatch):
     data = points_of(rows, None, standardized=True, missing=False)
     np.testing.assert_allclose(data.centre, rows.mean(0))
     np.testing.assert_allclose(data.scale, rows.std(0))
+
+
+def test_a_block_has_as_many_rows_as_its_features_leave_room_for():
+    assert {block_rows(dim) for dim in range(1, 44)} == {8192}
+    for dim in (44, 300, 2000):
+        size = 8 * feature_count(dim)
+        assert block_rows(dim) * size <= BLOCK_BYTES < (block_rows(dim) + 1) * size
+    assert block_rows(10_000) == 1
+
+
+def looked_up(rows: np.ndarray, parameters: Parameters) -> None:
+    dim = parameters.dim
+    DataFit(parameters, (), {}, False, np.zeros(dim), np.ones(dim)).log_densities(rows)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda rows, parameters: sums_over(View(raw(rows)), parameters),
+        lambda rows, parameters: next(proposals(raw(rows), parameters, np.random.default_rng(0))),
+        looked_up,
+    ],
+    ids=["sums", "proposals", "log_densities"],
+)
+def test_wide_rows_take_no_more_memory_than_two_blocks(work: Callable[[np.ndarray, Parameters], object]):
+    """3,000 rows of 150 columns have 275 MB of features, more than are kept between sweeps."""
+    dim = 150
+    rows = np.random.default_rng(0).normal(size=(3000, dim))
+    parameters = Parameters(np.log(np.full(3, 1 / 3)), rows[:3], np.tile(np.eye(dim), (3, 1, 1)))
+    tracemalloc.start()
+    try:
+        work(rows, parameters)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # One block is looked at while the next is made; rows and covariances come to 10 MB.
+    assert peak < 2 * BLOCK_BYTES + 4 * rows.nbytes
+
+
+def test_a_fault_is_told_by_its_row_in_any_block(monkeypatch):
+    monkeypatch.setattr(points_module, "BLOCK_BYTES", 8 * feature_count(3) * 7)
+    rows = draws(law(), 30)
+    rows[16, 2] = np.inf
+    with pytest.raises(DataError, match="row 16, column 2 is infinity"):
+        points_of(rows, None, standardized=True, missing=False)
 
 
 def test_far_columns_cost_no_digits():
@@ -247,6 +296,18 @@ def test_moves_are_the_same_for_weights_and_repetitions():
     assert pairs
     for left, right in pairs:
         assert_same(left, right, 1e-9)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(40) % 4 + 0.5])
+@pytest.mark.parametrize("components", [2, 5])
+def test_moves_do_not_depend_on_blocks(monkeypatch, components, weights):
+    points, parameters = raw(draws(law(3), 40), weights), law(components)
+    whole = list(proposals(points, parameters, np.random.default_rng(0)))
+    monkeypatch.setattr(points_module, "BLOCK_BYTES", 8 * feature_count(3) * 7)
+    parts = list(proposals(points, parameters, np.random.default_rng(0)))
+    assert len(whole) == len(parts) > 0
+    for left, right in zip(whole, parts, strict=True):
+        assert_same(left, right)
 
 
 def test_one_component_has_nowhere_to_go():

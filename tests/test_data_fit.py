@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import biglearn_sampler as bl
+from biglearn_plugins.schedulers.bandit import Bandit
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data import DataOptions, Parameters
 from biglearn_sampler.data import fit as fit_module
@@ -81,6 +82,18 @@ def test_joint_em_is_plain():
 def test_a_scheduler_that_learns_can_draw_the_tasks():
     tasks = ["joint", "transformed_marginal"]
     assert found(fit(clusters(), scheduler={"name": "bandit", "tasks": tasks}, seed=0))
+
+
+def test_a_scheduler_that_learns_is_told_of_every_step(monkeypatch):
+    told, learn = [], Bandit.learn
+    monkeypatch.setattr(Bandit, "learn", lambda self, *given: (told.append(given), learn(self, *given))[1])
+    fit(clusters(), scheduler={"name": "bandit", "tasks": ["joint", "transformed_marginal"]}, steps=103, seed=0)
+    assert [len(tasks) for _, tasks, _, _ in told[:2]] == [100, 3]
+    for memory, tasks, losses, learnt in told:
+        assert int(memory.step) in (0, 100) and bool(learnt.all())
+        for values in (tasks, losses):
+            visits_of_five = [values[first : first + 5] for first in range(0, len(values), 5)]
+            assert all(bool((visit == visit[0]).all()) for visit in visits_of_five)
 
 
 def test_minibatches_from_a_file(tmp_path):
@@ -289,6 +302,11 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (clusters(), {"flor": 0.1}, "there is no option 'flor'"),
         (clusters(), {"scheduler": "uniform"}, "'transformed_conditional' has no EM step in closed form"),
         ("nowhere.npy", {}, "nowhere.npy cannot be read as a file of numpy's format"),
+        (
+            "points.csv",
+            {},
+            r"a table is read by `biglearn cluster points.csv`, or by fit_data\(numpy.loadtxt\('points.csv'",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told(points, options, text):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import biglearn_sampler as bl
 from biglearn_sampler.cli import main
+from biglearn_sampler.energy import function_target
+from biglearn_sampler.energy.probe import probe
 from biglearn_sampler.errors import TargetError
 
 PLUGIN = """
@@ -131,3 +136,59 @@ def test_a_region_whose_points_float32_does_not_tell_apart_is_refused(region: di
 @pytest.mark.parametrize("region", [{"scale": 1e-6}, {"scale": 1e6}, {"scale": 1.0, "centre": 1e5}])
 def test_far_and_small_and_large_regions_are_taken(region: dict[str, Any]) -> None:
     assert bl.target(lambda x: -0.5 * (x**2).sum(), dim=2, **region).dim == 2
+
+
+def _clamped(dim: int = 2, **options: Any) -> Any:
+    return bl.target(lambda x: -(x[..., 0] ** 2) - x[..., 5] ** 2, dim=dim, scale=1.0, **options)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (_clamped(), "asks for coordinate 5 of a point of 2 .* Expected dim to be at least 6, or indices"),
+        (_clamped(batched=True), "asks for coordinate 5 of a point of 2 .* Expected dim to be at least 6, or indices"),
+        (bl.target(lambda x: -(x[-3] ** 2), dim=2, scale=1.0), "coordinate -3 of a point of 2 .* at least 3"),
+        (
+            bl.target(
+                lambda p: -((p["mu"] ** 2).sum(-1) + p["mu"][:, 3]), like={"mu": np.zeros(3)}, scale=1.0, batched=True
+            ),
+            r"index 3 is out of bounds for axis 1 with size 3\), and like has 'mu' of shape \(3,\)",
+        ),
+        (
+            bl.target(lambda p: -(p["a"][1, 4] ** 2), like={"a": np.zeros((2, 3)), "b": 0.0}, scale=1.0),
+            r"index 4 is out of bounds for axis 1 with size 3\), and like has 'a' of shape \(2, 3\), 'b' of shape \(\)",
+        ),
+    ],
+    ids=["point", "batched", "negative", "dict of many", "dict"],
+)
+def test_a_coordinate_that_a_point_does_not_have_is_refused(target: Any, told: str) -> None:
+    with pytest.raises(TargetError, match=told):
+        bl.train(target, settings={"training.steps": 1})
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        _clamped(6),
+        _clamped(6, batched=True),
+        bl.target(lambda x: -(x.at[1].set(0.0) ** 2).sum() - x[1] ** 2, dim=2, scale=1.0),
+        bl.target(lambda x: -(x[jnp.array([0, 1])] ** 2).sum() - 1.0 / (1.0 + x[0] ** 2), dim=2, scale=1.0),
+        bl.target(lambda x, y: -((x[0] - y[3]) ** 2), dim=1, scale=1.0, data=(np.ones(4),)),
+        bl.target(lambda x, y: -((x[0] - y["k"]) ** 2), dim=1, scale=1.0, data=({"k": jnp.ones(())},)),
+        bl.target(lambda x: -jax.lax.fori_loop(0, 2, lambda i, s: s + x[i] ** 2, 0.0), dim=2, scale=1.0),
+        bl.target(lambda x: -(jnp.log(1.0 / (1.0 + jnp.abs(x[0]))) ** 2) - x[-1] ** 2, dim=2, scale=1.0),
+    ],
+)
+def test_indices_within_a_point_and_methods_of_jax_arrays_are_taken(target: Any) -> None:
+    target.check_indices()
+    assert np.isfinite(probe(target, jnp.full((2, target.dim), 0.3))).all()
+
+
+def test_the_look_at_indices_computes_nothing() -> None:
+    asked = []
+
+    def log_density(x: Any) -> Any:
+        return jax.pure_callback(lambda y: asked.append(1) or -(y**2).sum(), jax.ShapeDtypeStruct((), x.dtype), x)
+
+    function_target(log_density, dim=2, scale=1.0).check_indices()
+    assert not asked

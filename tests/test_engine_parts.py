@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import Array
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
@@ -35,13 +37,14 @@ from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN,
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
-from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins
+from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins, merges
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.state import EngineState, Factoring, Outcome, Refining
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
-from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_components
+from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_components, joint_steps
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.zero_density import bounded
+from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
@@ -518,6 +521,7 @@ def test_growing_cuts_the_components_that_fit_worst_and_keeps_the_mass() -> None
     of_first = (np.abs(grown.means - [-3.0, 0.0]) < 1e-6).all(1)
     assert of_first.sum() == 1 and np.exp(grown.log_weights[of_first]) == pytest.approx(0.6)
     pieces = grown.means[~of_first]
+    assert settler.moves == [{"move": "split", "component": 1, "count": 7}]
     # Cut along the longest axis, evenly to both sides, and no farther than one standard deviation.
     np.testing.assert_allclose(pieces[:, 1], 1.0, atol=1e-6)
     np.testing.assert_allclose(pieces[:, 0].mean(), 2.0, atol=1e-6)
@@ -539,6 +543,9 @@ def test_merging_drops_the_weightless_and_adds_up_the_same() -> None:
     merged = merged_twins(population(base))
     np.testing.assert_allclose(merged.means, [[0.0, 0.0], [5.0, 0.0]], atol=1e-6)
     np.testing.assert_allclose(np.exp(merged.log_weights), [0.7, 0.3], atol=1e-4)
+    told = [{"move": "merged", "component": 0, "count": 2}, {"move": "dropped", "count": 1}]
+    assert merges(population(base)) == Fit(population(base), merged, 0.0, 0.0).merges == told
+    assert Fit.unsettled(population(base)).merges == merges(merged) == []
     apart = population(LAW)
     assert merged_twins(apart).count == 3
     # Of one place but of another shape: two components.
@@ -650,6 +657,11 @@ def test_a_refined_training_goes_on_with_a_mode_that_it_lacks() -> None:
     assert state.stage.modes == 3 and state.stage.evidence == pytest.approx(0.0)
     assert state.books.spent["missed"] == Evaluations(energy=1000)
     assert state.resumptions == 1 and not np.array_equal(state.key, ended.key)
+    assert [json.loads(move) for move in state.moves] == [
+        {"move": "found", "by": "verdict", "evidence": pytest.approx(np.log(0.2), abs=1e-4)},
+        {"move": "dropped", "count": 3},
+        {"move": "copied", "count": 2},
+    ]
     begun = state.stage.refinement.population
     assert begun.count == 16 and np.exp(begun.log_weights).sum() == pytest.approx(1.0)
     near = np.linalg.norm(begun.means - np.asarray(LAW.means[2]), axis=1) < 2.5
@@ -985,8 +997,8 @@ def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole(budget
     blocks = ((0,), (1, 2))
     first, second = (whole.marginal(block) for block in blocks)
     target = function_target(lambda x: first.log_density(x[:1]) + second.log_density(x[1:]), dim=3, scale=2.0)
-    account = Account(Budget(evaluations=budget))
-    engine = Engine(target, np.zeros((4, 3)), np.ones(3), [], Rules(), account, lambda _: None)
+    account, told = Account(Budget(evaluations=budget)), list[EngineProgress]()
+    engine = Engine(target, np.zeros((4, 3)), np.ones(3), [], Rules(), account, told.append)
     begun = Factoring(Archive(3), Fit.unsettled(population(whole)), blocks, ())
     state = replace(engine.begin(jax.random.key(0)), stage=begun)
     while not state.ended:
@@ -994,6 +1006,9 @@ def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole(budget
     ended = state.stage
     assert isinstance(ended, Outcome)
     assert ended.how == "stopped" and ended.grounds == {"blocks": 2} and account.total.total <= budget
+    # The moves of every block are told with the last one, in short.
+    replaced = [move["block"] for move in told[-1].moves if move["move"] == "replaced"]
+    assert replaced == [0, 1] and all(move["count"] > 0 for move in told[-1].moves)
     points = jnp.asarray(generator().normal(size=(50, 3)), float)
     np.testing.assert_allclose(ended.mixture.log_density(points), jax.vmap(target.log_density)(points), rtol=1e-4)
 
@@ -1063,13 +1078,15 @@ def test_a_mode_that_lost_its_only_component_comes_back() -> None:
     means, widths = np.asarray(LAW.means, float), np.stack([0.5 * np.eye(2)] * 3)
     earlier = Population(means, widths, np.log([0.4, 0.4, 0.2]))
     now = Population(np.concatenate([means[:2], means[:1] + 0.1]), widths, np.log([0.55, 0.44, 0.01]))
-    after = restored(now, earlier, 0.0, stepper, generator())
-    assert after.count == 3 and np.exp(after.log_weights).sum() == pytest.approx(1.0)
+    after, back = restored(now, earlier, 0.0, stepper, generator())
+    assert back == 1 and after.count == 3 and np.exp(after.log_weights).sum() == pytest.approx(1.0)
     # The lightest made room.
     assert sorted(after.means.tolist()) == sorted(means.tolist())
-    assert restored(after, earlier, 0.0, stepper, generator()) is after
+    np.testing.assert_array_equal(after.means[-1], means[2])
+    same, back = restored(after, earlier, 0.0, stepper, generator())
+    assert same is after and not back
     elsewhere = Population(means + [[0.0, 0.0], [0.0, 0.0], [30.0, 0.0]], widths, earlier.log_weights)
-    assert restored(earlier, elsewhere, 0.0, stepper, generator()) is earlier
+    assert restored(earlier, elsewhere, 0.0, stepper, generator())[0] is earlier
 
 
 def test_a_component_that_is_flat_along_some_direction_is_not_resolved():
@@ -1107,3 +1124,25 @@ def test_components_far_out_without_width_or_not_finite_are_not_resolved():
     factors = np.array([[[1e-3]], [[10.0]], [[np.nan]], [[0.0]]])
     population = Population(np.array([[1e6], [1e6], [0.0], [0.0]]), factors, equal_log_weights(4))
     assert population.resolved().tolist() == [False, True, False, False]
+
+
+def test_a_step_holds_in_memory_what_the_rules_count() -> None:
+    """Tables of all pairs of 200 coordinates at 2,048 points took ten times as much as was counted."""
+    dim, rules = 200, Rules(most_components=32)
+    window, each = rules.settling_points // (rules.fresh_points * 32), rules.fresh_points
+
+    @jax.jit
+    def settled(leaves: list[Array], key: Array) -> list[Array]:
+        ask = jax.vmap(jax.value_and_grad(lambda point: -0.5 * (point**2).sum()))
+        return jax.tree.leaves(joint_steps(ask, rules, GaussianMixture(*leaves), key, Pace(), 2, window, each))
+
+    leaves = jax.tree.leaves(Population.at(np.zeros((32, dim)), 1.0).mixture())
+    told = settled.lower(leaves, jax.random.key(0)).compile().memory_analysis()
+    assert told is not None
+    held = told.temp_size_in_bytes + told.argument_size_in_bytes + told.output_size_in_bytes
+    assert 0.4 * rules.memory_of_step(dim) < held < rules.memory_of_step(dim)
+
+
+def test_a_training_that_no_device_can_hold_is_refused() -> None:
+    with pytest.raises(SettingsError, match="components: a step with 128 components in 100000 dimensions needs about "):
+        Rules().check_memory(100_000)

@@ -77,6 +77,22 @@ def test_without_jumps_the_inner_kernel_stays_in_its_mode():
     assert (np.asarray(mcmc.get_samples())[:, 0] < 0).all()
 
 
+FAR = GaussianMixture.of(np.full((1, 3), 1e5), 1e-3 * np.eye(3) + 0.999)
+
+
+def far_energy(point):
+    """Of the same law, differences first, up to a constant."""
+    return 0.5 * jnp.square(jnp.linalg.inv(FAR.factors[0]) @ (point - FAR.means[0])).sum()
+
+
+def test_far_from_zero_jumps_of_the_target_itself_are_all_taken():
+    """Some were not, as densities of proposals had lost their digits."""
+    kernel = JumpKernel(FAR, HMC(potential_fn=far_energy, num_steps=1, step_size=0.01, adapt_step_size=False))
+    mcmc = MCMC(kernel, num_warmup=0, num_samples=200, progress_bar=False)
+    mcmc.run(jax.random.key(0), init_params=FAR.means[0], extra_fields=("jump_prob",))
+    np.testing.assert_allclose(mcmc.get_extra_fields()["jump_prob"], 1.0, atol=1e-3)
+
+
 def test_a_model_with_constrained_sites():
     def model(observed):
         rate = numpyro.sample("rate", dist.Gamma(3.0, 2.0))
@@ -137,6 +153,15 @@ def test_resampled_draws_have_the_moments_of_the_target():
     assert len(np.unique(few.points, axis=0)) == few.distinct < 3500
     again = resample(WRONG, target, jax.random.key(1), 4000)
     np.testing.assert_array_equal(found.points, again.points)
+
+
+def test_far_from_zero_log_z_is_that_of_the_target():
+    """It was 0.025 off."""
+    constant = float(jnp.log(jnp.diagonal(FAR.factors[0])).sum() + 1.5 * jnp.log(2.0 * jnp.pi))
+    target = function_target(lambda x: -far_energy(x) - constant, dim=3, centre=1e5, scale=2.0)
+    found = resample(FAR, target, jax.random.key(0), 400)
+    assert found.log_z.value == pytest.approx(0.0, abs=1e-4)
+    assert found.ess == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_mixture_that_is_the_target_loses_no_candidate():

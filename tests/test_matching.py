@@ -249,6 +249,39 @@ def test_points_of_zero_density_are_counted_and_harmless() -> None:
     assert np.abs(told.loss) < 100
 
 
+def test_the_loss_is_the_mean_over_points_of_positive_density() -> None:
+    """By the weights of the strata that have such points; the law of the points is that of the sampler."""
+    points = SAMPLER.stratified(jax.random.key(3), POINTS)
+    ratios = np.asarray(SAMPLER.log_density(points) - TARGET.mixture.log_density(points))
+    dense = np.asarray(points[..., 0] < 0)
+    weights = np.asarray(SAMPLER.weights) * dense.any(-1)
+    means = [row[chosen].mean() if chosen.any() else 0.0 for row, chosen in zip(ratios, dense, strict=True)]
+    assert set(dense.sum(-1)) >= {0, 1}
+    assert half_plane().loss == pytest.approx(weights @ means / weights.sum(), abs=1e-4)
+
+
+def test_a_large_normaliser_does_not_turn_the_order_of_losses_around() -> None:
+    """Half a normal law times `exp(1e4)`: divided by all points, the loss was lowest where all of them had density."""
+    half = function_target(lambda x: jnp.where(x[0] > 0, 1e4 - 0.5 * x[0] ** 2, -jnp.inf), dim=1, scale=1.0)
+    matching = Matching(JOINT, EnergyEstimator(half), half.centre, half.scale, 2000)
+
+    @jax.jit
+    def loss_at(mean: Float[Array, ""]) -> Float[Array, ""]:
+        parameters = unconstrain(GaussianMixture(jnp.zeros(1), mean[None, None], jnp.full((1, 1, 1), 0.6)))
+        return matching.gradient(parameters, Channel.of(jnp.eye(1)), jax.random.key(0), jnp.ones(())).loss
+
+    losses = [float(loss_at(jnp.asarray(mean))) for mean in (0.7, 2.0, 4.0)]
+    assert losses[0] < losses[1] - 0.5 < losses[2] - 3.0
+
+
+def test_where_no_point_has_any_density_the_loss_is_infinite() -> None:
+    nowhere = function_target(lambda x: jnp.log(-1.0 - (x**2).sum()), dim=2, scale=1.5)
+    for name in ("joint", "conditional"):
+        matching = problem(name)._replace(estimator=EnergyEstimator(nowhere)).matching
+        told = jax.jit(matching.gradient)(PARAMETERS, WHOLE, jax.random.key(3), jnp.ones(()))
+        assert told.loss == np.inf and all(np.isfinite(leaf).all() for leaf in told.gradient)
+
+
 def test_a_component_in_zero_density_loses_weight() -> None:
     logits = np.asarray(half_plane().gradient.logits)
     assert logits[1] > 0 > logits[0]  # the gradient is descended; component 1 lies on the wrong side

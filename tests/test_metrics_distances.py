@@ -53,6 +53,47 @@ def moved(draws: Draws, target: MixtureTarget, *, shift: Sequence[float] = (0.0,
     return of_points(stretch * draws.points + np.asarray(shift), target)
 
 
+def weighted_exact(count: int, seed: int) -> Draws:
+    """Draws of two and a half times the scale, with the weights that make them exact."""
+    draws = moved(exact(NORMAL, count, seed), NORMAL, stretch=2.5)
+    weights = np.exp(-0.5 * (draws.points**2).sum(axis=1) * (1.0 - 1.0 / 2.5**2))
+    return replace(draws, weights=weights / weights.sum())
+
+
+def unevenly_weighted(count: int, seed: int) -> Draws:
+    """Exact draws whose weights know nothing of them, and are no whole numbers of points."""
+    weights = np.where(np.random.default_rng(seed).random(count) < 0.5, 1.4, 0.6)
+    return replace(exact(NORMAL, count, seed), weights=weights / weights.sum())
+
+
+def in_families(count: int, seed: int, correlation: float) -> Draws:
+    """Exact draws in families of four in any order, as correlated as that with what their family has in common."""
+    random = np.random.default_rng(seed)
+    families = random.permutation(np.repeat(np.arange(count), 4))
+    own = np.sqrt(1.0 - correlation**2) * random.normal(size=(4 * count, 2))
+    return replace(
+        of_points(correlation * exact(NORMAL, count, seed).points[families] + own, NORMAL), families=families
+    )
+
+
+DEPENDENT = {
+    "weighted": lambda seed: weighted_exact(480, seed),
+    "weighted unevenly": lambda seed: unevenly_weighted(60, seed),
+    "copies": lambda seed: in_families(60, seed, 1.0),
+    "siblings": lambda seed: in_families(60, seed, 0.9),
+}
+"""Exact draws that are worth fewer than their number."""
+
+
+def above_quantile(name: str, kind: str, repeats: int) -> tuple[np.ndarray, int]:
+    """The figure for that many sets of exact draws, and how often it is above its null quantile."""
+    figure = {"mmd": "mmd2", "ksd": "ksd"}[name]
+    found = [measure(name, DEPENDENT[kind](seed), NORMAL, seed, points=240) for seed in range(repeats)]
+    values = np.array([each[figure].value for each in found], float)
+    quantiles = np.array([each[f"{figure}_null_quantile"].value for each in found], float)
+    return values, int((values > quantiles).sum())
+
+
 # --- which draws are compared
 
 
@@ -70,6 +111,17 @@ def test_weighted_draws_are_taken_by_their_weights():
     chosen = representatives(many, 200)
     assert (chosen.points < 200).sum() == 150
     assert independent_count(many) == pytest.approx(320.0) and chosen.worth == 200.0
+
+
+def test_points_of_one_draw_or_family_are_a_group():
+    weighted = representatives(Draws(np.zeros((3, 1)), np.zeros(3), weights=np.array([0.4, 0.0, 0.6])), 10)
+    assert weighted.groups.tolist() == [0, 1, 1] and weighted.worth == 9 / 5
+    families = Draws(np.zeros((6, 1)), np.zeros(6), families=np.array([7, 2, 2, 7, 5, 7]))
+    assert representatives(families, 10).groups.tolist() == [2, 0, 0, 2, 1, 2]
+    assert representatives(families, 10).worth == pytest.approx(families.worth) == 36 / 14
+    assert representatives(families, 2).groups.tolist() == [0, 1] and representatives(families, 2).worth == 2.0
+    chains = representatives(Draws(np.arange(8.0)[:, None], np.zeros(8), chains=2), 4)
+    assert chains.groups.tolist() == [0, 1, 2, 3]
 
 
 def test_chains_are_worth_their_effective_count():
@@ -189,6 +241,14 @@ def test_mmd_of_chains_is_unbiased_too():
     assert (values > quantiles).sum() <= 6
 
 
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_mmd_of_dependent_draws_is_unbiased_too(kind):
+    values, above = above_quantile("mmd", kind, 100)
+    assert values.mean() == pytest.approx(0.0, abs=4 * values.std(ddof=1) / 10)
+    # 5 of 100 are expected; 2.2 is their standard error.
+    assert above <= 5 + 4 * 2.2
+
+
 def test_mmd_needs_draws_that_are_worth_two():
     draws = replace(exact(NORMAL, 10, 0), weights=np.eye(10)[3])
     reason = "the draws are worth about 1.0 independent ones; expected at least 2"
@@ -301,6 +361,13 @@ def test_ksd_of_exact_draws_keeps_its_quantile():
     found = [measure("ksd", exact(NORMAL, 50, seed), NORMAL, seed) for seed in range(80)]
     above = [numbers(each["ksd"])[0] > numbers(each["ksd_null_quantile"])[0] for each in found]
     assert 0 < sum(above) <= 4 + 4 * 2
+
+
+@pytest.mark.parametrize("kind", DEPENDENT)
+def test_ksd_of_dependent_draws_keeps_its_quantile(kind):
+    _, above = above_quantile("ksd", kind, 100)
+    # 5 of 100 are expected; 2.2 is their standard error.
+    assert above <= 5 + 4 * 2.2
 
 
 def test_ksd_does_not_depend_on_units():

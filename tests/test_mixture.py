@@ -6,7 +6,7 @@ would take most of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from biglearn_sampler.engine.population import Population
-from biglearn_sampler.mixture import Channel, GaussianMixture, constrain, unconstrain
+from biglearn_sampler.mixture import Channel, FactoredMixture, GaussianMixture, constrain, unconstrain
 from biglearn_sampler.mixture.triangular import factors_of_roots
 
 DIMENSIONS = (1, 2, 3, 10)
@@ -384,11 +384,26 @@ def test_other_numpyro_distributions_are_refused(distribution, told: str) -> Non
         ),
         (([[0.0], [1.0]], 1.0, [1.0]), "weights must be 2 positive numbers"),
         (([[0.0], [1.0]], 1.0, [1.0, 0.0]), "weights must be 2 positive numbers"),
+        (([[0.0], [1.0]], 1.0, [1.0, np.inf]), "weights must be 2 positive numbers, none infinite"),
+        (([[0.0], [1.0]], 1.0, [1.0, np.nan]), "weights must be 2 positive numbers"),
+        (([[0.0], [np.nan]], 1.0), "means must be finite numbers"),
+        (([[0.0], [np.inf]], 1.0), "means must be finite numbers"),
+        (([[0.0, 1.0]], [[1e-9, 9e-10], [0.0, 1e-9]]), "every covariance must be symmetric and positive definite"),
+        (([[0.0, 1.0]], [[1e-18, 9e-10], [0.0, 1.0]]), "every covariance must be symmetric and positive definite"),
+        (([[0.0]], np.inf), "every covariance must be symmetric and positive definite"),
     ],
 )
 def test_mistakes_in_a_mixture_are_told(arguments, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         GaussianMixture.of(*arguments)
+
+
+def test_covariances_may_be_asymmetric_by_rounding_in_any_unit() -> None:
+    units = np.array([1e-9, 1.0, 1e9])
+    covariance = np.array([[1.0, 0.3, 0.2], [0.3, 1.0, 0.5], [0.2, 0.5, 1.0]]) * units[:, None] * units
+    rounded = covariance + 1e-7 * np.triu(np.outer(units, units), 1)
+    found = GaussianMixture.of(np.zeros((1, 3)), rounded).covariances[0]
+    np.testing.assert_allclose(found, covariance, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -437,6 +452,89 @@ def test_views_of_narrow_components_hold_in_single_precision() -> None:
     np.testing.assert_allclose(np.diag(found), np.diag(expected), rtol=1e-2)
 
 
+Numbers = Sequence[np.ndarray]
+
+
+def far_from_zero(components: int, offset: float) -> Numbers:
+    """Log weights, means of components that overlap, and factors with correlations of 0.999, in single precision."""
+    random = np.random.default_rng(5)
+    means = offset + random.normal(size=(components, 1)) + 0.1 * random.normal(size=(components, 3))
+    factor = np.linalg.cholesky(1e-3 * np.eye(3) + 0.999)
+    log_weights = np.log(random.dirichlet(np.full(components, 3.0)))
+    return tuple(np.asarray(array, np.float32) for array in (log_weights, means, np.tile(factor, (components, 1, 1))))
+
+
+def drawn(numbers: Numbers, count: int = 4000) -> np.ndarray:
+    random, (log_weights, means, factors) = np.random.default_rng(6), numbers
+    weights = np.exp(log_weights.astype(float))
+    chosen = random.choice(len(means), count, p=weights / weights.sum())
+    steps = np.einsum("nij,nj->ni", factors[chosen], random.normal(size=(count, means.shape[1])))
+    return (means[chosen] + steps).astype(np.float32)
+
+
+def exact_joint(numbers: Numbers, points: np.ndarray) -> np.ndarray:
+    """`log w_k + log N_k(x_i)` of these very numbers, in double precision, differences first."""
+    log_weights, means, factors = (np.asarray(array, float) for array in numbers)
+    standard = np.stack([np.linalg.solve(f, (points.astype(float) - m).T) for m, f in zip(means, factors, strict=True)])
+    constants = log_weights - np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(-1)
+    return (constants[:, None] - 0.5 * (standard**2).sum(1) - 0.5 * means.shape[1] * np.log(2 * np.pi)).T
+
+
+@pytest.mark.parametrize(("components", "offset"), [(1, 1e5), (3, 1e6)])
+def test_far_from_zero_densities_keep_their_digits(
+    monkeypatch: pytest.MonkeyPatch, components: int, offset: float
+) -> None:
+    """Around zero two large products had hardly any digits between them: they were 0.3 and 3 off."""
+    numbers = far_from_zero(components, offset)
+    mixture, points = GaussianMixture(*map(jnp.asarray, numbers)), drawn(numbers)
+    joint = exact_joint(numbers, points)
+    expected = np.logaddexp.reduce(joint, axis=1)
+    found = log_density(mixture, points)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(mixture.log_density(jnp.asarray(points[0])), expected[0], atol=2e-3)
+    np.testing.assert_allclose(responsibilities(mixture, points), np.exp(joint - expected[:, None]), atol=2e-3)
+    for name in ("LARGEST_TABLE", "BLOCK"):
+        monkeypatch.setattr(f"biglearn_sampler.mixture.gaussian_mixture.{name}", 1)
+    np.testing.assert_allclose(jax.jit(lambda x: mixture.log_density(x))(points), expected, atol=2e-3)
+
+
+def test_far_from_zero_conditionals_keep_their_weights() -> None:
+    numbers = far_from_zero(3, 1e6)
+    points = drawn(numbers, 200)[:, :2]
+    log_weights, means, factors = numbers
+    joint = exact_joint((log_weights, means[:, :2], factors[:, :2, :2]), points)
+    mixture = GaussianMixture(*map(jnp.asarray, numbers))
+    found = jax.jit(jax.vmap(lambda values: mixture.given_leading(values).weights))(points)
+    np.testing.assert_allclose(found, np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None]), atol=2e-3)
+
+
+def test_a_narrow_component_near_zero_keeps_its_digits_beside_a_wide_one_far_away() -> None:
+    """Around the mean of both it would be 0.06 off."""
+    factor = np.linalg.cholesky(0.1 * np.eye(3) + 0.9)
+    arrays = (np.log([0.5, 0.5]), np.array([[0.0] * 3, [1e3] * 3]), np.stack([1e-3 * factor, factor]))
+    numbers: Numbers = tuple(np.asarray(array, np.float32) for array in arrays)
+    points = drawn(numbers)
+    found = log_density(GaussianMixture(*map(jnp.asarray, numbers)), points)
+    np.testing.assert_allclose(found, np.logaddexp.reduce(exact_joint(numbers, points), axis=1), atol=2e-3)
+
+
+def test_a_component_without_weight_may_be_anywhere() -> None:
+    numbers = far_from_zero(3, 1e6)
+    points = drawn(numbers)
+    more = [np.concatenate([array, array[:1]]) for array in numbers]
+    more[0][-1], more[1][-1] = -np.inf, -1e6
+    found, slope = jax.jit(jax.value_and_grad(lambda m, x: m.log_density(x).mean()))(
+        GaussianMixture(*map(jnp.asarray, more)), points
+    )
+    np.testing.assert_allclose(found, np.logaddexp.reduce(exact_joint(numbers, points), axis=1).mean(), atol=1e-3)
+    expected = jax.jit(jax.grad(lambda m, x: m.log_density(x).mean()))(
+        GaussianMixture(*map(jnp.asarray, numbers)), points
+    )
+    np.testing.assert_allclose(slope.means[:3], expected.means, atol=1e-3)
+    np.testing.assert_array_equal(slope.means[3], 0.0)
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (40, 50)])
 def test_factors_of_roots_are_those_of_the_product_with_their_derivatives(rows: int, columns: int) -> None:
     roots, along = np.random.default_rng(4).normal(size=(2, 3, rows, columns))
@@ -447,3 +545,67 @@ def test_factors_of_roots_are_those_of_the_product_with_their_derivatives(rows: 
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), atol=1e-5)
     back = jax.grad(lambda at: (factors_of_roots(at) * slope).sum())(jnp.asarray(roots))
     np.testing.assert_allclose((back * along).sum(), (slope**2).sum(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_factors_of_roots_hold_in_any_units_in_single_precision(rows: int) -> None:
+    """Squares of 1e-25 are zero in single precision, and those of 1e25 infinite."""
+    random = np.random.default_rng(7)
+    roots, along = random.normal(size=(2, rows, rows + 4))
+    for units in (np.full(rows, 1e-25), np.full(rows, 1e25), 10.0 ** random.uniform(-15, 15, rows)):
+        single = jnp.asarray(roots * units[:, None], jnp.float32)
+        way = jnp.asarray(along * units[:, None], jnp.float32)
+        found, slope = jax.jit(lambda at, way: jax.jvp(factors_of_roots, (at,), (way,)))(single, way)
+        expected, expected_slope = jax.jvp(factors_of_roots, (jnp.asarray(roots),), (jnp.asarray(along),))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(np.asarray(found, float) / units[:, None], expected, atol=1e-4)
+        np.testing.assert_allclose(np.asarray(slope, float) / units[:, None], expected_slope, atol=5e-3)
+
+
+def test_factors_of_roots_hold_where_little_is_left_of_a_row() -> None:
+    roots = jnp.asarray([[1.0, 0.0, 0.0], [1.0, 1e-25, 0.0]], jnp.float32)
+    np.testing.assert_allclose(factors_of_roots(roots), [[1.0, 0.0], [1.0, 1e-25]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [2, 40])
+def test_factors_of_roots_without_full_rank_are_not_a_number(rows: int) -> None:
+    roots = np.eye(rows, rows + 2)
+    roots[-1] = 0.0
+    assert np.isnan(factors_of_roots(jnp.asarray(roots))[-1, -1])
+    roots[-1, 0] = 1.0
+    assert np.isnan(factors_of_roots(jnp.asarray(roots))[-1, -1])
+
+
+@pytest.mark.parametrize("factored", [False, True])
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (
+            lambda law: law.sample(10, jax.random.key(0)),
+            r"the number of draws must be a whole number .* a key comes first",
+        ),
+        (lambda law: law.sample(jax.random.key(0), -1), "whole number of at least 0, got -1; a key comes first"),
+        (lambda law: law.sample(jax.random.key(0), 2.5), "whole number of at least 0, got 2.5; a key comes first"),
+        (
+            lambda law: law.sample(jax.random.split(jax.random.key(0)), 3),
+            r"expected one key, .* or a seed, got shape \(2,\)",
+        ),
+        (lambda law: law.sample(-1, 3), "a seed must be at least 0, got -1"),
+        (lambda law: law.log_density(jnp.zeros(3)), r"of shape \(2,\) or many of shape \(count, 2\), got shape \(3,\)"),
+        (lambda law: law.log_density(jnp.zeros(())), r"or many of shape \(count, 2\), got shape \(\)"),
+        (lambda law: law.log_density([0.0, 0.0]), r"\(count, 2\), got list; jnp.asarray makes an array"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked_types")
+def test_what_a_mixture_is_asked_with_is_checked(ask, told, factored):
+    law: Any = GaussianMixture.of([[0.0]] if factored else [[0.0, 0.0]], 1.0)
+    with pytest.raises(ValueError, match=told):
+        ask(FactoredMixture(((0,), (1,)), (law, law)) if factored else law)
+
+
+@pytest.mark.usefixtures("unchecked_types")
+def test_a_seed_is_the_key_of_draws():
+    law = GaussianMixture.of([[0.0], [1.0]], 1.0)
+    for mixture in (law, FactoredMixture(((0,), (1,)), (law, law))):
+        np.testing.assert_array_equal(mixture.sample(3, 10), mixture.sample(jax.random.key(3), 10))
+    np.testing.assert_array_equal(law.sample(jax.random.PRNGKey(3), 10), law.sample(3, 10))

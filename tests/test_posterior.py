@@ -103,6 +103,13 @@ def test_the_number_of_draws_is_checked(of_model: Run, count: Any) -> None:
         of_model.posterior(count)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1"])
+@pytest.mark.usefixtures("unchecked_types")
+def test_the_seed_of_draws_is_checked(of_model: Run, seed: Any) -> None:
+    with pytest.raises(UserError, match="seed must be a whole number from 0 to 4294967295, got"):
+        of_model.posterior(10, seed)
+
+
 def test_the_sampler_of_a_distribution_is_a_distribution_on_its_support() -> None:
     target = from_numpyro(dist.Gamma(2.0, 1.0), centre=0.0, scale=1.0)
     law = run_of(target, GaussianMixture.of([[0.2]], 0.5)).to_numpyro()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -23,7 +24,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.cli import main
 from biglearn_sampler.energy import Facts, MixtureTarget, ReferenceMoments
 from biglearn_sampler.errors import CatalogueError, RunFolderError, SettingsError
-from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.evaluation import Draws, Measured
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs import Run, load
 from biglearn_sampler.runs.folder import RunFolder
@@ -361,13 +362,49 @@ def test_the_metric_counts_in_errors_of_both() -> None:
     assert found["reference_sd_error"].value == pytest.approx(0.05 / np.sqrt(1.5e-4), abs=4)
 
 
+def test_what_never_varies_is_as_in_the_reference_or_left_out() -> None:
+    points = np.random.default_rng(0).normal(size=(1000, 2))
+    points[:, 1] = 0.1
+    weights = np.random.default_rng(1).gamma(0.5, size=1000)
+    right = ReferenceMoments(mean=0.0, sd=1.0, mean_error=0.1, sd_error=0.1)
+    same = ReferenceMoments(mean=0.1, sd=0.0, mean_error=0.0, sd_error=0.0)
+    other = ReferenceMoments(mean=0.2, sd=0.0, mean_error=0.0, sd_error=0.0)
+    for draws in (
+        Draws(points, np.zeros(1000)),
+        Draws(points, np.zeros(1000), weights=weights / weights.sum()),
+        Draws(points, np.zeros(1000), chains=4),
+    ):
+        alone, beside, without, nothing = (
+            reference_metric().compute(draws, normal_with(**reference), jax.random.key(0))
+            for reference in ({"x0": right}, {"x0": right, "x1": same}, {"x0": right, "x1": other}, {"x1": other})
+        )
+        assert beside == alone and all(figure.value for figure in alone.values())
+        reason = "left out, without any error and not as in the reference: x[1]"
+        assert without["reference_mean_error"] == replace(alone["reference_mean_error"], reason=reason)
+        assert nothing["reference_mean_error"] == Measured.missing(reason)
+        assert without["reference_sd_error"] == alone["reference_sd_error"]
+        assert nothing["reference_sd_error"] == Measured(0.0)
+
+
+@pytest.mark.parametrize(("count", "largest"), [(3, 1.326), (10, 1.881)])
+def test_the_largest_of_some_distances_is_as_the_metric_says(count: int, largest: float) -> None:
+    distances = np.abs(np.random.default_rng(0).normal(size=(20_000, count))).max(1)
+    assert distances.mean() == pytest.approx(largest, abs=4 * distances.std() / np.sqrt(20_000))
+    assert f"{largest:.1f}" in str(type(reference_metric()).__doc__)
+
+
 def test_the_report_shows_what_is_missing(tmp_path: Path) -> None:
     reference = ReferenceMoments(mean=1.0, sd=2.0, mean_error=0.03, sd_error=0.02)
-    known = normal_with(x0=reference, x1=reference)
-    moments = {"x[0]": {"mean": 1.1, "mcse": 0.04, "sd": 2.0, "sd_mcse": 0.01}, "x[1]": {"mean": None}}
+    known = normal_with(x0=reference, x1=reference, x2=ReferenceMoments(mean=4.0, sd=0.0, mean_error=0.0, sd_error=0.0))
+    moments = {
+        "x[0]": {"mean": 1.1, "mcse": 0.04, "sd": 2.0, "sd_mcse": 0.01},
+        "x[1]": {"mean": None},
+        "x[2]": {"mean": 3.0, "mcse": 0.0, "sd": 0.0, "sd_mcse": 0.0},
+    }
     run = Run(known, "mine", NORMAL, {"moments": moments, "khat": 0.3}, [], [], {})
     (path,) = reference_table().write(run, tmp_path)
     text = path.read_text()
     assert "k-hat 0.30" in text
     assert "| x[0] | 1.1 ± 0.04 | 1 ± 0.03 | 2.00 | 2 ± 0.01 | 2 ± 0.02 | 0.00 |" in text
     assert "| x[1] | - | 1 ± 0.03 | - | - | 2 ± 0.02 | - |" in text
+    assert "| x[2] | 3 ± 0 | 4 ± 0 | infinite | 0 ± 0 | 0 ± 0 | 0.00 |" in text

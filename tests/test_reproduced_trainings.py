@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from biglearn_plugins.reproductions import figure_2, figure_3
+from biglearn_plugins.reproductions import ablation, figure_2, figure_3
 from biglearn_plugins.reproductions.ablation import VARIANTS
-from biglearn_plugins.reproductions.coverage import coverage_of
+from biglearn_plugins.reproductions.coverage import Coverage, coverage_of
 from biglearn_plugins.reproductions.families import FAMILIES
 from biglearn_plugins.reproductions.grid import (
     DATA_VARIANCE,
@@ -58,6 +58,41 @@ def test_coverage_tells_the_whole_from_one_mode_and_from_nothing():
     # One mode and nothing else: weights are all alike, and the effective sample size is no help.
     np.testing.assert_allclose(found.ess, [1.0, 1.0, 0.0], atol=1e-3)
     assert found.cells(25)[:3] == ("0 to 25", "1.0", "1 of 3")
+
+
+def covering(*modes: float) -> Coverage:
+    """Mixtures that cover so many modes, each on a tenth of all seeds."""
+    return Coverage(np.repeat(modes, 10 // len(modes)), np.zeros(10), np.ones(10))
+
+
+ONE, TWO, MANY, ALL_MODES = covering(1), covering(1, 2), covering(22, 25), covering(25)
+
+
+@pytest.mark.parametrize(
+    ("joint", "exact", "energy", "agrees"),
+    [
+        (ONE, MANY, ALL_MODES, True),
+        (covering(1, 1, 1, 1, 5), covering(22, 22, 22, 3, 3), MANY, True),
+        (ONE, TWO, ALL_MODES, False),
+        (ONE, MANY, covering(19), True),
+        (ONE, ALL_MODES, covering(12), False),
+        (ONE, covering(25, 20), ALL_MODES, False),
+        (covering(1, 1, 1, 1, 6), ALL_MODES, ALL_MODES, False),
+        (covering(20), ALL_MODES, ALL_MODES, False),
+    ],
+)
+def test_fig_3_agrees_where_the_joint_task_collapses_and_big_learning_finds_nearly_all(joint, exact, energy, agrees):
+    assert figure_3.agrees(joint, exact, energy) is agrees
+
+
+@pytest.mark.parametrize(
+    ("everything", "joint", "agrees"),
+    [(covering(13, 17), ONE, True), (TWO, ONE, False), (covering(12), ONE, False), (ALL_MODES, covering(10), False)],
+)
+def test_the_ablation_agrees_where_all_families_together_find_most_and_the_joint_task_does_not(
+    everything, joint, agrees
+):
+    assert ablation.agrees(everything, joint) is agrees
 
 
 def test_seeds_at_once_have_starts_and_maps_of_their_own_and_the_tasks_of_the_scheduler(catalogue):

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from biglearn_plugins.reports.page.drawing import picture
-from biglearn_plugins.reproductions import registry
+from biglearn_plugins.reproductions import figure_1, registry
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
@@ -18,7 +18,7 @@ from biglearn_plugins.reproductions.inner_steps import successes
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
-from biglearn_plugins.reproductions.progress import silence
+from biglearn_plugins.reproductions.progress import Tell, silence
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import Surface, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -144,6 +144,52 @@ def test_the_command_comes_by_the_public_hook_and_writes_a_folder(tmp_path, monk
     called = CliRunner().invoke(app, ["reproduce", "all", "--out", str(tmp_path / "pages")])
     assert called.exit_code == 0 and "quick: agrees" in called.output and "It is 3 < 4." in called.output
     assert {path.name for path in (tmp_path / "pages").iterdir()} == {"report.html", "quick-1.svg", "quick.gif"}
+
+
+def called(monkeypatch, folder, *reproductions: Reproduction):
+    monkeypatch.setattr(registry, "REPRODUCTIONS", reproductions)
+    app = typer.Typer()
+    Catalogue(modules=["biglearn_plugins.reproductions"], entry_points=False).add_commands(app)
+    return CliRunner().invoke(app, ["reproduce", "all", "--out", str(folder)])
+
+
+def raising(error: BaseException) -> Reproduction:
+    def find(tell: Tell) -> Finding:
+        raise error
+
+    return Reproduction("broken", "A broken one", "The paper says so.", find)
+
+
+def test_one_that_fails_is_a_section_with_its_reason_and_the_others_go_on(tmp_path, monkeypatch):
+    ended = called(monkeypatch, tmp_path, raising(ZeroDivisionError("by <hand>")), quick(agrees=True))
+    assert ended.exit_code == 1 and "broken: failed" in ended.output and "quick: agrees" in ended.output
+    page = (tmp_path / "report.html").read_text()
+    assert "1 of 2 agree with what the papers say; 1 could not be made." in page
+    assert "It could not be made: ZeroDivisionError: by &lt;hand&gt;" in page and "It is 3 &lt; 4." in page
+    assert page.count("<table") == 1 and 'class="verdict cannot-tell"' in page
+
+
+def test_what_was_found_before_an_interruption_is_on_the_page(tmp_path, monkeypatch):
+    ended = called(monkeypatch, tmp_path, quick(agrees=True), raising(KeyboardInterrupt()), quick(agrees=True))
+    assert ended.exit_code not in (0, 1) and f"as far as it came is {tmp_path / 'report.html'}" in ended.output
+    assert (
+        "1 of 1 agree with what the papers say; 2 more were still to be made." in (tmp_path / "report.html").read_text()
+    )
+    assert (tmp_path / "quick-1.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "optima", "shares", "agrees"),
+    [
+        ([True, True, True, False, False, False], [True] * 7, [1.0] * 7, True),
+        ([True, True, False, False, False, False], [True] * 7, [1.0] * 7, False),
+        ([True] * 6, [True] * 6 + [False], [1.0] * 7, False),
+        ([True] * 6, [True] * 7, [1.0] * 6 + [LEAST_SHARE - 0.01], False),
+    ],
+    ids=["half of the tasks free it", "a third does", "another optimum", "random points differ"],
+)
+def test_fig_1_agrees_where_many_tasks_free_the_joint_one(free, optima, shares, agrees):
+    assert figure_1.agrees(free, optima, shares) is agrees
 
 
 def test_an_unknown_name_lists_what_there_is():

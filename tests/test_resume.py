@@ -136,6 +136,9 @@ def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: 
     folder = tmp_path / "run"
     phases = [row["phase"] for row in whole["adaptive"]["rows"]]
     assert {"search", "settle", "refine", "polish"} == set(phases)
+    moves = [move for row in whole["adaptive"]["rows"] for move in row["moves"]]
+    assert {move["move"] for move in moves} >= {"found", "split", "copied", "fresh", "moved"}
+    assert all(move["by"] in ("tasks", "resampling") for move in moves if move["move"] == "moved")
     first = phases.index("settle")
     interrupted(folder, ADAPTIVE, first)
     for chunks in (2, phases.index("refine") - first + 3):
@@ -369,6 +372,10 @@ def test_a_record_that_was_changed_is_told(change: Any, told: str | None, folder
 def test_a_target_made_in_python_is_asked_for(folder: Path) -> None:
     with pytest.raises(RunFolderError, match=r"was made in Python; give it to resume\(folder, target=...\)$"):
         bl.resume(folder)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "finished"}))
+    with pytest.raises(RunFolderError, match=r"was made in Python; give it to resume\(folder, target=...\)$"):
+        bl.resume(folder)
 
 
 def test_two_processes_never_train_into_one_folder(folder: Path) -> None:
@@ -413,16 +420,35 @@ def test_a_run_that_failed_on_a_full_disk_goes_on(whole: dict[str, Any], tmp_pat
 # divergence
 
 
-def test_a_training_that_diverges_ends_with_the_sampler_of_before(tmp_path: Path) -> None:
-    """Updates that are not finite are left out; where no other come any more, the training ends with a sentence."""
+@pytest.mark.parametrize("rate", [3.0, 1e18])
+def test_a_training_that_diverges_ends_with_the_sampler_of_before(rate: float, tmp_path: Path) -> None:
+    """Updates that are not finite or explode are left out; where no other come, the training ends with a sentence."""
     broken = {**QUICK, "components": 2, "scheduler": "joint", "training": {"steps": 2000, "chunk": 100}}
-    broken["optimizer"] = {"name": "sgd", "learning_rate": 1e18, "decay": "constant"}
+    broken["optimizer"] = {"name": "sgd", "learning_rate": rate, "decay": "constant"}
     with pytest.raises(RunFailed, match="the training diverged: .* try a smaller optimizer.learning_rate"):
         bl.train(RIDGE, settings=broken, out=tmp_path / "run")
     run = bl.load(tmp_path / "run", target=RIDGE)
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert run.record["status"] == "failed" and "diverged" in run.record["reason"]
-    assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(run.sampler))
+    # Of a region of scale 2; without the limit the first rate led 2,746 away.
+    assert farthest(run) < 20.0
+
+
+def test_a_training_that_goes_astray_ends_with_the_sampler_of_before(tmp_path: Path) -> None:
+    """No single update of the natural gradient explodes where the density only grows."""
+    growing = bl.target(lambda x: 0.1 * jnp.sum(x**2), dim=2, scale=2.0)
+    astray = {**QUICK, "components": 2, "scheduler": "joint", "training": {"steps": 2000, "chunk": 10}}
+    with pytest.raises(
+        RunFailed, match=r"diverged: after [\d,]+ steps the components grew or went to \de\+\d\d declared"
+    ):
+        bl.train(growing, settings={**astray, "optimizer.learning_rate": 0.5}, out=tmp_path / "run")
+    assert farthest(bl.load(tmp_path / "run", target=growing)) < 2e5
+
+
+def farthest(run: bl.Run) -> float:
+    """How far means and axes of a sampler reach."""
+    assert isinstance(run.sampler, GaussianMixture)
+    return max(float(abs(np.asarray(each)).max()) for each in (run.sampler.means, run.sampler.factors))
 
 
 # kills

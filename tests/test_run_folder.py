@@ -151,7 +151,7 @@ def test_an_empty_folder_may_be_used(tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("file", "Not a directory"),
+        ("file", "Not a directory; it is a file, give the name of a new folder"),
         ("file/below", "Not a directory"),
         ("nul\0", "embedded null byte"),
         ("long" * 100, "File name too long"),

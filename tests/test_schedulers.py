@@ -159,14 +159,71 @@ def draws_with(scheduler: Bandit, memory: Memory) -> np.ndarray:
 
 
 def test_noise_is_no_progress() -> None:
-    scheduler = bandit(TASKS, forgetting=0.0)
+    scheduler = bandit(TASKS, inner_steps=1, forgetting=0.0)
     noisy = jnp.array([10.0, -10.0] * 50)
     tasks, learnt = jnp.zeros(100, int), jnp.ones(100, bool)
     before = scheduler.learn(scheduler.begin(), tasks, noisy, learnt)
-    # The mean falls by half of what chance explains: two errors of 10 / sqrt(100) each.
+    # The mean falls by half of what chance explains: two errors of 10 / sqrt(99) each.
     after = scheduler.learn(before, tasks, noisy - 0.7, learnt)
     assert float(after.progress[0]) == 0.0
     assert float(scheduler.learn(before, tasks, noisy - 3.0, learnt).progress[0]) > 0.0
+
+
+def losses_of_maps(steps: int, inner_steps: int, maps: float, seed: int) -> jax.Array:
+    """Losses of a task that learns nothing: noise of variance 1, and that of each random map."""
+    random = np.random.default_rng(seed)
+    return jnp.array(random.normal(size=steps) + maps * np.repeat(random.normal(size=steps), inner_steps)[:steps])
+
+
+def memories(scheduler: Bandit, losses: jax.Array, chunk: int) -> Memory:
+    """What is known of the only task after every chunk of that many steps."""
+
+    def learn(memory: Memory, losses: jax.Array) -> tuple[Memory, Memory]:
+        after = scheduler.learn(memory, jnp.zeros(chunk, int), losses, jnp.ones(chunk, bool))
+        return after, after
+
+    return jax.tree.map(np.asarray, jax.lax.scan(learn, scheduler.begin(), losses.reshape(-1, chunk))[1])
+
+
+@pytest.mark.parametrize(("chunk", "inner_steps", "maps"), [(100, 1, 0.0), (100, 5, 0.0), (100, 5, 2.0), (60, 20, 1.0)])
+def test_errors_of_losses_are_the_spread_of_repeated_ones(chunk: int, inner_steps: int, maps: float) -> None:
+    """From `n` chunks a spread is known to `1 / sqrt(2 n)`, and so is an error that comes from three visits or more."""
+    count = 1000
+    known = memories(
+        bandit((JOINT,), inner_steps=inner_steps), losses_of_maps(count * chunk, inner_steps, maps, 0), chunk
+    )
+    spread, error = known.loss.std(ddof=1), np.sqrt((known.error**2).mean())
+    assert error == pytest.approx(spread, rel=4 * np.sqrt(2 / (2 * count)))
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5, 7])
+def test_a_single_visit_has_no_error_and_waits_for_another_one(chunk: int) -> None:
+    scheduler, losses = bandit((JOINT, MARGINAL), inner_steps=5), losses_of_maps(105, 5, 3.0, seed=1)
+    learn, memory = jax.jit(scheduler.learn), scheduler.begin()
+    for first in range(0, 105, chunk):
+        before, part = memory, losses[first : first + chunk]
+        memory = learn(memory, jnp.zeros(chunk, int), part, jnp.ones(chunk, bool))
+        assert not bool(memory.known[1]) and int(memory.step) == first + chunk
+        if first + chunk <= 5:
+            assert not bool(memory.known[0]) and float(memory.waiting[0]) == first + chunk
+            continue
+        if not bool(before.known[0]):
+            # What came of both visits so far, by hand.
+            one, other = float(losses[:5].mean()), float(losses[5 : first + chunk].mean())
+            assert float(memory.loss[0]) == pytest.approx((one + other) / 2, rel=1e-4)
+            assert float(memory.error[0]) == pytest.approx(abs(one - other) / 2, rel=1e-4)
+            break
+    assert bool(memory.known[0]) and float(memory.waiting[0]) == 0.0
+
+
+@pytest.mark.parametrize(("chunk", "inner_steps", "maps"), [(1, 1, 0.0), (2, 5, 1.0), (100, 20, 2.0)])
+def test_a_task_that_learns_nothing_seldom_makes_progress(chunk: int, inner_steps: int, maps: float) -> None:
+    """By more than one error the loss falls in 16 % of cases, and in 21 % where each error is that of two visits."""
+    scheduler = bandit((JOINT,), inner_steps=inner_steps, forgetting=0.0)
+    known = memories(scheduler, losses_of_maps(800 * chunk, inner_steps, maps, seed=2), chunk)
+    fallen = (known.progress > 0)[1:][known.known[:-1] & (known.waiting[1:] == 0)]
+    assert len(fallen) > 100
+    assert fallen.mean() < 0.21 + 4 * np.sqrt(0.21 * 0.79 / len(fallen))
 
 
 def test_a_bandit_keeps_task_and_map_for_the_inner_steps() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import biglearn_sampler as bl
 from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
 from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.runs.merge_settings import SECTIONS, as_toml
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.settings import Settings
 from biglearn_sampler.runs.settings_problem import known_keys, line_of
+from biglearn_sampler.runs.shorthands import with_shorthands
 
 PRESET = {
     "components": 7,
@@ -144,6 +147,45 @@ def test_the_callers_mapping_stays_as_it_is(read):
 def test_a_setting_that_only_a_schedule_knows_means_a_schedule(given, method, read):
     assert read(given).method == method
     assert read({}, **given).method == method
+
+
+def test_closed_forms_that_are_allowed_are_used_unless_a_scheduler_is_named(read):
+    tasks = read({"channels": "exact"}).scheduler["tasks"]
+    assert {"joint", "marginal", "transformed_marginal", "conditional", "noised"} < set(tasks)
+    assert read({"channels": "exact", "method": "scheduled"}).scheduler["tasks"] == tasks
+    assert read({"channels": "exact", "scheduler": "joint"}).scheduler == "joint"
+    assert read("paper").scheduler == "paper"
+    assert read({"training.steps": 5}).scheduler == Settings().scheduler
+
+
+@pytest.mark.parametrize(
+    ("source", "overrides", "named"),
+    [
+        (None, {}, ()),
+        (None, {"components": 3}, ()),
+        (None, {"training.chunk": "5"}, ("training.chunk",)),
+        (
+            {"training": {"chunk": 5, "points": 2}},
+            {"channels": "exact"},
+            ("channels", "training.chunk", "training.points"),
+        ),
+        (None, {"scheduler": "bi_level", "scheduler.inner_steps": "3"}, ("scheduler",)),
+        (None, {"training.chunk": "5", "method": "scheduled"}, ()),
+        ("all_metrics", {"optimizer.name": "adam"}, ("optimizer.name",)),
+        ("paper", {"training.steps": "7"}, ()),
+    ],
+)
+def test_what_made_the_training_a_scheduled_one_is_known_where_nobody_asked_for_it(source, overrides, named, catalogue):
+    found = read_settings(source, overrides, catalogue)
+    assert found.switched_by == named
+    assert (found.notice is None) == (not named)
+
+
+def test_the_notice_names_the_settings_and_what_they_mean(catalogue):
+    assert read_settings(None, {"training.chunk": "5", "training.steps": 7000}, catalogue).notice == (
+        "only a scheduled training knows training.chunk, training.steps, so this one makes 7,000 steps on the tasks of "
+        "a scheduler; without it the training is adaptive"
+    )
 
 
 def test_a_preset_means_a_schedule(read):
@@ -407,3 +449,25 @@ def test_the_line_of_a_key_is_where_toml_reads_it(key):
     tomllib.loads(text)
     expected = {"a": 1, "b.c": 2, "t.x": 4, "t.'y'": 5, "u.v.w": 7, "t.none": 3, "nowhere": 1}
     assert line_of(text, key.replace("'", "").split(".")) == expected[key]
+
+
+@pytest.mark.parametrize("settings", [None, "mine", {"components": 9, "budget": {"minutes": 2}}])
+def test_shorthands_are_settings_and_win_over_presets(settings, catalogue):
+    given = {"budget": 1000, "minutes": 2.0, "components": 9}
+    read = read_settings(settings, with_shorthands({"start.sd": 2.0}, settings, given), catalogue).settings
+    assert (read.budget.evaluations, read.budget.minutes, read.components, read.start.sd) == (1000, 2.0, 9, 2.0)
+    assert with_shorthands({}, settings, dict.fromkeys(given)) == {}
+
+
+def test_a_shorthand_and_another_setting_are_refused():
+    told = "budget=1000 is short for the setting budget.evaluations, which is given as 2000 too; give one of them"
+    for settings, overrides in [({"budget.evaluations": 2000}, {}), (None, {"budget": {"evaluations": 2000}})]:
+        with pytest.raises(SettingsError, match=re.escape(told)):
+            bl.train("two_modes", budget=1000, settings=settings, overrides=overrides)
+
+
+def test_a_training_is_given_a_budget_as_an_argument():
+    few = {"reports": [], "metrics": [], "training.steps": 10, "scheduler": "joint", "evaluation.draws": 100}
+    run = bl.train("two_modes", budget=20_000, minutes=3, components=3, settings=few)
+    assert run.record["settings"]["budget"] == {"evaluations": 20_000, "minutes": 3}
+    assert run.record["settings"]["components"] == 3

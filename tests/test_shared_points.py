@@ -431,6 +431,36 @@ def test_the_outer_products_are_the_direct_sum(case: str) -> None:
     np.testing.assert_allclose(told.outer, expected, atol=1e-5 * spread + 1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_in_blocks_of_points_the_sums_and_scores_are_the_same(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    given = many(*CASES["ten dimensions"])
+    points, means, inverse = in_32_bits(given)
+    random = np.random.default_rng(1)
+    share = jnp.asarray(random.dirichlet(np.ones(len(points)), size=len(means)).T, jnp.float32)
+    pulls = jnp.asarray(random.normal(size=points.shape), jnp.float32)
+
+    def told() -> tuple[component_sums.Sums, Array]:
+        # Functions of their own, so that neither finds the other compiled.
+        summed = jax.jit(lambda *arrays: component_sums.sums(*arrays))
+        score = jax.jit(lambda *arrays: component_sums.mixture_score(*arrays))
+        figures = points[:, 0] > 2.0, pulls[:, 0]
+        return summed(share, points, pulls, means, *figures), score(share, points, means, inverse)
+
+    whole = told()
+    monkeypatch.setattr(component_sums, "LARGEST_TABLE", 1)
+    monkeypatch.setattr(component_sums, "BLOCK", size * points.shape[1] ** 2)
+    assert component_sums.points_at_once(*points.shape) == size
+    for mine, expected in zip(jax.tree.leaves(told()), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "dim"), [(2048, 100), (2048, 300), (512, 1000), (40, 5000)])
+def test_tables_of_all_pairs_of_coordinates_are_bounded(count: int, dim: int) -> None:
+    held = component_sums.points_at_once(count, dim)
+    assert (held == count) == (dim == 100 or count == 40)
+    assert held * dim**2 <= component_sums.largest_table(count, dim) <= max(1 << 25, 64 * dim**2)
+
+
 def test_inverse_factors_invert() -> None:
     for dim in (1, 4):
         factors = np.asarray(many(3, dim, 0.5, 0.0)["factors"], np.float32)

@@ -22,7 +22,7 @@ from biglearn_sampler.energy import AbstractTarget, Evaluations, function_target
 from biglearn_sampler.estimators import AbstractEstimator, choose_estimators
 from biglearn_sampler.learning import Matching, Progress, StartRegion, Training, TrainKeys, build_optimizer, fit
 from biglearn_sampler.mixture import Channel, GaussianMixture, unconstrain
-from biglearn_sampler.tasks import Task
+from biglearn_sampler.tasks import AbstractLearningScheduler, Task, TaskDraw
 
 JOINT = Task("joint", "joint", Identity())
 CONDITIONAL = Task("conditional", "conditional", Orthogonal())
@@ -177,11 +177,63 @@ def test_an_update_that_is_not_finite_is_left_out_and_counted(name: str) -> None
     assert fitted(training)[-1].rejected == 0
 
 
+@pytest.mark.parametrize(("leaf", "size"), [("means", 400.0), ("log_diagonals", -25.0), ("log_diagonals", 8.0)])
+def test_an_update_that_explodes_is_left_out_and_counted(leaf: str, size: float) -> None:
+    """Beyond a hundred times the scale of 2 and ten times the width of 0.6, or into nothing."""
+
+    def optimizer_of(size: float) -> optax.GradientTransformation:
+        def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+            still = jax.tree.map(jnp.zeros_like, updates)
+            return still._replace(**{leaf: getattr(still, leaf).at[0].set(size)}), state
+
+        return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+    def after_one(size: float) -> Progress:
+        return fitted(training_of(target_of(plain), (JOINT,), steps=1, optimizer=optimizer_of(size)))[-1]
+
+    broken, sound = after_one(size), after_one(0.5 * size)
+    still = after_one(0.0)
+    assert broken.rejected == 1 and broken.step == 1 and sound.rejected == 0
+    assert same_sampler([broken], [still]) and not same_sampler([sound], [still])
+
+
 def test_points_of_zero_density_are_counted_over_the_whole_training() -> None:
     nowhere = target_of(lambda point: jnp.log(-1.0 - (point**2).sum()))
     told = fitted(training_of(nowhere, (JOINT,), steps=20))[-1]
     assert told.zero_density == 20 * COMPONENTS * POINTS and told.rejected == 0
-    assert told.losses == {"joint": 0.0}
+    assert told.losses == {"joint": None}
+
+
+class Listening(AbstractLearningScheduler):
+    """Remembers what it was told last."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return (JOINT,)
+
+    def begin(self) -> Any:
+        return jnp.zeros(60), jnp.zeros(60, bool)
+
+    def draw_with(self, memory: Any, key: Any, step: Any, steps: Any) -> TaskDraw:
+        return TaskDraw(jnp.zeros((), jnp.int32), key, jnp.zeros(()))
+
+    def learn(self, memory: Any, tasks: Any, losses: Any, learnt: Any) -> Any:
+        return losses, learnt
+
+
+def test_a_scheduler_learns_nothing_from_points_of_zero_density_alone() -> None:
+    """A loss of zero would look like a fall of ten thousand nats, where `log Z` is minus that."""
+
+    def seldom(point: Float[Array, " dim"]) -> Float[Array, ""]:
+        return jnp.where(point[0] > 0.0, plain(point) - 1e4, -jnp.inf)
+
+    told = replace(training_of(target_of(seldom), (JOINT,), steps=60), scheduler=Listening())
+    state = told.begin(unconstrain(GaussianMixture.of([[-1.0, 0.0]], 1.0)))
+    after, info = jax.jit(told.chunk, static_argnums=2)(state, TrainKeys.of(jax.random.key(0)), 60)
+    losses, learnt = map(np.asarray, after.memory)
+    np.testing.assert_array_equal(learnt, np.isfinite(info.loss))
+    assert learnt.any() and not learnt.all()
+    assert (losses[learnt] > 9e3).all() and (losses[~learnt] == 0.0).all()
 
 
 class Plain(AbstractTarget):

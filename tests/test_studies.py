@@ -166,7 +166,11 @@ def test_a_file_that_is_no_study_is_refused(tmp_path, capsys):
 
 def test_baselines_run_once_for_settings_that_they_do_not_see(capsys):
     assert main(["sweep", str(EXAMPLE), "--dry-run"]) == 0
-    jobs = capsys.readouterr().out.split()
+    heading, *rows, _, total = capsys.readouterr().out.splitlines()
+    jobs = [row.split()[0] for row in rows]
+    answers = {row.split()[0]: row.split(maxsplit=1)[1] for row in rows}
+    assert heading.split() == ["job", "settings"] and total == "30 jobs for 36 combinations"
+    assert sorted(answers.values()) == ["default"] * 6 + ["default, few"] * 6 + ["few"] * 6 + ["measured"] * 12
     ours = [name for name in jobs if "-biglearn-" in name]
     # Two targets and three seeds; of the three settings a baseline looks at the metrics only.
     assert len(set(jobs)) == len(jobs) == 2 * 3 * (3 + 2) and len(ours) == 2 * 3 * 3

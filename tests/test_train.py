@@ -9,7 +9,7 @@ import math
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -186,6 +186,49 @@ def json_of(path: Path):
 
 def leftovers(folder: Path) -> list[Path]:
     return list(folder.rglob("*.partial"))
+
+
+# which training is made
+
+
+def test_exact_channels_alone_are_used_by_the_default_scheduler(no_verdict):
+    settings = {"channels": "exact", "training": {"steps": 10, "points": 1}, "components": 2, "evaluation.draws": 200}
+    run = bl.train("two_modes", settings={**settings, "metrics": [], "reports": []})
+    sources = run.record["sources"]
+    assert set(sources) > {"joint", "transformed_conditional", "transformed_marginal", "noised"}
+    assert {name for name, source in sources.items() if source == "exact channel"} == {
+        name for name in sources if "marginal" in name or "noised" in name
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"reservoir.capacity": 64}, r"reservoir: .* read it, as in .*\('joint', 'transformed_conditional'\) does"),
+        (
+            {"quadrature.nodes": 64, "scheduler": "joint"},
+            r"quadrature: .* and no task of the scheduler \('joint'\) does",
+        ),
+        (
+            {"quadrature.nodes": 64, "reservoir.refill": 64, "channels": "exact"},
+            "quadrature and reservoir: only marginal and noised tasks read them, .* the closed form serves all tasks",
+        ),
+    ],
+)
+def test_settings_that_no_task_reads_are_refused(settings, told):
+    with pytest.raises(SettingsError, match=told):
+        bl.train("two_modes", settings=settings)
+
+
+def test_a_setting_that_makes_the_training_a_scheduled_one_is_named(no_verdict, caplog):
+    bl.train("two_modes", settings={**TINY, "metrics": []})
+    (notice,) = [record.getMessage() for record in caplog.records]
+    assert notice.startswith(
+        "only a scheduled training knows scheduler, training.steps, training.chunk, optimizer.name"
+    )
+    caplog.clear()
+    bl.train("two_modes", settings={**TINY, "metrics": [], "method": "scheduled"})
+    assert not caplog.records
 
 
 # what a run holds
@@ -366,6 +409,72 @@ def test_a_report_that_fails_costs_a_line(hindered):
     assert "report tests:no_report failed: OSError: no paper" in lines
 
 
+class Plain(AbstractMetric):
+    def compute(self, draws, target, key) -> Any:
+        return {"plain": 1.0}
+
+
+class Worded(AbstractMetric):
+    def compute(self, draws, target, key):
+        return {"worded": Measured("a")}  # pyright: ignore[reportArgumentType]
+
+
+class OfNumpy(AbstractMetric):
+    def compute(self, draws, target, key):
+        return {"of_numpy": Measured(np.float32(2.0), jnp.ones(()))}  # pyright: ignore[reportArgumentType]
+
+
+class Number(Chain):
+    def run(self, target, start, key, budget=None) -> Any:
+        return 3
+
+
+class Short(Chain):
+    def run(self, target, start, key, budget=None):
+        return BaselineResult(Draws(np.zeros((10, 2)), np.zeros(9)), Evaluations(gradient=7), 0.0, 0.0)
+
+
+class OnePath(AbstractReport):
+    def write(self, run, folder) -> Any:
+        return folder / "one.txt"
+
+
+class WrongResults:
+    @bl.hookimpl
+    def biglearn_baselines(self):
+        return [bl.Entry(name=kind.__name__.lower(), build=kind, summary="for tests") for kind in (Number, Short)]
+
+    @bl.hookimpl
+    def biglearn_metrics(self):
+        kinds = (Plain, Worded, OfNumpy)
+        return [bl.Entry(name=kind.__name__.lower(), build=kind, summary="for tests") for kind in kinds]
+
+    @bl.hookimpl
+    def biglearn_reports(self):
+        return [bl.Entry(name="one_path", build=OnePath, summary="for tests")]
+
+
+def test_wrong_results_of_plugins_cost_a_line_that_says_what_was_expected(
+    no_verdict, tmp_path, caplog, unchecked_types
+):
+    settings = {**TINY, "metrics": ["plain", "worded", "ofnumpy"], "reports": ["one_path"]}
+    catalogue = bl.Catalogue(plugins={"wrong": WrongResults()})
+    folder = tmp_path / "run"
+    bl.train("two_modes", settings=settings, baselines=["number", "short"], out=folder, catalogue=catalogue)
+    metrics, told = json_of(folder / "metrics.json"), caplog.text
+    plain = "TypeError: expected Measured figures by name, got 'plain': 1.0"
+    worded = "TypeError: figure 'worded' is 'a'; expected a finite value, or Measured.missing(reason)"
+    number = "TypeError: `run` must give a BaselineResult, got 3"
+    short = "TypeError: draws.log_target must be the target's log density at every draw, 10 numbers, got shape (9,)"
+    assert json_of(folder / "run.json")["status"] == "finished"
+    assert metrics["plain"] is None and metrics["reasons"]["plain"] == f"the metric failed: {plain}"
+    assert metrics["worded"] is None and metrics["reasons"]["worded"] == f"the metric failed: {worded}"
+    assert (metrics["of_numpy"], metrics["standard_errors"]["of_numpy"]) == (2.0, 1.0)
+    assert metrics["baselines"] == {"number": {"failed": number}, "short": {"failed": short}}
+    assert f"metric wrong:plain failed: {plain}" in told and f"baseline number failed: {number}" in told
+    assert "report wrong:one_path failed: TypeError: `write` must return a list of paths, got PosixPath(" in told
+
+
 def test_a_verdict_that_fails_costs_a_line_and_says_nothing(hindered):
     run, _, lines = hindered
     assert run.metrics["verdict"] == {
@@ -540,6 +649,7 @@ def test_a_folder_with_results_is_refused_before_training(seen, no_training):
         (bowl, {}, "a function needs its dimension and how far its mass may reach"),
         (bowl, {"dim": 2}, "a function needs its dimension"),
         (bowl, {"dim": 2, "scale": 1.0, "radius": 3}, "unknown arguments for a function: radius"),
+        (bowl, {"dim": 2, "scale": 1.0, "center": 3}, "for a function: center; did you mean 'centre'?"),
         (bowl, {"dim": 0, "scale": 1.0}, "dim must be a whole number of at least 1, got 0"),
         (5, {"dim": 2, "scale": 1.0}, "a target is made from a name or from a function, got int"),
         ("two_modes", {"batched": True}, "batched, like, data and facts belong to a function; 'two_modes' is the name"),

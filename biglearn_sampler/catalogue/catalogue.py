@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from biglearn_sampler.catalogue.building import NOTHING, construct, resolve
 from biglearn_sampler.catalogue.hookspecs import HOOKS, KINDS, OBSERVERS
 from biglearn_sampler.catalogue.loading import LoadedPlugin, Loading, chosen
-from biglearn_sampler.catalogue.offers import Offer, call, offers_of, problem_of
+from biglearn_sampler.catalogue.offers import Offer, call, clashes_of, offers_of, problem_of
 from biglearn_sampler.catalogue.problems import CONTAINED, PluginProblem, did_you_mean, told
 from biglearn_sampler.catalogue.recipe import Recipe
 from biglearn_sampler.catalogue.records import Built, PluginRecord
@@ -130,6 +130,14 @@ class Catalogue:
     def problems_met(self) -> tuple[PluginProblem, ...]:
         """The problems known so far; calls no hook."""
         return tuple(self._problems)
+
+    @property
+    def clashes(self) -> tuple[PluginProblem, ...]:
+        """Names that several plugins offer. Calls the hooks of all kinds.
+
+        They are not among `problems`, because a qualified name finds each of them.
+        """
+        return tuple(clash for kind in KINDS for clash in clashes_of(self.offers(kind)))
 
     def offers(self, kind: str) -> tuple[Offer, ...]:
         """All offers of one kind, sorted by name and then by plugin.

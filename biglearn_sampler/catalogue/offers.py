@@ -83,6 +83,25 @@ def offers_of(plugin: LoadedPlugin, kind: str) -> tuple[list[Offer], list[Plugin
     return list(offers.values()), problems
 
 
+def clashes_of(offers: Iterable[Offer]) -> list[PluginProblem]:
+    """One problem for each offer whose name another plugin offers too; the bare name then finds neither.
+
+    Arguments:
+        offers: of one kind.
+    """
+    named: dict[str, list[Offer]] = {}
+    for offer in offers:
+        named.setdefault(offer.entry.name, []).append(offer)
+    return [
+        PluginProblem(
+            offer.plugin, offer.distribution, "entry", _clash(offer, [each for each in same if each != offer])
+        )
+        for same in named.values()
+        if len(same) > 1
+        for offer in same
+    ]
+
+
 def call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
     """Call one implementation of a hook with those of the arguments that it takes; it may raise anything."""
     return implementation.function(**{name: arguments[name] for name in implementation.argnames})
@@ -91,6 +110,14 @@ def call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
 def problem_of(plugin: LoadedPlugin, stage: Stage, message: str, cause: BaseException | None = None) -> PluginProblem:
     """A problem of a plugin that is loaded."""
     return PluginProblem(plugin.name, plugin.source.distribution, stage, message, cause)
+
+
+def _clash(offer: Offer, others: Iterable[Offer]) -> str:
+    who = " and ".join(f"'{other.plugin}' ({other.distribution})" for other in others)
+    return (
+        f"{offer.kind} '{offer.entry.name}' is offered by the plugin {who} too; give one of them another name, or ask "
+        f"for '{offer.qualified_name}'"
+    )
 
 
 def _called(plugin: LoadedPlugin, kind: str, implementation: pluggy.HookImpl) -> tuple[list[Any], list[PluginProblem]]:

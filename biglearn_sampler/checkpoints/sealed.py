@@ -16,7 +16,7 @@ import numpy as np
 
 from biglearn_sampler.checkpoints.typed_tree import Misfit, flattened, rebuilt
 
-NAME, VERSION = b"biglearn checkpoint", 2
+NAME, VERSION = b"biglearn checkpoint", 3
 """A reader refuses a version that it does not know; it changes with any declared type."""
 
 LONGEST_LINE = 100

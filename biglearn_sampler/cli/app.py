@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -58,13 +59,26 @@ class PluginGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=PluginGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=MARKUP)
+app = typer.Typer(
+    cls=PluginGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=MARKUP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 run_commands.register(app)
 compare_commands.register(app)
 sweep_commands.register(app)
 data_commands.register(app)
 catalogue_commands.register(app)
+
+
+def _tell_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"biglearn-sampler {version('biglearn-sampler')}")
+        raise typer.Exit
+    return asked
 
 
 # The options are declared here for parsing and help; `PluginGroup` has already acted on them.
@@ -87,6 +101,9 @@ def biglearn(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at any problem of any plugin.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    tell_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version, and leave.")
+    ] = False,
 ) -> None:
     """Sample from energies with Gaussian mixtures, and see how far the samples can be trusted.
 
@@ -101,7 +118,8 @@ def biglearn(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit status.
 
-    That is 0; 1 for a failure; 2 for a mistake of the user; 130 for Ctrl-C; 143 for SIGTERM during a training.
+    That is 0; 1 for a failure; 2 for a mistake of the user; 3 for another verdict than `train --require` asks for; 130
+    for Ctrl-C; 143 for SIGTERM during a training.
 
     Arguments:
         arguments: what stands after the program's name; by default that of the process.

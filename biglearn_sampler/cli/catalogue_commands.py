@@ -92,9 +92,9 @@ def check(
     plugin: Annotated[str | None, typer.Argument(metavar="PLUGIN", help="only this plugin or distribution")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all problems of plugins; exit status 1 if there are any."""
+    """Tell all problems of plugins, and names that several of them offer; exit status 1 if there are any."""
     catalogue = catalogue_of(ctx)
-    problems = catalogue.problems if plugin is None else _problems_of(catalogue, plugin)
+    problems = _problems(catalogue) if plugin is None else _problems_of(catalogue, plugin)
     ctx.find_root().obj.problems_told = True
     if as_json:
         print_json(_document(catalogue, problems=problems))
@@ -227,9 +227,14 @@ def _print_offer(offer: Offer, facts: Mapping[str, str], given: Mapping[str, str
         print_table(("facts", f"with {how}"), list(facts.items()))
 
 
+def _problems(catalogue: Catalogue) -> list[PluginProblem]:
+    return [*catalogue.problems, *catalogue.clashes]
+
+
 def _problems_of(catalogue: Catalogue, name: str) -> list[PluginProblem]:
     records = [record for record in catalogue.plugins if name in (record.name, record.distribution)]
     if not records:
         known = {known for record in catalogue.plugins for known in (record.name, record.distribution)}
         raise CatalogueError(f"there is no plugin or distribution '{name}'{did_you_mean(name, known)}")
-    return [problem for record in records for problem in record.problems]
+    own = {(record.name, record.distribution) for record in records}
+    return [problem for problem in _problems(catalogue) if (problem.plugin, problem.distribution) in own]

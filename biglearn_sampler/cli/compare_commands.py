@@ -90,7 +90,7 @@ def compare(
             watcher=watcher,
         )
     if not quiet:
-        print_table(*table_of(comparison))
+        print_table(*table_of(comparison), labels=1)
         typer.echo("\n" + "\n".join(sentences_of(comparison)))
     typer.echo(f"{comparison.folder}" if quiet else f"\nThe comparison is in {comparison.folder}.")
 

@@ -65,7 +65,7 @@ def cluster(
     with _made(out or RUNS / f"{file.stem}-clusters", numbered=out is None) as folder:
         fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
         found = Clustering.of(fit, table, truth)
-        print_table(("cluster", "points", "share", "weight"), found.rows())
+        print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
         typer.echo("\n" + "\n".join(found.sentences()))
         write_clustering(found, folder, asked, numbered=False)
     typer.echo(f"The labels and the mixture are in {folder}.")

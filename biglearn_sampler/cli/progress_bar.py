@@ -1,10 +1,11 @@
-"""A progress bar for terminals; silence for pipes and files."""
+"""A progress bar for terminals; lines for pipes and files."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import typer
@@ -16,15 +17,23 @@ from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.processes import Outcome
 from biglearn_sampler.studies.sweep import StudyWatcher
 
+TRAINING = "training"
+"""The phase of a training that tells none."""
+
+PAUSE = 10.0
+"""Seconds between two lines of one phase."""
+
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Watcher]:
-    """A watcher for the duration of a run."""
-    if quiet or not sys.stderr.isatty():
+    """A watcher for the duration of a run; without a terminal, as in a log, a line for each phase."""
+    if quiet:
         yield Nobody()
-        return
-    with _drawn() as bar:
-        yield _Bar(bar)
+    elif not sys.stderr.isatty():
+        yield _RunLines()
+    else:
+        with _drawn() as bar:
+            yield _Bar(bar)
 
 
 @contextmanager
@@ -72,19 +81,38 @@ class _Bar:
 
     def chunk_finished(self, row: Mapping[str, Any]) -> None:
         """Move the bar."""
-        losses = " ".join(f"{name} {loss:.3f}" for name, loss in row["loss"].items() if loss is not None)
-        spent = sum(value for name, value in row.items() if name.endswith("_evaluations"))
-        modes = "" if row["modes_covered"] is None else f" | {row['modes_covered']} modes"
-        self._bar.update(
-            self._task,
-            description=row.get("phase", "training"),
-            completed=row["step"],
-            told=f"loss {losses} | {spent:,} evaluations{modes}",
-        )
+        description = row.get("phase", TRAINING)
+        self._bar.update(self._task, description=description, completed=row["step"], told=_chunk_told(row))
 
     def phase_began(self, text: str) -> None:
         """Say what comes after the training."""
         self._bar.update(self._task, description=text)
+
+
+class _RunLines:
+    """Writes a line for each phase with the seconds since the beginning, and one now and then while a phase lasts."""
+
+    def __init__(self) -> None:
+        self._began = self._told = monotonic()
+        self._phase = ""
+
+    def training_began(self, steps: int | None) -> None:
+        """Say that compilation comes first."""
+        self._tell("compiling")
+
+    def chunk_finished(self, row: Mapping[str, Any]) -> None:
+        """Say where the training is, if it is in another phase or nothing was said for a while."""
+        phase = row.get("phase", TRAINING)
+        if phase != self._phase or monotonic() - self._told >= PAUSE:
+            self._tell(phase, f" | step {row['step']:,} | {_chunk_told(row)}")
+
+    def phase_began(self, text: str) -> None:
+        """Say what comes after the training."""
+        self._tell(text)
+
+    def _tell(self, phase: str, rest: str = "") -> None:
+        self._phase, self._told = phase, monotonic()
+        typer.echo(f"{self._told - self._began:.0f} s: {phase}{rest}", err=True)
 
 
 class _TrialBar:
@@ -135,6 +163,14 @@ class _JobLines:
         self._finished += 1
         told = f"{job.title}, seed {job.seed}, {_told(outcome.trial)} ({outcome.seconds:.0f} s on {outcome.host})"
         typer.echo(f"{self._finished} of {self._total}: {told}", err=True)
+
+
+def _chunk_told(row: Mapping[str, Any]) -> str:
+    """Loss, evaluations, and modes where they are known."""
+    losses = " ".join(f"{name} {loss:.3f}" for name, loss in row["loss"].items() if loss is not None)
+    spent = sum(value for name, value in row.items() if name.endswith("_evaluations"))
+    modes = "" if row["modes_covered"] is None else f" | {row['modes_covered']} modes"
+    return f"loss {losses} | {spent:,} evaluations{modes}"
 
 
 def _told(trial: Trial) -> str:

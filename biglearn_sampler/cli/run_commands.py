@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, Literal
 
 import typer
 
@@ -21,11 +21,15 @@ RUNS = Path("runs")
 MOST_DRAWS = 100_000_000
 """Draws at most, as in the setting `evaluation.draws`: a number beyond it is a slip of the hand."""
 
+ANOTHER_VERDICT = 3
+"""Status of a training whose verdict is not the one that `--require` asks for."""
+
 WITH_RESUME = (
     "resume",
     "budget",
     "minutes",
     "quiet",
+    "require",
     "trust",
     "devices",
     "coordinator",
@@ -67,7 +71,12 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="one setting, such as training.steps=500; may be repeated"),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(metavar="EVALS", help="evaluations of the energy and its gradient at most")
+        int | None,
+        typer.Option(
+            metavar="EVALS",
+            help="evaluations of the energy and its gradient at most, of the training; the verdict (usually about "
+            "170,000) and the figures (16,000) come on top",
+        ),
     ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="wall time of the training at most")] = None,
     components: Annotated[int | None, typer.Option(metavar="K", help="mixture components at most")] = None,
@@ -85,7 +94,13 @@ def train(
         ),
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="with --resume: run the file of the model it names")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="print only the folder of the run")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="print only the folder of the run, and the verdict on standard error")
+    ] = False,
+    require: Annotated[
+        Literal["covered"] | None,
+        typer.Option(metavar="covered", help="end with status 3 if the verdict is another one"),
+    ] = None,
     devices: Annotated[
         int | None, typer.Option(metavar="N", help="devices of this machine, which share evaluations of the energy")
     ] = None,
@@ -101,7 +116,8 @@ def train(
     """Train a sampler on a target, and measure it.
 
     Prints the figures with their standard errors and what they mean; writes the run into a folder. Ctrl-C and SIGTERM
-    write down where it stands; --resume goes on from there.
+    write down where it stands; --resume goes on from there. The status is 0 whatever the verdict is, unless --require
+    asks for one.
     """
     from biglearn_sampler.cli.progress_bar import progress
     from biglearn_sampler.cli.run_tables import print_run_tables
@@ -152,10 +168,17 @@ def train(
                     watcher=watcher,
                     team=team,
                 )
-    if not quiet:
+    verdict = run.metrics.get("verdict", {})
+    if quiet:
+        typer.echo(f"{run.folder}")
+        typer.echo(verdict.get("sentence", "There is no verdict."), err=True)
+    else:
         print_run_tables(run.metrics)
         typer.echo("\n" + "\n".join(sentences(run.metrics)))
-    typer.echo(f"{run.folder}" if quiet else f"\nThe run is in {run.folder}, its figures in {run.folder}/figures.")
+        typer.echo(f"\nThe run is in {run.folder}, its figures in {run.folder}/figures.")
+    if require is not None and verdict.get("verdict") != require:
+        typer.echo(f"the verdict is '{verdict.get('verdict')}', and --require asks for '{require}'", err=True)
+        raise typer.Exit(ANOTHER_VERDICT)
 
 
 def sample(

@@ -40,7 +40,14 @@ def _print_figures(methods: Mapping[str, Mapping[str, Any]]) -> None:
     )
     shown = [name for name in names if any(figures.get(name) is not None for figures in methods.values())]
     rows = [[name, *(numeral_with_error(figures, name) for figures in methods.values())] for name in (*shown, *COSTS)]
-    print_table(("figure", *methods), rows)
+    rows += _asked_by_verdict(methods)
+    print_table(("figure", *methods), rows, labels=1)
+
+
+def _asked_by_verdict(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """The row of what the verdict asked, beyond the budget of the training; none where there is no verdict."""
+    asked = [figures.get("verdict", {}).get("evaluations") for figures in methods.values()]
+    return [["verdict_evaluations", *map(numeral, asked)]] if any(each is not None for each in asked) else []
 
 
 def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:
@@ -58,6 +65,6 @@ def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:
         for quantity in quantities[:MOST_MOMENTS]
     ]
     print()
-    print_table(("quantity", *columns), rows)
+    print_table(("quantity", *columns), rows, labels=1, together=3)
     if len(quantities) > MOST_MOMENTS:
         print(f"... and {len(quantities) - MOST_MOMENTS} more in metrics.json")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_table
 from biglearn_sampler.errors import UserError
+
+if TYPE_CHECKING:
+    from biglearn_sampler.studies.job import Cell
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +54,7 @@ def sweep(
 
     catalogue = catalogue_of(ctx)
     if dry_run:
-        jobs = dict.fromkeys(cell.job.name for cell in planned(study, catalogue))
-        typer.echo("\n".join(jobs))
+        _print_jobs(planned(study, catalogue))
         return
     if resume and out is None:
         raise UserError("to resume a study, say which: give its folder as --out")
@@ -69,10 +72,19 @@ def sweep(
         )
     failures = results.failures
     if not quiet:
-        print_table(*results.table())
+        print_table(*results.table(), labels=3)
         typer.echo("".join(f"\n{name} failed: {reason}" for name, reason in failures.items()))
     typer.echo(f"{results.folder}" if quiet else f"The study is in {results.folder}, its table in results.csv there.")
     if failures:
         again = f"--out {shlex.quote(str(results.folder))} --resume"
         typer.echo(f"{len(failures)} of {len(results.outcomes)} jobs failed; {again} tries them again", err=True)
         raise typer.Exit(1)
+
+
+def _print_jobs(cells: Sequence[Cell]) -> None:
+    """Print every job with the settings that it answers, and how many there are."""
+    settings: dict[str, list[str]] = {}
+    for cell in cells:
+        settings.setdefault(cell.job.name, []).append(cell.settings)
+    print_table(("job", "settings"), [(name, ", ".join(dict.fromkeys(names))) for name, names in settings.items()])
+    typer.echo(f"\n{len(settings):,} jobs for {len(cells):,} combinations")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
+
+NAME = "biglearn-sampler"
 
 TOOLKIT = (
     ("big cooperative learning", "Anonymous (2024), Big Cooperative Learning to Conquer Local Optima"),
@@ -15,17 +18,24 @@ TOOLKIT = (
         "in NumPyro, arXiv:1912.11554",
     ),
 )
-"""What every run rests on."""
+"""What every run rests on, beside this package."""
 
 
 def citations_of(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Names with their references, each once: the toolkit, then the entries of runs and comparisons.
 
     Arguments:
-        records: as in `run.json` or `comparison.json`.
+        records: as in `run.json` or `comparison.json`; with none, the version is the installed one.
     """
     entries = [pair for record in records for entry in record.get("entries", ()) for pair in _referenced(entry)]
-    return list(dict.fromkeys([*TOOLKIT, *entries]))
+    return list(dict.fromkeys([*_this_package(records), *TOOLKIT, *entries]))
+
+
+def _this_package(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """This package in every version that the records were made with."""
+    made_with = [record.get("versions", {}).get(NAME) for record in records]
+    versions = [each for each in dict.fromkeys(made_with) if each is not None] or [version(NAME)]
+    return [(NAME, f"a plugin-based energy sampler toolkit, version {each}") for each in versions]
 
 
 def _referenced(value: Any) -> Iterator[tuple[str, str]]:

@@ -259,8 +259,14 @@ class Course:
     def _learnt(self, memory: Any, agenda: list[Visit], losses: list[float]) -> Any:
         if not isinstance(self._scheduler, AbstractLearningScheduler):
             return None
-        tasks = jnp.array([visit.task for visit in agenda])
-        return self._scheduler.learn(memory, tasks, -jnp.array(losses), jnp.ones(len(agenda), bool))
+        steps = np.array([visit.steps for visit in agenda])
+        tasks, told = np.array([visit.task for visit in agenda]), -np.array(losses)
+        return self._scheduler.learn(
+            memory,
+            jnp.array(np.repeat(tasks, steps)),
+            jnp.array(np.repeat(told, steps)),
+            jnp.ones(int(steps.sum()), bool),
+        )
 
     def _row(self, place: Place, value: float, agenda: list[Visit], losses: list[float]) -> dict[str, Any]:
         names = [task.name for task in self._scheduler.tasks]

@@ -135,6 +135,11 @@ def _mapped(path: str | Path) -> np.ndarray:
     Raises:
         DataError: there is no such file, or it has another format.
     """
+    if Path(path).suffix.lower() == ".csv":
+        raise DataError(
+            f"{path}: expected an array or a file .npy; a table is read by `biglearn cluster {path}`, or by "
+            f"fit_data(numpy.loadtxt({str(path)!r}, delimiter=','), ...)"
+        )
     try:
         return mapped(Path(path))
     except (OSError, ValueError) as error:

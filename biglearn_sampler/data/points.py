@@ -14,7 +14,10 @@ from biglearn_sampler.data.sums import Block
 from biglearn_sampler.errors import DataError
 
 BLOCK = 8192
-"""Rows that are worked on at a time: features and responsibilities of that many stay near the processor."""
+"""Rows that are worked on at a time, at most: features and responsibilities of that many stay near the processor."""
+
+BLOCK_BYTES = 2**26
+"""Their features take no more than this; from 44 columns on a block has fewer rows."""
 
 KEPT_BYTES = 2**28
 """Features up to this size are kept between sweeps over the same points."""
@@ -63,8 +66,9 @@ class Points:
 
     def blocks(self) -> Iterator[tuple[Float[np.ndarray, "rows dim"], Float[np.ndarray, " rows"] | None]]:
         """The rows in their order, some at a time, with their weights; those of weight 0 are at the origin."""
-        for start in range(0, self.count, BLOCK):
-            part = slice(start, start + BLOCK)
+        size = block_rows(self.dim)
+        for start in range(0, self.count, size):
+            part = slice(start, start + size)
             rows = self.standardized(self.rows[part])
             if self.weights is None:
                 yield rows, None
@@ -95,6 +99,11 @@ class Points:
         """The rows with these numbers, in memory."""
         weights = None if self.weights is None else self.weights[places]
         return replace(self, rows=np.asarray(self.rows[places], float), weights=weights)
+
+
+def block_rows(dim: int) -> int:
+    """How many rows of so many columns are worked on at a time, at least 1."""
+    return max(1, min(BLOCK, BLOCK_BYTES // (8 * feature_count(dim))))
 
 
 class View:
@@ -179,8 +188,10 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
             whose squares are no numbers any more.
     """
     count, centre, spread, largest = (np.zeros(points.dim) for _ in range(4))
-    for number, (block, weights) in enumerate(points.blocks()):
-        _check_values(block, points.missing, number * BLOCK)
+    start = 0
+    for block, weights in points.blocks():
+        _check_values(block, points.missing, start)
+        start += len(block)
         seen = ~np.isnan(block) * (1.0 if weights is None else weights[:, None])
         values = np.nan_to_num(block)
         # Chan's update: means and squares of two parts, without subtracting large squares.

@@ -59,9 +59,7 @@ def proposals(points: Points, parameters: Parameters, generator: np.random.Gener
     """
     if parameters.components < 2:
         return
-    rows, weights = next(points.some(generator, LOOKED_AT).blocks())
-    shares, _ = responsibilities(features(rows), coefficients(parameters).T)
-    counted = shares if weights is None else shares * weights[:, None]
+    rows, shares, counted = _looked_at(points.some(generator, LOOKED_AT), parameters)
     if parameters.components == 2:
         one = merged(parameters, (0, 1))
         yield split(one, 0, halved(rows, counted.sum(1, keepdims=True), one))
@@ -76,6 +74,16 @@ def proposals(points: Points, parameters: Parameters, generator: np.random.Gener
         wide = [place for place in np.argsort(-halves.gains) if place not in pair]
         if split_rank < len(wide):
             yield relocated(parameters, pair, int(wide[split_rank]), halves)
+
+
+def _looked_at(points: Points, parameters: Parameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows, the responsibilities for each, and the same times its weight."""
+    lines, found = coefficients(parameters).T, []
+    for rows, weights in points.blocks():
+        shares, _ = responsibilities(features(rows), lines)
+        found.append((rows, shares, shares if weights is None else shares * weights[:, None]))
+    rows, shares, counted = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, shares, counted
 
 
 def halved(

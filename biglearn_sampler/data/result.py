@@ -15,7 +15,7 @@ from biglearn_sampler.data.features import coefficients, features
 from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.missing import observed_shares
 from biglearn_sampler.data.parameters import Parameters
-from biglearn_sampler.data.points import BLOCK
+from biglearn_sampler.data.points import block_rows
 from biglearn_sampler.data.sums import responsibilities
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.mixture import GaussianMixture
@@ -73,8 +73,9 @@ class DataFit:
         if rows.ndim != 2 or rows.shape[1] != self.parameters.dim:
             raise DataError(f"expected points of shape (count, {self.parameters.dim}), got {rows.shape}")
         inner = self.parameters.affine(-self.origin / self.units, 1.0 / self.units)
-        for start in range(0, max(len(rows), 1), BLOCK):
-            yield self._block(np.asarray(rows[start : start + BLOCK], float), inner)
+        size = block_rows(self.parameters.dim)
+        for start in range(0, max(len(rows), 1), size):
+            yield self._block(np.asarray(rows[start : start + size], float), inner)
 
     def _block(self, rows: np.ndarray, inner: Parameters) -> tuple[np.ndarray, np.ndarray]:
         absent, places = np.isnan(rows), (rows - self.origin) / self.units

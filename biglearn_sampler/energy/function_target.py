@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
@@ -15,6 +18,9 @@ from biglearn_sampler.energy.layout import Layout
 from biglearn_sampler.energy.region import declared_dim, declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
+
+OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)")
+"""How NumPy tells it."""
 
 
 @jax.tree_util.register_dataclass
@@ -61,6 +67,30 @@ class FunctionTarget(AbstractTarget):
 
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         return {"x": point} if self.layout is None else self.layout.named(point)
+
+    def check_indices(self) -> None:
+        """See that the function asks for no coordinate that a point does not have; JAX would take its last one.
+
+        The function is staged on a point of NumPy, which refuses such an index; nothing is computed. What else NumPy
+        refuses is no fault: a function need only understand arrays of JAX.
+
+        Raises:
+            TargetError: an index is beyond the end.
+        """
+        kind, front = np.dtype(self.declared_centre.dtype), (1,) * self.batched
+        shapes = ((self.dim,),) if self.layout is None else self.layout.shapes
+        leaves = [np.zeros((*front, *shape), kind) for shape in shapes]
+        given = leaves[0] if self.layout is None else jax.tree.unflatten(self.layout.structure, leaves)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                jax.eval_shape(lambda *data: self.function(given, *data), *self.data)
+            except IndexError as error:
+                found = OUT_OF_BOUNDS.search(str(error))
+                if found is not None:
+                    raise TargetError(_beyond(self, *map(int, found.groups()), told=str(error))) from None
+            except Exception:
+                return
 
 
 def function_target(
@@ -120,6 +150,23 @@ def function_target(
         batched=batched,
         layout=layout,
     )
+
+
+def _beyond(target: FunctionTarget, index: int, axis: int, size: int, *, told: str) -> str:
+    """What an index beyond the end asked for."""
+    known = "JAX would take the nearest entry and say nothing"
+    if target.layout is None and (axis, size) == (int(target.batched), target.dim):
+        least = index + 1 if index >= 0 else -index
+        return (
+            f"the log density: its code asks for coordinate {index} of a point of {size} ({told}); {known}. Expected "
+            f"dim to be at least {least}, or indices within the point"
+        )
+    where = f"dim is {target.dim}" if target.layout is None else f"like has {_shapes(target.layout)}"
+    return f"the log density: its code asks for an entry beyond the end of an array ({told}), and {where}; {known}"
+
+
+def _shapes(layout: Layout) -> str:
+    return ", ".join(f"'{name}' of shape {shape}" for name, shape in zip(layout.names, layout.shapes, strict=True))
 
 
 def _check_batch(values: Any, shape: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from biglearn_sampler.compilation import jit_quickly
+from biglearn_sampler.energy.function_target import FunctionTarget
 from biglearn_sampler.energy.host_probe import host_probe_evaluations, probe_host
 from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.energy.target import AbstractTarget
@@ -148,6 +149,8 @@ def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
         )
     if not jnp.issubdtype(form.dtype, jnp.floating):
         raise TargetError(f"the log density must be a real floating-point number, got dtype {form.dtype}")
+    if isinstance(target, FunctionTarget):
+        target.check_indices()
 
 
 def _told(error: Exception) -> str:

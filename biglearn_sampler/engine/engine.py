@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
@@ -17,6 +18,7 @@ from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.account import Account, Books
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.factors import FactorFitter, block_steppers
+from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
@@ -24,7 +26,7 @@ from biglearn_sampler.engine.refine import Refiner
 from biglearn_sampler.engine.region import Region, refining_region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.search import Search, SearchState
-from biglearn_sampler.engine.settle import HOPELESS, STILL_FALLING, Fit, Settler, merged_twins
+from biglearn_sampler.engine.settle import HOPELESS, STILL_FALLING, Fit, Settler, merged_twins, merges
 from biglearn_sampler.engine.state import (
     Dividing,
     EngineState,
@@ -99,7 +101,9 @@ class Engine:
         self.stepper = Stepper(target, rules, account, devices)
         self._first, self._listener = Population.at(start, width), listener
         self._proposer = Proposer(target.dim, tasks, rules.width, rules.proposals)
-        self._fitter = FactorFitter(target, tasks, rules, account, block_steppers(target, rules, devices))
+        self._moves: list[Move] = []
+        steppers = block_steppers(target, rules, devices)
+        self._fitter = FactorFitter(target, tasks, rules, account, steppers, self._moves)
         self._step, self._compiled_before = 0, -seconds_compiling()
 
     def run(self, key: Key[Array, ""]) -> Outcome:
@@ -123,6 +127,7 @@ class Engine:
         """The state after one more unit of work; `state` stays as it is, and gives the same again."""
         self.account.set_back(state.books)
         self._step, self._compiled_before = state.step, state.seconds_compile - seconds_compiling()
+        self._moves[:] = map(json.loads, state.moves)
         generator = state.generator.generator()
         stage = self._advanced(state.stage, _Keys.of(state.key), generator)
         return EngineState(
@@ -133,6 +138,7 @@ class Engine:
             self.account.books,
             self._seconds_compile,
             state.resumptions,
+            self._moves_kept,
         )
 
     def go_on(self, ended: EngineState, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
@@ -150,6 +156,7 @@ class Engine:
         assert isinstance(outcome, Outcome)
         self.account.set_back(ended.books)
         self.account.add("missed", asked)
+        self._moves[:] = [_found_by_verdict(mode) for mode in found]
         if ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
             return None
         generator = ended.generator.generator()
@@ -170,14 +177,17 @@ class Engine:
             generator=GeneratorState.of(generator),
             books=self.account.books,
             resumptions=ended.resumptions + 1,
+            moves=self._moves_kept,
         )
 
     def _settled_on(self, outcome: Outcome, found: Sequence[Mode], generator: np.random.Generator) -> Settling | None:
         """All modes are fitted together once more, as far as there is room for them."""
         assert isinstance(outcome.mixture, GaussianMixture)
-        known = merged_twins(Population.of(outcome.mixture))
+        settled = Population.of(outcome.mixture)
+        known = merged_twins(settled)
         if known.count >= self.rules.most_modes(known.dim):
             return None
+        self._moves.extend(merges(settled))
         nothing = (np.zeros((0, known.dim)), np.zeros(0))
         evidence = outcome.evidence + known.log_weights
         modes = [Mode(known.means[k], known.factors[k], float(evidence[k]), *nothing) for k in range(known.count)]
@@ -255,6 +265,8 @@ class Engine:
         ):
             return Judging(stage.search, fit)
         known, lost = self._known_and_lost(fit, search.archive, generator)
+        self._moves.extend(fit.merges)
+        self._came_back(len(lost))
         search.again(replace(known, modes=(*known.modes, *lost)))
         if not search.goes_on:
             return Judging(search.state, fit)
@@ -292,6 +304,8 @@ class Engine:
         lost = self._lost(fit, search.archive, generator)
         if not lost.count or not self._can_go_on():
             return fit, not lost.count
+        self._moves.extend(fit.merges)
+        self._came_back(lost.count)
         again = settler.settle(_joined(fit, lost), jax.random.fold_in(key, search.rounds + 2))
         if again.settled:
             again = settler.judged(again, jax.random.fold_in(key, search.rounds + 3))
@@ -301,6 +315,7 @@ class Engine:
     def _divide(self, stage: Dividing, generator: np.random.Generator) -> Stage:
         archive, fit = stage.archive, stage.fit
         # In a plane a plain mixture serves as well, and every figure can show it.
+        self._moves.extend(fit.merges)
         blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
         if blocks is not None:
             return Factoring(archive, fit, blocks)
@@ -317,7 +332,7 @@ class Engine:
         factored = FactoredMixture(stage.blocks, stage.factors)
         small = factored.product_components <= self.rules.refine_components(stage.archive.dim)
         sampler = factored.expanded() if small else factored
-        self._tell("factors", sampler, None, told=grounds)
+        self._tell("factors", sampler, None, grounds)
         return Outcome(sampler, how, stage.archive.count, stage.archive.total, grounds)
 
     def _refine(self, stage: Refining, key: Key[Array, ""], generator: np.random.Generator) -> Stage:
@@ -332,13 +347,23 @@ class Engine:
         return self._finished(refinement.population, how, stage.modes, evidence, grounds)
 
     def _search(self, state: SearchState, generator: np.random.Generator) -> Search:
-        return Search.continued(state, self.stepper, self.rules, self._proposer, generator)
+        return Search.continued(state, self.stepper, self.rules, self._proposer, generator, self._moves)
 
     def _settler(self, generator: np.random.Generator) -> Settler:
-        return Settler(self.stepper, self.rules, generator, self._told)
+        return Settler(self.stepper, self.rules, generator, self._told, self._moves)
 
     def _refiner(self, region: Region, generator: np.random.Generator) -> Refiner:
-        return Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told)
+        return Refiner(self.stepper, self.rules, self._proposer, region, generator, self._told, self._moves)
+
+    @property
+    def _moves_kept(self) -> tuple[str, ...]:
+        """What happened and was not told yet, as a state keeps it."""
+        return tuple(json.dumps(move) for move in self._moves)
+
+    def _came_back(self, count: int) -> None:
+        """Write down that so many modes are known again which a fit had lost."""
+        if count:
+            self._moves.append({"move": "restored", "count": count})
 
     @property
     def _seconds_compile(self) -> float:
@@ -385,7 +410,11 @@ class Engine:
 
     def _with_lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Population:
         """The components of a fit, and the modes that it lost."""
-        return _joined(fit, self._lost(fit, archive, generator)) if fit.settled else fit.merged
+        if not fit.settled:
+            return fit.merged
+        lost = self._lost(fit, archive, generator)
+        self._came_back(lost.count)
+        return _joined(fit, lost)
 
     def _finished(
         self, population: Population, how: str, modes: int, evidence: float, grounds: Mapping[str, float]
@@ -398,22 +427,21 @@ class Engine:
         self._step += self.rules.round_steps
         evidence = search.archive.total if search.archive.count else None
         told = {"modes": search.archive.count, "failures": search.failures, "success": search.bandit.rates}
-        self._tell("search", search.found().padded().mixture(), evidence, search.moves, told)
+        self._tell("search", search.found().padded().mixture(), evidence, told)
 
     def _told(self, phase: str, population: Population, trace: Trace) -> None:
         self._step += self.rules.round_steps
-        self._tell(
-            phase, population.padded().mixture(), float(trace.elbo[-1]), told={"variance": float(trace.variance[-1])}
-        )
+        self._tell(phase, population.padded().mixture(), float(trace.elbo[-1]), {"variance": float(trace.variance[-1])})
 
     def _tell(
         self,
         phase: str,
         mixture: Mixture,
         elbo: float | None,
-        moves: Sequence[Mapping[str, Any]] = (),
         told: Mapping[str, Any] | None = None,
     ) -> None:
+        moves = tuple(self._moves)
+        self._moves.clear()
         self._listener(
             EngineProgress(
                 phase=phase,
@@ -430,6 +458,10 @@ class Engine:
                 seconds_compile=self._seconds_compile,
             )
         )
+
+
+def _found_by_verdict(mode: Mode) -> Move:
+    return {"move": "found", "by": "verdict", "evidence": round(mode.evidence, 4)}
 
 
 def _joined(fit: Fit, lost: Archive) -> Population:

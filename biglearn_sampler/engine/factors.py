@@ -12,6 +12,7 @@ from biglearn_sampler.devices import Devices
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
+from biglearn_sampler.engine.moves import Move, in_short
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.refine import Refiner
@@ -49,6 +50,7 @@ class FactorFitter:
         target: whole, in the coordinates of training.
         tasks, rules, account: as in the engine.
         stepper_of: see `block_steppers`.
+        moves: where it writes down, in short, what happens to the components of every block.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class FactorFitter:
         rules: Rules,
         account: Account,
         stepper_of: Callable[[int], Stepper],
+        moves: list[Move],
     ) -> None:
         self._target, self._tasks, self._rules, self._account = target, tasks, rules, account
-        self._stepper_of = stepper_of
+        self._stepper_of, self._moves = stepper_of, moves
         self._steppers: dict[int, Stepper] = {}
 
     def fit(self, blocks: Blocks, number: int, population: Population, key: Key[Array, ""]) -> GaussianMixture:
@@ -77,10 +80,15 @@ class FactorFitter:
         region = Region.found(population)
         part = Region(region.centre[list(block)], region.width[list(block)])
         stepper = self._stepper(alone)
-        fitted, generator = _fit(stepper, part, self._tasks, self._rules, jax.random.fold_in(key, number))
+        moves: list[Move] = []
+        fitted, generator = _fit(stepper, part, self._tasks, self._rules, jax.random.fold_in(key, number), moves)
+        chosen = fitted
         if self._account.limited:
-            fitted = _better(fitted, merged_twins(population.marginal(block)), stepper, generator)
-        return fitted.mixture()
+            chosen = _better(fitted, merged_twins(population.marginal(block)), stepper, generator)
+        if chosen is not fitted:
+            moves.append({"move": "replaced", "by": "marginal", "count": fitted.count})
+        self._moves.extend(in_short(moves, block=number))
+        return chosen.mixture()
 
     def _stepper(self, alone: AbstractTarget) -> Stepper:
         """Blocks of one size share compiled code."""
@@ -90,7 +98,7 @@ class FactorFitter:
 
 
 def _fit(
-    stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""]
+    stepper: Stepper, region: Region, tasks: Sequence[Task], rules: Rules, key: Key[Array, ""], moves: list[Move]
 ) -> tuple[Population, np.random.Generator]:
     key_host, key_search, key_settle, key_refine = jax.random.split(key, 4)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_host), np.uint32))
@@ -103,15 +111,18 @@ def _fit(
         Proposer(stepper.dim, tasks, rules.width, rules.proposals),
         generator,
         purpose="factors",
+        moves=moves,
     )
     while search.goes_on:
         search.round(jax.random.fold_in(key_search, search.rounds))
-    settler = Settler(stepper, rules, generator, _nobody)
+    settler = Settler(stepper, rules, generator, _nobody, moves)
     fit = settler.settle(search.found(), key_settle)
     fit = settler.judged(fit, jax.random.fold_in(key_settle, 1))
     population = fit.population
     if not fit.good:
-        refiner = Refiner(stepper, rules, search.proposer, refining_region(fit.merged, generator), generator, _nobody)
+        moves.extend(fit.merges)
+        region = refining_region(fit.merged, generator)
+        refiner = Refiner(stepper, rules, search.proposer, region, generator, _nobody, moves)
         population = refiner.refine(fit.merged, key_refine).population
     return population, generator
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.mixture import Mixture
 
 
@@ -23,7 +24,7 @@ class EngineProgress:
         by_purpose: the same, by what they were asked for.
         zero_density: points so far where the target's density was zero or not finite.
         rejected: components so far whose steps were taken back, since they did not end with finite numbers.
-        moves: what happened to components in this stretch.
+        moves: what happened to components since the stretch before.
         told: further figures of the phase.
         seconds: since the beginning.
         seconds_compile: of these, how many went into compilation, or into fetching what was compiled before.
@@ -37,7 +38,7 @@ class EngineProgress:
     by_purpose: Mapping[str, Evaluations]
     zero_density: int
     rejected: int = 0
-    moves: Sequence[Mapping[str, Any]] = ()
+    moves: Sequence[Move] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     seconds_compile: float = 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.balance import balanced
+from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.proposals import Proposer
@@ -77,6 +77,7 @@ class Refiner:
         region: over which fresh components begin.
         generator: of host-side randomness.
         told: is told after every stretch.
+        moves: where it writes down what happens to components.
     """
 
     stepper: Stepper
@@ -85,7 +86,7 @@ class Refiner:
     region: Region
     generator: np.random.Generator
     told: Told
-    moves: list[dict[str, Any]] = field(default_factory=list, init=False)
+    moves: list[Move] = field(default_factory=list)
 
     def refine(self, modes: Population, key: Key[Array, ""]) -> Refinement:
         """Cycles of annealing until the effective sample size is fair."""
@@ -129,6 +130,8 @@ class Refiner:
         origin = self.generator.choice(lacking.count, number - lacking.count, p=np.exp(lacking.log_weights))
         new = lacking.joined(self._copied(lacking, origin)).equal()
         kept, share = refined.take(order[: count - number]), min(share, 0.5)
+        self._write_down("dropped", refined.count - kept.count)
+        self._write_down("copied", len(origin))
         log_weights = np.concatenate([kept.log_weights + np.log1p(-share), new.log_weights + np.log(share)])
         population = kept.joined(new).weighted(log_weights).take(self.generator.permutation(count))
         return replace(later, population=population, before=population, first=first)
@@ -169,11 +172,19 @@ class Refiner:
         count = self.rules.refine_components(modes.dim)
         best = modes.take(np.argsort(-modes.log_weights, kind="stable")[: max(count // 2, 1)])
         left = count - best.count
+        self._write_down("dropped", modes.count - best.count)
         if not left:
             return best.equal()
         copied = left // 2 if best.count > 1 else 0
+        self._write_down("copied", copied)
+        self._write_down("fresh", left - copied)
         begun = best.joined(self._copied(best, np.arange(copied) % best.count)) if copied else best
         return begun.joined(self._fresh(left - copied)).take(self.generator.permutation(count)).equal()
+
+    def _write_down(self, move: str, count: int) -> None:
+        """A move that concerns many components at once, if any."""
+        if count:
+            self.moves.append({"move": move, "count": count})
 
     def _copied(self, modes: Population, origin: Int[np.ndarray, " copies"]) -> Population:
         """Components at draws of the modes of those numbers, each with the shape of its mode."""
@@ -206,11 +217,12 @@ class Refiner:
             state.population, key, pace, "refine", rules.window_points, rules.refine_fresh_points
         )
         state = replace(state, log_mass=float(trace.elbo[-1]), first=first + rules.round_steps)
-        self.moves = []
         dead = np.flatnonzero(population.log_weights < np.log(DEAD / population.count))
         if moves and len(dead):
-            population, dead = spared(population, dead, state.log_mass, self.stepper, self.generator)
-            population = self._moved(population, dead, first / length) if len(dead) else population
+            population, free = spared(population, dead, state.log_mass, self.stepper, self.generator)
+            kept = np.setdiff1d(dead, free).tolist()
+            self.moves.extend({"move": "spared", "component": number} for number in kept)
+            population = self._moved(population, free, first / length) if len(free) else population
         # What was found, what was there before weights were learnt, and what was there before nothing moves any more:
         # each comes back at the next of these times if it is lost.
         times = (rules.held_share * length, rules.moving_share * length)
@@ -221,7 +233,10 @@ class Refiner:
         return replace(state, population=population)
 
     def _restored(self, population: Population, state: Refinement) -> Population:
-        return restored(population, state.before, state.log_mass, self.stepper, self.generator)
+        population, back = restored(population, state.before, state.log_mass, self.stepper, self.generator)
+        places = range(population.count - back, population.count)
+        self.moves.extend({"move": "restored", "component": number} for number in places)
+        return population
 
     def _can_pay(self, components: int, steps: int | None = None) -> bool:
         """Whether the budget allows so many steps, or a stretch, what may follow one, and the last weights.

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.errors import SettingsError
+from biglearn_sampler.learning.component_sums import largest_table
 
 JUDGED_POINTS = 4
 """Fresh points of every searcher on which it is judged."""
 
+LEAST_STEPS = 2
+"""Steps whose points are shared at least, so that components that draw by turns are all there."""
+
 BYTES = 4
-COPIES = 4
-"""Arrays of the size of all points times all components that a step holds at once."""
+COPIES, PAIRS, MATRICES, KNOWN = 4, 2, 11, 3
+"""Arrays that a step holds at once, as XLA plans them on a CPU: of all points times all components; of all pairs of
+coordinates at the points of `largest_table`; of a matrix for every component that learns; and for every known mode."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,7 @@ class Rules:
             raise SettingsError(
                 f"components: {count:,} cannot be divided into the {parts} parts of devices.components; give a multiple"
             )
-        points = max(self.window_points, self.fresh_points * count)
-        needed = BYTES * (COPIES * points * count * (dim + 1) + count * dim * dim) // parts
+        needed = self.memory_of_step(dim, parts)
         available, owner = devices.memory(), "a device"
         if available is None:
             # Of devices that share the memory of the machine, each has its share.
@@ -93,6 +97,19 @@ class Rules:
                 f"GiB of memory, {owner} has {available / 2**30:,.0f} GiB; give a smaller number, or divide them among "
                 "more devices by devices.components"
             )
+
+    def memory_of_step(self, dim: int, parts: int = 1) -> int:
+        """Bytes that the largest step holds on a device, or a little more; without what the energy needs.
+
+        That of all components, which are divided into so many parts but collected at its end, or that of the searchers,
+        which know all modes.
+        """
+        count = self.refine_components(dim)
+        points = max(self.settling_points, LEAST_STEPS * self.fresh_points * count)
+        divided = COPIES * points * count + MATRICES * count * dim**2
+        joint = PAIRS * largest_table(points, dim) + divided // parts + count * dim**2
+        search = (MATRICES * self.searchers + KNOWN * self.most_held(dim)) * dim**2
+        return BYTES * max(joint, search)
 
     def refine_components(self, dim: int) -> int:
         """Components of a refinement: as many as a step stays quick with."""

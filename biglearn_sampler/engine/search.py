@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
+from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
 from biglearn_sampler.engine.region import Region
@@ -110,6 +112,7 @@ class Search:
         generator: of all host-side randomness.
         purpose: under which evaluations are booked.
         sweeps: whether it takes a last look all over by itself.
+        moves: where it writes down what happens to searchers and modes.
     """
 
     stepper: Stepper
@@ -121,9 +124,9 @@ class Search:
     purpose: str = "search"
     sweeps: bool = True
     rounds: int = 0
+    moves: list[Move] = field(default_factory=list)
     failures: int = field(default=0, init=False)
     found_now: int = field(default=0, init=False)
-    moves: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         count = self.searchers.count
@@ -135,10 +138,18 @@ class Search:
 
     @classmethod
     def continued(
-        cls, state: SearchState, stepper: Stepper, rules: Rules, proposer: Proposer, generator: np.random.Generator
+        cls,
+        state: SearchState,
+        stepper: Stepper,
+        rules: Rules,
+        proposer: Proposer,
+        generator: np.random.Generator,
+        moves: list[Move],
     ) -> Search:
         """An exploration that goes on from a state, as if there had been no pause."""
-        search = cls(stepper, rules, state.searchers, state.archive, proposer, generator, rounds=state.rounds)
+        search = cls(
+            stepper, rules, state.searchers, state.archive, proposer, generator, rounds=state.rounds, moves=moves
+        )
         search.failures, search._swept = state.failures, state.swept
         search._ages, search._confirming = state.ages.copy(), state.confirming.copy()
         search._origins = list(state.origins)
@@ -202,7 +213,8 @@ class Search:
         if not reach < UNBOUNDED:
             raise Diverged(
                 f"the components grew or went to {reach:.0e} declared scales: the density seems to have no finite mass "
-                "(is it flat somewhere, or does it grow?). Bound it, for example by a prior"
+                "(is it flat somewhere, or does it grow?). If your function is an energy, return its negative: "
+                "biglearn takes log densities; otherwise bound it, for example by a prior"
             )
         if not self.archive.count:
             return population
@@ -222,7 +234,6 @@ class Search:
         )
         self._ages += 1
         self.rounds += 1
-        self.moves = []
         modes = self._modes()
         concluded = self._conclude(trace, modes)
         self._swept = self._swept and not self.found_now
@@ -289,8 +300,12 @@ class Search:
                 elif unmoved[number]:
                     self.archive = self.archive.with_better_twin(mode)
             concluded.append(number)
+        held = {id(mode) for mode in self.archive.modes} - {id(modes[number]) for number in won}
         self.archive = self.archive.pruned()
         self._learn(concluded, won, modes)
+        gone = len(held - {id(mode) for mode in self.archive.modes})
+        if gone:
+            self.moves.append({"move": "dropped", "count": gone})
         # A mode that came for another that went is no news.
         self.found_now = max(self.archive.count - before, 0)
         # While nothing is known, those that met no density do not say that nothing is there.
@@ -372,11 +387,13 @@ class Search:
             surprise = np.concatenate([surprise, seen.surprise])
         self.bandit.forget()
         means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
+        started_by: Counter[str] = Counter()
         for number in concluded:
             kind = self.bandit.choose(self._possible(proposals), self.generator)
             if only is not None and (surprise[proposals.kind == self.proposer.kinds.index(only)] > 1.0).any():
                 kind = only
             chosen = self._chosen(kind, proposals, surprise)
+            started_by[kind] += 1
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
             means[number], factors[number] = proposals.points[chosen], proposals.factor(chosen, archive)
             if archive.count:
@@ -384,6 +401,7 @@ class Search:
                 known = np.logaddexp(known, Archive(archive.dim, (started,)).log_density(proposals.points))
                 surprise = np.where(np.isneginf(surprise), surprise, archive.surprise(log_target, known))
             surprise[chosen] = -np.inf
+        self.moves.extend({"move": "restarted", "by": kind, "count": count} for kind, count in started_by.items())
         self.searchers = self._narrowed(Population(means, factors, self.searchers.log_weights), concluded, region)
 
     def _narrowed(self, searchers: Population, started: Sequence[int], region: Region) -> Population:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.polish import LEAST_EACH, polished
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.rules import Rules
@@ -92,6 +93,11 @@ class Fit:
         return bool(np.isfinite(self.variance))
 
     @property
+    def merges(self) -> list[Move]:
+        """What makes of its components the merged ones."""
+        return merges(self.population) if self.merged.count < self.population.count else []
+
+    @property
     def good(self) -> bool:
         """Whether the target is this mixture."""
         return self.variance < GOOD
@@ -117,12 +123,14 @@ class Settler:
         rules: of the engine.
         generator: of host-side randomness.
         told: is told after every stretch.
+        moves: where it writes down what happens to components.
     """
 
     stepper: Stepper
     rules: Rules
     generator: np.random.Generator
     told: Told
+    moves: list[Move] = field(default_factory=list)
 
     def settle(self, population: Population, key: Key[Array, ""]) -> Fit:
         """Fit as many components as the next power of two; where that is not good, split what was merged and fit again.
@@ -140,7 +148,7 @@ class Settler:
         hopeful = first.variance <= HOPELESS
         wanted = 3 * first.merged.count // 2 if hopeful else first.merged.count
         count = min(max(count, 1 << wanted.bit_length()), most)
-        grown = self._grown(first.merged, count) if self._can_grow(first.merged, count) else None
+        grown = self._grown(first.merged, count, first.merges) if self._can_grow(first.merged, count) else None
         return first if grown is None else self._fitted(grown, jax.random.fold_in(key, 1))
 
     def _fitted(self, population: Population, key: Key[Array, ""]) -> Fit:
@@ -207,10 +215,15 @@ class Settler:
         self.told("settle", population, trace)
         return population, float(trace.variance[-LAST_STEPS:].mean()), float(trace.elbo[-LAST_STEPS:].mean())
 
-    def _grown(self, population: Population, count: int) -> Population | None:
+    def _grown(self, population: Population, count: int, merged: Sequence[Move] = ()) -> Population | None:
         """More components: those that fit worst are cut along their longest axis, worse ones farther apart.
 
         `None` where no component meets any density, and nothing says what would fit.
+
+        Arguments:
+            population: of fewer components.
+            count: of components that are wanted.
+            merged: what made it of more, to be written down with what is cut.
         """
         points = population.draws(self.generator, SPLIT_POINTS)
         log_target = self.stepper.log_density(points, "settle")
@@ -222,6 +235,9 @@ class Settler:
         pieces = np.ones(population.count, int)
         while pieces.sum() < count:
             pieces[(burden / pieces**2).argmax()] += 1
+        self.moves.extend(merged)
+        cut = np.flatnonzero(pieces > 1).tolist()
+        self.moves.extend({"move": "split", "component": number, "count": int(pieces[number])} for number in cut)
         origin = np.repeat(np.arange(population.count), pieces)
         place = np.concatenate([np.arange(n) - (n - 1) / 2 for n in pieces])
         outermost = np.maximum(1.0, (pieces[origin] - 1) / 2)
@@ -237,17 +253,37 @@ class Settler:
 
 def merged_twins(population: Population) -> Population:
     """Without weightless components; those that are nearly identical are added up, the heaviest stays."""
-    kept: list[int] = []
+    twins = _twins(population)
+    kept, weights = list(twins), np.exp(population.log_weights)
+    for number, others in twins.items():
+        for other in others:
+            weights[number] += weights[other]
+    return Population(population.means[kept], population.factors[kept], np.log(weights[kept])).normalised()
+
+
+def merges(population: Population) -> list[Move]:
+    """What `merged_twins` does to components: how many became one, and how many are gone."""
+    twins = _twins(population)
+    merged: list[Move] = [
+        {"move": "merged", "component": number, "count": 1 + len(others)} for number, others in twins.items() if others
+    ]
+    gone = population.count - sum(1 + len(others) for others in twins.values())
+    return [*merged, {"move": "dropped", "count": gone}] if gone else merged
+
+
+def _twins(population: Population) -> dict[int, list[int]]:
+    """Of every component that stays, the heaviest first, those that are nearly identical to it."""
+    twins: dict[int, list[int]] = {}
     weights = np.exp(population.log_weights)
     for number in np.argsort(-population.log_weights, kind="stable").tolist():
         if weights[number] < WEIGHTLESS / population.count:
             continue
-        twin = next((other for other in kept if _divergence(population, number, other) < SAME), None)
+        twin = next((other for other in twins if _divergence(population, number, other) < SAME), None)
         if twin is None:
-            kept.append(number)
+            twins[number] = []
         else:
-            weights[twin] += weights[number]
-    return Population(population.means[kept], population.factors[kept], np.log(weights[kept])).normalised()
+            twins[twin].append(number)
+    return twins
 
 
 def _divergence(population: Population, first: int, second: int) -> float:

@@ -31,7 +31,7 @@ def padded(array: Float[np.ndarray, "rows ..."]) -> Float[np.ndarray, "more ..."
 
 
 def powers(count: int, most: int) -> Iterator[slice]:
-    """Slices that share out `count` rows, each of a power of sixteen of them, the largest first and none above `most`."""
+    """Slices that share out `count` rows, powers of sixteen of them, the largest first and none above `most`."""
     start = 0
     while start < count:
         size = min(most, 16 ** (((count - start).bit_length() - 1) // 4))

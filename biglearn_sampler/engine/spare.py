@@ -54,7 +54,7 @@ def spared(
 
 def restored(
     population: Population, earlier: Population, log_mass: float, stepper: Stepper, generator: np.random.Generator
-) -> Population:
+) -> tuple[Population, int]:
     """Components of an earlier time come back where they alone held mass of the target, in the place of the lightest.
 
     The noise of the steps can drive the only component of a small mode away.
@@ -63,19 +63,23 @@ def restored(
         population: as it is now.
         earlier: as it was.
         log_mass, stepper, generator: as of `spared`.
+
+    Returns:
+        the components, those that came back behind the others, and their number.
     """
     lost = np.flatnonzero(_needed(earlier, population, log_mass, stepper, generator))
     if not len(lost):
-        return population
+        return population, 0
     lost = lost[: population.count // 2]
     back = earlier.take(lost).equal()
     staying = population.take(np.argsort(-population.log_weights, kind="stable")[: population.count - len(lost)])
     share = len(lost) / population.count
-    return Population(
+    together = Population(
         np.concatenate([staying.means, back.means]),
         np.concatenate([staying.factors, back.factors]),
         np.concatenate([staying.log_weights + np.log1p(-share), back.log_weights + np.log(share)]),
     )
+    return together, len(lost)
 
 
 def _needed(

@@ -186,6 +186,7 @@ class EngineState:
         books: evaluations and seconds so far.
         seconds_compile: of these, how many went into compilation.
         resumptions: how many times it went on after its end, with modes that it had missed.
+        moves: what happened to components since the listener was told last, each as JSON.
     """
 
     stage: Stage
@@ -195,6 +196,7 @@ class EngineState:
     books: Books = Books()
     seconds_compile: float = 0.0
     resumptions: int = 0
+    moves: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:

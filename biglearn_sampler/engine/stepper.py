@@ -16,7 +16,7 @@ from biglearn_sampler.engine.account import Account
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.programs import programs_of
-from biglearn_sampler.engine.rules import Rules
+from biglearn_sampler.engine.rules import LEAST_STEPS, Rules
 from biglearn_sampler.engine.shapes import on_device, padded, powers
 from biglearn_sampler.engine.steps import Held, Pace, Seen, Trace, fresh_components
 from biglearn_sampler.estimators.guard import ZERO_DENSITY
@@ -25,9 +25,6 @@ from biglearn_sampler.mixture import inverse_factors
 
 ASKED_AT_ONCE = 1 << 12
 """Points of which the energy is asked at once, a power of sixteen: it may need much memory for each."""
-
-LEAST_STEPS = 2
-"""Steps whose points are shared at least, so that components that draw by turns are all there."""
 
 LEAST_SHARED = 64
 """Points of a step, below which past steps are no longer counted: they are too far in the past."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 from jaxtyping import Array, Key
 
+from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation.draws import Draws
@@ -75,3 +77,27 @@ class AbstractBaseline(ABC):
         least = self.least_budget(target)
         if budget is not None and budget < least:
             raise UserError(f"a budget of {budget:,} evaluations is too small; expected at least {least:,}")
+
+
+def result_problem(result: Any, dim: int) -> str | None:
+    """What is wrong with what a baseline gave for a target of so many coordinates; `None` if it can be measured."""
+    if not isinstance(result, BaselineResult):
+        return f"`run` must give a BaselineResult, got {shown(result)}"
+    draws = result.draws
+    if not isinstance(draws, Draws):
+        return f"draws must be Draws, got {shown(draws)}"
+    shape = np.shape(draws.points)
+    if len(shape) != 2 or shape[1] != dim or shape[0] < 2:
+        return f"draws.points must be at least 2 finite points of {dim} coordinates, got shape {shape}"
+    if np.shape(draws.log_target) != shape[:1]:
+        return (
+            f"draws.log_target must be the target's log density at every draw, {shape[0]} numbers, got shape "
+            f"{np.shape(draws.log_target)}"
+        )
+    if draws.chains is not None and (draws.chains < 1 or shape[0] % draws.chains):
+        return f"{shape[0]} draws cannot be {draws.chains} chains of equal length"
+    if not isinstance(result.evaluations, Evaluations):
+        return f"evaluations must be Evaluations, got {shown(result.evaluations)}"
+    if result.log_z is not None and not isinstance(result.log_z, Measured):
+        return f"log_z must be a Measured with its standard error, or None; got {shown(result.log_z)}"
+    return None

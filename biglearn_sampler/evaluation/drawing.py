@@ -14,9 +14,6 @@ from biglearn_sampler.energy import AbstractTarget, split_arrays
 from biglearn_sampler.evaluation.draws import Draws
 from biglearn_sampler.mixture import Mixture
 
-FAR = 4.0
-"""Standard deviations from zero, beyond which densities are computed around the middle of the draws."""
-
 BATCH = 4000
 """Draws that are evaluated at once, which bounds the memory."""
 
@@ -32,7 +29,7 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
         return (
             points,
             jax.lax.map(log_density, points, batch_size=BATCH),
-            _of_sampler(mixture, points),
+            jax.lax.map(mixture.log_density, points, batch_size=BATCH),
         )
 
     points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
@@ -48,16 +45,7 @@ def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> 
 
 @jit_quickly
 def _log_densities_in_batches(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-    return _of_sampler(mixture, points)
-
-
-def _of_sampler(mixture: Mixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
-    """Around the middle of the points: far from zero, what correlated coordinates cancel out has no digits left."""
-    middle = points.mean(0)
-    # Elsewhere there is nothing to gain, and a narrow mode near zero beside a far one would lose digits.
-    middle = jnp.where(jnp.abs(middle) > FAR * points.std(0), middle, 0.0)
-    moved = mixture.affine(-middle, jnp.ones_like(middle))
-    return jax.lax.map(moved.log_density, points - middle, batch_size=BATCH)
+    return jax.lax.map(mixture.log_density, points, batch_size=BATCH)
 
 
 def quantities_of(target: AbstractTarget, points: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Key
 
+from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation.draws import Draws
 
@@ -46,3 +49,26 @@ class AbstractMetric(ABC):
             target: its `facts` may be used.
             key: for metrics that draw; the same key gives the same figures.
         """
+
+
+def figures_problem(found: Any) -> str | None:
+    """What is wrong with what a metric gave; `None` if these are figures by name."""
+    if not isinstance(found, Mapping) or not found:
+        return f"`compute` must give at least one figure by name, got {shown(found)}"
+    for name, figure in found.items():
+        if not isinstance(name, str) or not isinstance(figure, Measured):
+            return f"expected Measured figures by name, got {name!r}: {shown(figure)}"
+        if figure.value is not None and not _is_number(figure.value):
+            return f"figure '{name}' is {shown(figure.value)}; expected a finite value, or Measured.missing(reason)"
+        if figure.standard_error is not None and not _is_number(figure.standard_error):
+            return f"figure '{name}' has the standard error {shown(figure.standard_error)}; expected None or a number"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one number; arrays of one are."""
+    try:
+        math.isfinite(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, UnconstrainedMixture
 
@@ -15,6 +15,10 @@ NEGLIGIBLE = -30.0
 
 LONG = 1e6
 """From here on the length of a pull makes no difference; the square of a longer one could overflow."""
+
+LARGEST_TABLE, BLOCK, LEAST_BLOCK = 1 << 25, 1 << 24, 64
+"""Numbers, one for every pair of coordinates at every point, that are held at once; those of a block, where there are
+more; and its points at least, since the sums of all components are read and written for every block."""
 
 TINY = 1e-30
 """Keeps quotients of vanishing sums finite."""
@@ -70,12 +74,22 @@ def mixture_score(
     inverse: Float[Array, "components dim dim"],
 ) -> Float[Array, "count dim"]:
     """`grad log p(x_i) = sum_k r_ik S_k^-1 (mu_k - x_i)`, with the precisions mixed before they meet the point."""
-    dim = points.shape[-1]
+    count, dim = points.shape
     middle = means.mean(0)
     precision = inverse.mT @ inverse
     pulls = jnp.einsum("kij,kj->ki", precision, means - middle)
-    mixed = (responsibility @ precision.reshape(-1, dim * dim)).reshape(-1, dim, dim)
-    return responsibility @ pulls - jnp.einsum("nij,nj->ni", mixed, points - middle)
+
+    def pulled(given: tuple[Float[Array, "size components"], Float[Array, "size dim"]]) -> Float[Array, "size dim"]:
+        share, away = given
+        mixed = (share @ precision.reshape(-1, dim * dim)).reshape(-1, dim, dim)
+        return jnp.einsum("nij,nj->ni", mixed, away)
+
+    given = (responsibility, points - middle)
+    size = points_at_once(count, dim)
+    if size == count:
+        return responsibility @ pulls - pulled(given)
+    blocks = jax.lax.map(pulled, jax.tree.map(lambda rows: _blocks(rows, size), given))
+    return responsibility @ pulls - blocks.reshape(-1, dim)[:count]
 
 
 def offsets(
@@ -126,15 +140,47 @@ def sums(
 ) -> Sums:
     """`sum_i omega_ik G_i`, `sum_i omega_ik (x_i - mu_k) G_i^T` and the sums of further figures of every point.
 
-    All by one large matrix product: many small ones would each turn the table of weights around.
+    All by one large matrix product: many small ones would each turn the table of weights around. In so many dimensions
+    that its table exceeds `LARGEST_TABLE`, by one for each block of points.
     """
-    dim = points.shape[-1]
+    count, dim = points.shape
     middle = means.mean(0)
-    products = ((points - middle)[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
-    columns = jnp.concatenate([products, pulls, *(figure[:, None] for figure in figures)], 1)
-    outer, pulled, further = jnp.split(share.T @ columns, [dim * dim, dim * dim + dim], axis=1)
+
+    def summed(given: tuple[Array, ...]) -> Float[Array, "components columns"]:
+        share, away, pulls, *figures = given
+        products = (away[:, :, None] * pulls[:, None, :]).reshape(-1, dim * dim)
+        return share.T @ jnp.concatenate([products, pulls, *(figure[:, None] for figure in figures)], 1)
+
+    given = (share, points - middle, pulls, *figures)
+    size = points_at_once(count, dim)
+    if size == count:
+        table = summed(given)
+    else:
+        blocks = tuple(_blocks(rows, size) for rows in given)
+        nothing = jnp.zeros((len(means), dim * dim + dim + len(figures)), share.dtype)
+        table, _ = jax.lax.scan(lambda total, block: (total + summed(block), None), nothing, blocks)
+    outer, pulled, further = jnp.split(table, [dim * dim, dim * dim + dim], axis=1)
     outer = outer.reshape(-1, dim, dim) - (means - middle)[:, :, None] * pulled[:, None, :]
     return Sums(pulled, outer, further)
+
+
+def points_at_once(count: int, dim: int) -> int:
+    """Of so many points those of which tables of a number for every pair of coordinates are held at once."""
+    if count * dim**2 <= LARGEST_TABLE:
+        return count
+    return min(count, max(LEAST_BLOCK, BLOCK // dim**2))
+
+
+def largest_table(count: int, dim: int) -> int:
+    """Numbers of a table of a number for every pair of coordinates, at all that are held at once of so many points."""
+    return min(count * dim**2, max(LARGEST_TABLE, LEAST_BLOCK * dim**2))
+
+
+def _blocks(rows: Shaped[Array, "count ..."], size: int) -> Shaped[Array, "blocks size ..."]:
+    """The rows in blocks of so many; the last is filled up with zeros."""
+    more = -len(rows) % size
+    filled = jnp.concatenate([rows, jnp.zeros((more, *rows.shape[1:]), rows.dtype)])
+    return filled.reshape(-1, size, *rows.shape[1:])
 
 
 def plain_gradient(

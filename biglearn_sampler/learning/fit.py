@@ -28,12 +28,13 @@ class Progress:
     Arguments:
         step: steps done.
         mixture: the sampler, in the coordinates of training.
-        losses: mean loss over the chunk by task; `None` for a task that was not drawn. The loss of a task is its KL
-            divergence up to a constant: `log Z`, and for conditional tasks one that depends on their conditions.
+        losses: mean loss over the chunk by task; `None` for a task that was not drawn, or met no density. The loss of
+            a task is its KL divergence, over points of positive density, up to a constant: `log Z`, and for
+            conditional tasks one that depends on their conditions.
         task_steps: steps on each task since the beginning.
         evaluations: since the beginning.
         zero_density: points so far where the target's density was zero or not finite.
-        rejected: updates so far that were not finite and were left out.
+        rejected: updates so far that were not finite or exploding and were left out.
         seconds_compile: until the compiled chunk was ready.
         seconds_run: of training since then.
         evaluations_by_source: the same evaluations by what they were for: the energy at points of a step, quadratures,
@@ -67,7 +68,7 @@ class Tally:
 
     Arguments:
         task_steps, skipped: steps on each task, and those of them on which nothing was learnt.
-        losses: mean loss over the last chunk; `None` for a task that was not drawn.
+        losses: mean loss over the last chunk; `None` for a task that was not drawn, or met no density.
         zero_density, rejected: as in `Progress`.
         rejected_in_a_row: updates until now, without one in between that was accepted.
         recent: losses of each task in the last chunks in which it was drawn, once all learns that will.
@@ -95,7 +96,7 @@ class Tally:
         """
         told = jax.tree.map(np.asarray, info)
         mine = [told.done & (told.task == number) for number in range(len(self.task_steps))]
-        learnt = [steps & ~told.skipped for steps in mine]
+        learnt = [steps & ~told.skipped & np.isfinite(told.loss) for steps in mine]
         accepted = np.flatnonzero(told.done & ~told.rejected)
         losses = [float(told.loss[steps].mean()) if steps.any() else None for steps in learnt]
         in_a_row = int(told.done.sum()) - (int(accepted[-1]) + 1 if len(accepted) else -self.rejected_in_a_row)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import Evaluations
@@ -27,7 +27,7 @@ class TaskGradient(NamedTuple):
 
     Arguments:
         gradient: of the objective, in the parameters.
-        loss: the objective itself, over points of positive density.
+        loss: the objective itself, over points of positive density; infinite where no point has any.
         zero_density: number of points where the target's density was zero or not finite.
     """
 
@@ -171,4 +171,16 @@ def _surrogate(ratios: _Ratios) -> tuple[Float[Array, ""], TaskGradient]:
     path = (jax.lax.stop_gradient(weights) * per_component).sum(-1).mean()
     balance = (weights * signal).sum(-1).mean()
     nothing = UnconstrainedMixture(*[jnp.zeros(())] * 4)
-    return path + balance, TaskGradient(nothing, jax.lax.stop_gradient(path), (~positive).sum())
+    return path + balance, TaskGradient(nothing, _loss(jax.lax.stop_gradient(ratios), positive), (~positive).sum())
+
+
+def _loss(ratios: _Ratios, positive: Bool[Array, "*conditions components points"]) -> Float[Array, ""]:
+    """The mean over points of positive density, every stratum by its weight; those without such a point have none.
+
+    Divided by all points it would be a share of itself, and of `log Z`, that depends on how many were left out.
+    """
+    count = positive.sum(-1)
+    means = jnp.where(positive, ratios.values, 0.0).sum(-1) / jnp.maximum(count, 1)
+    weights = jnp.where(count > 0, jnp.exp(ratios.log_weights), 0.0)
+    total = weights.sum()
+    return jnp.where(total > 0.0, (weights * means).sum() / jnp.where(total > 0.0, total, 1.0), jnp.inf)

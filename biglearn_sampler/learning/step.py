@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,14 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.learning.matching import Matching, TaskGradient
-from biglearn_sampler.mixture import UnconstrainedMixture
+from biglearn_sampler.mixture import UnconstrainedMixture, constrain
 from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler, TaskDraw
+
+FARTHEST, WIDEST = 100.0, 10.0
+"""An update that moves or widens a component by so many widths of the region and of its own together is exploding."""
+
+LARGEST_FALL = 20.0
+"""Likewise one that makes it narrower by more than that, in its logarithm: a factor of 5e8."""
 
 
 class TrainState(NamedTuple):
@@ -58,9 +64,10 @@ class StepInfo(NamedTuple):
     Arguments:
         done: false for the padding of the last chunk, which does nothing.
         task: position of the task in the scheduler's tasks.
-        loss: of the task.
+        loss: of the task; infinite where no point had any density.
         zero_density: points where the target's density was zero or not finite.
-        rejected: whether the update was not finite and was left out, wholly or for the components concerned.
+        rejected: whether the update was not finite or exploding and was left out, wholly or for the components
+            concerned.
         skipped: whether the task's estimator could not be trusted, so that nothing was learnt.
     """
 
@@ -108,7 +115,8 @@ class Training:
     def step(self, state: TrainState, drawn: TaskDraw, key: Key[Array, ""]) -> tuple[TrainState, StepInfo]:
         """One step on a drawn task: estimate its gradient, update. Pure; the same arguments give the same result.
 
-        On an estimator that is not supported nothing changes but the count of steps.
+        On an estimator that is not supported, or by an update that is not finite or is exploding, nothing changes but
+        the count of steps.
 
         Arguments:
             state: before the step.
@@ -125,11 +133,12 @@ class Training:
         branches = [lambda _, matching=matching: branch(matching) for matching in self.matchings]
         told = jax.lax.switch(drawn.task, branches, None)
         updates, optimizer_state = self.optimizer.update(told.gradient, state.optimizer_state, state.parameters)
-        proposed = (optax.apply_updates(state.parameters, updates), optimizer_state)
-        finite = _is_finite(proposed[0])
+        moved = cast(UnconstrainedMixture, optax.apply_updates(state.parameters, updates))
+        proposed = (moved, optimizer_state)
+        sound = _is_finite(moved) & ~_explodes(state.parameters, moved, self.matchings[0].scale)
         supported = jnp.stack([matching.estimator.is_supported() for matching in self.matchings])[drawn.task]
         parameters, optimizer_state = jax.tree.map(
-            lambda new, old: jnp.where(finite & supported, new, old),
+            lambda new, old: jnp.where(sound & supported, new, old),
             proposed,
             (state.parameters, state.optimizer_state),
         )
@@ -138,7 +147,7 @@ class Training:
             task=drawn.task,
             loss=told.loss,
             zero_density=jnp.where(supported, told.zero_density, 0),
-            rejected=supported & ~(finite & _is_finite(told.gradient)),
+            rejected=supported & ~(sound & _is_finite(told.gradient)),
             skipped=~supported,
         )
         return TrainState(parameters, optimizer_state, state.step + 1, state.memory), info
@@ -164,10 +173,23 @@ class Training:
 
         state, info = jax.lax.scan(body, state, (drawn, point_keys))
         if learns:
-            learnt = info.done & ~info.skipped & ~info.rejected
-            state = state._replace(memory=scheduler.learn(state.memory, info.task, info.loss, learnt))
+            learnt = info.done & ~info.skipped & ~info.rejected & jnp.isfinite(info.loss)
+            losses = jnp.where(learnt, info.loss, 0.0)
+            state = state._replace(memory=scheduler.learn(state.memory, info.task, losses, learnt))
         return state, info
 
 
 def _is_finite(parameters: optax.Params) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]).all()
+
+
+def _explodes(
+    before: UnconstrainedMixture, after: UnconstrainedMixture, scale: Float[Array, " dim"]
+) -> Bool[Array, ""]:
+    """Whether a component goes or grows out of all proportion to itself and to the region, or shrinks to nothing."""
+    old, new = constrain(before), constrain(after)
+    reach = FARTHEST * scale.max() + WIDEST * jnp.linalg.norm(old.factors, axis=-1).max(-1)
+    moved = jnp.abs(new.means - old.means).max(-1)
+    grown = jnp.abs(new.factors - old.factors).max((-2, -1))
+    fallen = (before.log_diagonals - after.log_diagonals).max(-1)
+    return ~((moved <= reach) & (grown <= reach) & (fallen <= LARGEST_FALL)).all()

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.catalogue.notebook import html_of
+from biglearn_sampler.mixture.arguments import checked_count, checked_key, checked_point
 from biglearn_sampler.mixture.gaussian_mixture import GaussianMixture
 from biglearn_sampler.mixture.mixture_law import MixtureLaw
 from biglearn_sampler.mixture.triangular import factors_of_roots
@@ -50,15 +51,16 @@ class FactoredMixture:
 
     def log_density(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
         """`log p(x)`, normalised, of one point or of a batch of points."""
+        point = checked_point(point, self.dim)
         parts = [
             factor.log_density(point[..., np.array(block)])
             for block, factor in zip(self.blocks, self.factors_of, strict=True)
         ]
         return jnp.stack(parts).sum(0)
 
-    def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
-        """`count` independent draws."""
-        keys = jax.random.split(key, len(self.blocks))
+    def sample(self, key: Key[Array, ""] | int, count: int) -> Float[Array, "count dim"]:
+        """`count` independent draws; arguments and errors as of `GaussianMixture.sample`."""
+        count, keys = checked_count(count), jax.random.split(checked_key(key), len(self.blocks))
         parts = [factor.sample(key, count) for factor, key in zip(self.factors_of, keys, strict=True)]
         return jnp.concatenate(parts, -1)[:, self._places()]
 

@@ -17,11 +17,15 @@ from jaxtyping import Array, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.catalogue.notebook import html_of
+from biglearn_sampler.mixture.arguments import checked_count, checked_key, checked_point
 from biglearn_sampler.mixture.channel import Channel
 from biglearn_sampler.mixture.triangular import factors_of_roots, inverse_factors
 from biglearn_sampler.precision import full_precision
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
+
+ASYMMETRY = 1e-5
+"""Of a covariance matrix beside its standard deviations, up to which it is rounding."""
 
 LARGEST_GATHER, GATHER_BLOCK = 1 << 28, 1 << 24
 """Numbers of the factors of all draws that are held at once; those of a block, where there are more."""
@@ -62,8 +66,8 @@ class GaussianMixture:
             weights: shape `(components,)`, positive; normalised here. Equal when left out.
 
         Raises:
-            ValueError: the shapes do not fit, a covariance is not symmetric and positive definite, or a
-                weight is not positive.
+            ValueError: the shapes do not fit, a mean is not finite, a covariance is not symmetric and positive
+                definite, or a weight is not positive and finite.
         """
         # In NumPy: the checks are made once, and a compiled operation for each would take longer than all of them.
         centres, spread = np.asarray(means, float), np.asarray(covariances, float)
@@ -77,9 +81,11 @@ class GaussianMixture:
                 f"covariances must be a number or have shape {(dim, dim)} or {(components, dim, dim)}, "
                 f"got {spread.shape}"
             )
+        if not np.isfinite(centres).all():
+            raise ValueError(f"means must be finite numbers, got {means}")
         shares = np.ones(components) if weights is None else np.asarray(weights, float)
-        if shares.shape != (components,) or not (shares > 0).all():
-            raise ValueError(f"weights must be {components} positive numbers, got {weights}")
+        if shares.shape != (components,) or not ((shares > 0) & (shares < np.inf)).all():
+            raise ValueError(f"weights must be {components} positive numbers, none infinite, got {weights}")
         factors = np.broadcast_to(_checked_factors(spread), (components, dim, dim))
         arrays = (np.log(shares / shares.sum()), centres, factors)
         return cls(*(jnp.asarray(array, float) for array in arrays))
@@ -109,13 +115,14 @@ class GaussianMixture:
     def component_log_densities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
         """`log N(x; mu_k, L_k L_k^T)` of every component, without the weights.
 
-        All points meet all components in one matrix product with the inverse factors.
+        All points meet all components in one matrix product with the inverse factors, `L_k^-1 (x - m)` less
+        `L_k^-1 (mu_k - m)`, around a middle `m` of the components: far from zero, two products with `m` in them would
+        leave no digits between them.
         """
         inverse = inverse_factors(self.factors)
-        shift = jnp.einsum("kij,kj->ki", inverse, self.means)
-        standard = jnp.einsum("kij,...j->...ki", inverse, point) - shift
-        log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
-        return log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * self.dim * LOG_TWO_PI
+        middle = _middle(self, inverse)
+        shift = jnp.einsum("kij,kj->ki", inverse, self.means - middle)
+        return _log_normals(jnp.einsum("kij,...j->...ki", inverse, point - middle) - shift, inverse)
 
     @full_precision()
     def log_density(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch"]:
@@ -123,6 +130,7 @@ class GaussianMixture:
 
         Many points are taken block by block: a table of all components at all of them could exceed any memory.
         """
+        point = checked_point(point, self.dim)
         if point.size // self.dim * self.means.size <= LARGEST_TABLE:
             return logsumexp(self.log_weights + self.component_log_densities(point), axis=-1)
         return _log_density_in_blocks(self, point.reshape(-1, self.dim)).reshape(point.shape[:-1])
@@ -130,12 +138,18 @@ class GaussianMixture:
     @full_precision()
     def responsibilities(self, point: Float[Array, "*batch dim"]) -> Float[Array, "*batch components"]:
         """The probability `w_k N_k(x) / p(x)` that a point came from each component."""
+        point = checked_point(point, self.dim)
         return jax.nn.softmax(self.log_weights + self.component_log_densities(point), axis=-1)
 
     @full_precision()
-    def sample(self, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
-        """`count` independent draws."""
-        key_component, key_noise = jax.random.split(key)
+    def sample(self, key: Key[Array, ""] | int, count: int) -> Float[Array, "count dim"]:
+        """`count` independent draws; the key may be a seed.
+
+        Raises:
+            ValueError: the key is none, or `count` is negative.
+        """
+        count = checked_count(count)
+        key_component, key_noise = jax.random.split(checked_key(key))
         chosen = jax.random.categorical(key_component, self.log_weights, shape=(count,))
         noise = jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
         if noise.size * self.dim <= LARGEST_GATHER:
@@ -148,8 +162,9 @@ class GaussianMixture:
         return jax.lax.map(drawn, (chosen, noise), batch_size=max(GATHER_BLOCK // self.dim**2, 1))
 
     @full_precision()
-    def stratified(self, key: Key[Array, ""], count: int) -> Float[Array, "components count dim"]:
+    def stratified(self, key: Key[Array, ""] | int, count: int) -> Float[Array, "components count dim"]:
         """`count` draws from *every* component, differentiable in means and factors: `mu_k + L_k e`."""
+        key, count = checked_key(key), checked_count(count)
         noise = jax.random.normal(key, (self.components, count, self.dim), self.means.dtype)
         return self.means[:, None] + jnp.einsum("kij,kmj->kmi", self.factors, noise)
 
@@ -199,10 +214,10 @@ class GaussianMixture:
         `w_k N(y_S; m_S, A A^T)`.
         """
         known = values.shape[0]
-        leading = GaussianMixture(self.log_weights, self.means[:, :known], self.factors[:, :known, :known])
-        standard = jnp.einsum("kij,kj->ki", inverse_factors(leading.factors), values - leading.means)
+        inverse = inverse_factors(self.factors[:, :known, :known])
+        standard = jnp.einsum("kij,kj->ki", inverse, values - self.means[:, :known])
         means = self.means[:, known:] + jnp.einsum("kij,kj->ki", self.factors[:, known:, :known], standard)
-        evidence = self.log_weights + leading.component_log_densities(values)
+        evidence = self.log_weights + _log_normals(standard, inverse)
         return GaussianMixture(jax.nn.log_softmax(evidence), means, self.factors[:, known:, known:])
 
     @full_precision()
@@ -264,7 +279,8 @@ class GaussianMixture:
 def _log_density_in_blocks(mixture: GaussianMixture, points: Float[Array, "count dim"]) -> Float[Array, " count"]:
     """`log p(x)` block by block, forth and, for gradients, once more on the way back."""
     inverse = inverse_factors(mixture.factors)
-    shift = jnp.einsum("kij,kj->ki", inverse, mixture.means)
+    middle = _middle(mixture, inverse)
+    shift = jnp.einsum("kij,kj->ki", inverse, mixture.means - middle)
     at_mean = (
         mixture.log_weights
         + jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
@@ -274,7 +290,7 @@ def _log_density_in_blocks(mixture: GaussianMixture, points: Float[Array, "count
     # Whole blocks and not point by point: the gradient in the factors is then one product for each block.
     @jax.checkpoint
     def of_block(block: Float[Array, "size dim"]) -> Float[Array, " size"]:
-        standard = jnp.einsum("kij,nj->kin", inverse, block) - shift[..., None]
+        standard = jnp.einsum("kij,nj->kin", inverse, block - middle) - shift[..., None]
         return logsumexp(at_mean[:, None] - 0.5 * (standard**2).sum(1), axis=0)
 
     size = max(LEAST_BLOCK, BLOCK // mixture.means.size)
@@ -283,12 +299,39 @@ def _log_density_in_blocks(mixture: GaussianMixture, points: Float[Array, "count
     return told if whole == len(points) else jnp.concatenate([told, of_block(points[whole:])])
 
 
+def _middle(mixture: GaussianMixture, inverse: Float[Array, "components dim dim"]) -> Float[Array, " dim"]:
+    """`m_j = sum_k s_kj mu_kj`, with shares `s_kj` in proportion to `w_k max_i (L_k^-1)_ij^2`; of one mean, itself.
+
+    Products around `m` are rounded by `|L_k^-1| |mu_k - m|`: the mean of its square is least there, at the narrow ones.
+    """
+    shares = jax.nn.softmax(mixture.log_weights[:, None] + 2.0 * jnp.log(jnp.abs(inverse).max(-2)), axis=0)
+    return jax.lax.stop_gradient((shares * mixture.means).sum(0))
+
+
+def _log_normals(
+    standard: Float[Array, "*batch components dim"], inverse: Float[Array, "components dim dim"]
+) -> Float[Array, "*batch components"]:
+    """`log N(x; mu_k, L_k L_k^T)` of `L_k^-1 (x - mu_k)`."""
+    log_determinant = jnp.log(jnp.diagonal(inverse, axis1=-2, axis2=-1)).sum(-1)
+    return log_determinant - 0.5 * (standard**2).sum(-1) - 0.5 * standard.shape[-1] * LOG_TWO_PI
+
+
 def _checked_factors(covariances: np.ndarray) -> np.ndarray:
     # The factorisation looks at the lower triangle only, so a wrong entry above it would pass unseen.
-    if np.allclose(covariances, covariances.swapaxes(-1, -2)):
+    if _are_symmetric(covariances):
         with contextlib.suppress(np.linalg.LinAlgError):
             return np.linalg.cholesky(covariances)
     raise ValueError("every covariance must be symmetric and positive definite")
+
+
+def _are_symmetric(covariances: np.ndarray) -> bool:
+    """Whether `|S_ij - S_ji|` is rounding beside `sqrt(S_ii S_jj)`, in any unit; not where a number is not finite."""
+    variances = np.diagonal(covariances, axis1=-2, axis2=-1)
+    if not np.isfinite(covariances).all() or not (variances > 0).all():
+        return False
+    deviations = np.sqrt(variances)
+    allowed = ASYMMETRY * deviations[..., :, None] * deviations[..., None, :]
+    return bool((np.abs(covariances - covariances.swapaxes(-1, -2)) <= allowed).all())
 
 
 def _check_coordinates(coordinates: Sequence[int], dim: int) -> None:

@@ -122,16 +122,19 @@ def _lower_half(symmetric: Float[Array, "*batch dim dim"]) -> Float[Array, "*bat
 
 @jax.custom_jvp
 def factors_of_roots(roots: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch rows rows"]:
-    """The lower-triangular `L` with `L L^T = M M^T` of every `M` of full row rank with `rows <= columns`.
+    """The lower-triangular `L` with `L L^T = M M^T` of every `M` with `rows <= columns`; NaN where rank is not full.
 
     The product is never made: it would square the condition of `M`, which single precision cannot hold where axes are
     1 : 3,000 or more. Row by row, a reflection from the right sends what is left of the row to its diagonal place
-    (Householder); large ones by the library. Along `T` the derivative is `L Phi(A + A^T)` with `A = L^-1 T (L^-1 M)^T`
-    and `Phi` of `cholesky_factors`.
+    (Householder); large ones by the library. Rows, and what is left of them, are in units of their largest entries,
+    whose squares may be no floats. Along `T` the derivative is `L Phi(A + A^T)` with `A = L^-1 T (L^-1 M)^T` and `Phi`
+    of `cholesky_factors`.
     """
     rows, columns = roots.shape[-2:]
+    units = jnp.abs(roots).max(-1, keepdims=True)
+    scaled = roots / units
     if rows > LARGEST_BY_ROWS:
-        factors = jnp.linalg.qr(roots.mT, mode="r").mT
+        factors = jnp.linalg.qr(scaled.mT, mode="r").mT
     else:
         places = jnp.arange(columns)
 
@@ -139,14 +142,17 @@ def factors_of_roots(roots: Float[Array, "*batch rows columns"]) -> Float[Array,
             number: Int[Array, ""], left: Float[Array, "*batch rows columns"]
         ) -> Float[Array, "*batch rows columns"]:
             row = jnp.where(places >= number, jax.lax.dynamic_index_in_dim(left, number, -2, keepdims=False), 0.0)
+            row = row / jnp.abs(row).max(-1, keepdims=True)
             pivot = jax.lax.dynamic_index_in_dim(row, number, -1)
             length = jnp.sqrt((row**2).sum(-1, keepdims=True))
             mirror = jnp.where(places == number, pivot + jnp.where(pivot < 0, -length, length), row)
             mirror = mirror * jnp.sqrt(2.0 / (mirror**2).sum(-1, keepdims=True))
             return left - (left * mirror[..., None, :]).sum(-1, keepdims=True) * mirror[..., None, :]
 
-        factors = jax.lax.fori_loop(0, rows, with_row, roots)[..., :rows]
-    return jnp.tril(factors * jnp.sign(jnp.diagonal(factors, axis1=-2, axis2=-1))[..., None, :])
+        factors = jax.lax.fori_loop(0, rows, with_row, scaled)[..., :rows]
+    diagonal = jnp.diagonal(factors, axis1=-2, axis2=-1)[..., None, :]
+    signs = jnp.where(diagonal == 0.0, jnp.nan, jnp.where(diagonal < 0.0, -1.0, 1.0))
+    return units * jnp.tril(factors * signs)
 
 
 @factors_of_roots.defjvp

@@ -18,9 +18,11 @@ from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder_lock import only_here
+from biglearn_sampler.runs.method_specs import method_specs
 from biglearn_sampler.runs.plan import MOST_SEEDS, by_bare_name, checked_seed, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import changed_versions, comparison_record
+from biglearn_sampler.runs.report import paths_problem
 from biglearn_sampler.runs.target_print import is_same
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trials import Scene, poor_baselines, run_trial
@@ -51,7 +53,7 @@ class ComparisonWatcher(Protocol):
 def compare(
     target: Any,
     *,
-    baselines: Sequence[Any] | None = None,
+    baselines: Sequence[Any] | Mapping[str, Any] | None = None,
     budget: int = BUDGET,
     seeds: int | Sequence[int] = SEEDS,
     settings: str | Path | Mapping[str, Any] | None = None,
@@ -70,8 +72,9 @@ def compare(
 
     Arguments:
         target, settings, overrides, parameters: as of `train`; metrics and reports are those of the settings.
-        baselines: names, or tables with a name and parameters such as `{"name": "nuts", "chains": 8}`; those of the
-            setting `compare.baselines` by default, of which one without its package is a row that says so.
+        baselines: names, also with parameters as in `"nuts(chains=8)"`, or tables such as
+            `{"name": "nuts", "chains": 8}`; those of the setting `compare.baselines` by default, of which one without
+            its package is a row that says so.
         budget: evaluations for each trial.
         seeds: how many, from 0, or which.
         out: a folder to write into, trial by trial; nothing is written without one.
@@ -92,9 +95,11 @@ def compare(
         ['biglearn', 'nuts']
     """
     catalogue = catalogue or Catalogue()
-    chosen = _seeds(seeds)
+    chosen, budget = _seeds(seeds), _whole(budget)
     read = read_settings(settings, {**(overrides or {}), "budget.evaluations": budget}, catalogue)
     plan = make_plan(target, read, (), chosen[0], catalogue, parameters or {})
+    if read.notice:
+        logger.warning("%s", read.notice)
     specs = plan.settings.compare.baselines if baselines is None else baselines
     scene = Scene(plan, read, _built(specs, catalogue), budget, catalogue)
     trainer_of(plan)  # looks at the energy, and refuses what cannot be trained
@@ -134,15 +139,24 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return chosen
 
 
-def _built(specs: Sequence[Any], catalogue: Catalogue) -> dict[str, Built[AbstractBaseline] | str]:
+def _whole(budget: Any) -> Any:
+    """A budget; its range is checked with the settings."""
+    if budget is None:
+        return None
+    if isinstance(budget, bool) or not isinstance(budget, (Integral, float)) or budget % 1:
+        raise UserError(f"budget must be a whole number of evaluations, such as 1_000_000, got {budget!r}")
+    return int(budget)
+
+
+def _built(specs: Any, catalogue: Catalogue) -> dict[str, Built[AbstractBaseline] | str]:
     """The baselines by name; for one whose package is missing, how to get it.
 
     Raises:
         CatalogueError: an unknown name, or wrong parameters.
+        UserError: something that is neither a name nor a table nor a baseline.
     """
-    specs = [specs] if isinstance(specs, str) else list(specs)
     built, missing = [], {}
-    for spec in specs:
+    for spec in method_specs(specs, catalogue):
         try:
             built.append(catalogue.build("baseline", spec))
         except MissingPackage as error:
@@ -268,7 +282,9 @@ def _concluded(
 def _report(catalogue: Catalogue, spec: Any, comparison: Comparison, folder: Path) -> None:
     """Let a report write about a comparison; one that fails costs a line and not the comparison."""
     try:
-        catalogue.build("report", spec).value.write_comparison(comparison, folder)
+        problem = paths_problem(catalogue.build("report", spec).value.write_comparison(comparison, folder), folder)
+        if problem is not None:
+            raise TypeError(f"`write_comparison` {problem}")
     except Exception as error:
         logger.warning("report %s failed: %s", spec, told(error))
 

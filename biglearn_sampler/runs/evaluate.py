@@ -16,7 +16,7 @@ from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import RunFolderError
-from biglearn_sampler.evaluation import AbstractMetric, BaselineResult, Draws, Measured
+from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured, figures_problem, result_problem
 from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
 from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.precision import full_precision
@@ -76,7 +76,7 @@ def figures_of(
 
 
 def baseline_figures(
-    result: BaselineResult,
+    result: Any,
     target: AbstractTarget,
     metrics: Sequence[Built[AbstractMetric]],
     key: Key[Array, ""],
@@ -84,7 +84,13 @@ def baseline_figures(
     """The figures of a baseline, in the same form as those of a sampler, with its costs.
 
     A method's own `log_z` stands in place of one from importance weights, with `log_z_error` where the truth is known.
+
+    Raises:
+        TypeError: the baseline gave something that cannot be measured.
     """
+    problem = result_problem(result, target.dim)
+    if problem is not None:
+        raise TypeError(problem)
     return {
         **_with_own_log_z(figures_of(result.draws, target, metrics, key), result.log_z, target.facts.log_z),
         **result.evaluations.to_json(),
@@ -144,6 +150,9 @@ def _measured(
     """The figures of one metric; if it fails, the run keeps the others, and the reason of the failure."""
     try:
         figures = metric.value.compute(draws, target, key)
+        problem = figures_problem(figures)
+        if problem is not None:
+            raise TypeError(problem)
     except Exception as error:
         logger.warning("metric %s failed: %s", metric.record.name, told(error))
         return {metric.record.name.split(":")[-1]: Measured.missing(f"the metric failed: {told(error)}")}
@@ -151,12 +160,17 @@ def _measured(
 
 
 def _finite(figure: Measured) -> Measured:
-    """JSON has neither NaN nor infinity, and neither is a figure."""
+    """JSON has neither NaN nor infinity, and neither is a figure; numbers of other libraries become Python's own."""
+    figure = replace(figure, value=_plain(figure.value), standard_error=_plain(figure.standard_error))
     if figure.value is not None and not math.isfinite(figure.value):
         return Measured.missing(figure.reason or f"not a finite number: {figure.value}")
     if figure.standard_error is not None and not math.isfinite(figure.standard_error):
         return replace(figure, standard_error=None)
     return figure
+
+
+def _plain(value: Any) -> float | None:
+    return value if value is None or isinstance(value, (int, float)) else float(value)
 
 
 def _number(name: str, value: float | None) -> float | int | None:

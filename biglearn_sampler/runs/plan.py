@@ -40,6 +40,9 @@ MOST_SEEDS = 100_000
 CHUNKS = 100
 """Meetings with the host in a training whose settings name no chunk length."""
 
+INTEGRALS = ("quadrature", "reservoir")
+"""Settings of what estimates integrals over the target."""
+
 LONGEST_CHUNK = 10_000
 """By default: what is drawn for a chunk is held in memory, and Ctrl-C is heard between two chunks."""
 
@@ -214,17 +217,38 @@ def make_plan(
         baselines = [baselines]
     settings = read.settings
     built_target = _built_target(target, catalogue, _with_data(target, parameters, settings.data))
+    scheduler = catalogue.build("scheduler", settings.scheduler)
+    _check_read(settings, scheduler.value.tasks)
     return Plan(
         target=built_target,
         settings=settings,
         start=start_region(settings.start, built_target.value),
-        scheduler=catalogue.build("scheduler", settings.scheduler),
+        scheduler=scheduler,
         exploration=[catalogue.build("task", spec) for spec in settings.exploration.tasks],
         metrics=[catalogue.build("metric", spec) for spec in settings.metrics],
         reports=[catalogue.build("report", spec) for spec in settings.reports],
         baselines=by_bare_name([catalogue.build("baseline", spec) for spec in baselines]),
         seed=seed,
         devices=Devices.of(settings.devices.count, settings.devices.components, team),
+    )
+
+
+def _check_read(settings: Settings, tasks: Sequence[Task]) -> None:
+    """See that settings of integrals are given only where a task may need one.
+
+    Raises:
+        SettingsError: nothing would read them.
+    """
+    given = [key for key in INTEGRALS if getattr(settings, key) != Settings.model_fields[key].default]
+    served = settings.channels == "exact"
+    if settings.method == "adaptive" or not given or (not served and any(task.integrates for task in tasks)):
+        return
+    why = "with channels=exact the closed form serves all tasks"
+    if not served:
+        why = f"no task of the scheduler ({', '.join(repr(task.name) for task in tasks)}) does"
+    raise SettingsError(
+        f"{' and '.join(given)}: only marginal and noised tasks read {'it' if len(given) == 1 else 'them'}, as in "
+        f"scheduler={{name='uniform', tasks=['joint', 'noised']}}, and {why}"
     )
 
 

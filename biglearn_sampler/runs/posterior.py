@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 FEWEST_CANDIDATES = 1000
 """Draws behind a resampling: with fewer, their own chance would show more than the weights."""
 
+SEEDS = 2**32
+"""Different seeds, as of a training."""
+
 RELIABLE = 0.7
 """k-hat above which weights rest on a few draws (Vehtari et al. 2024)."""
 
@@ -31,7 +34,9 @@ def posterior_of(
     """Draws by name; see `Run.posterior`."""
     if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
         raise UserError(f"the number of draws must be a whole number of at least 1, got {count!r}")
-    key_draws, key_resampling = jax.random.split(jax.random.key(seed))
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
+        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
+    key_draws, key_resampling = jax.random.split(jax.random.key(int(seed)))
     if resample:
         points = _resampled(sampler, target, int(count), key_draws, key_resampling)
     else:

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from biglearn_sampler.catalogue import Catalogue, EntryRecord
 from biglearn_sampler.errors import CatalogueError, SettingsError
-from biglearn_sampler.runs.merge_settings import merge
+from biglearn_sampler.runs.merge_settings import SECTIONS, merge
 from biglearn_sampler.runs.optimizer import optimizer_problem
 from biglearn_sampler.runs.requirements import missing_requirements
-from biglearn_sampler.runs.settings import SCHEDULED, Settings
+from biglearn_sampler.runs.settings import SCHEDULED, Settings, scheduled_keys
 from biglearn_sampler.runs.settings_problem import SettingsProblem, line_of, validation_problems
 
 
@@ -27,11 +27,24 @@ class ReadSettings:
         settings: complete, defaults included.
         source: the name of the preset, the path of the file, or `None`.
         record: of the preset, if the settings came from one.
+        switched_by: the settings for which the training is a scheduled one, where neither `method` nor a preset asks
+            for it.
     """
 
     settings: Settings
     source: str | None
     record: EntryRecord | None
+    switched_by: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str | None:
+        """What is to be said of the method, if it is another one than by default and nobody named it."""
+        if not self.switched_by:
+            return None
+        return (
+            f"only a scheduled training knows {', '.join(self.switched_by)}, so this one makes "
+            f"{self.settings.training.steps:,} steps on the tasks of a scheduler; without it the training is adaptive"
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ def read_settings(
         problems += optimizer_problem(settings.optimizer)
     if problems:
         raise SettingsError(_told(problems, loaded, overrides))
-    return ReadSettings(settings, loaded.label, loaded.record)
+    return ReadSettings(settings, loaded.label, loaded.record, _switched_by(merged, loaded))
 
 
 def _load(source: str | Path | Mapping[str, Any] | None, catalogue: Catalogue) -> _Source:
@@ -119,6 +132,18 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings, list[SettingsProble
     for problem in problems:
         kept = _without(kept, problem.place)
     return Settings.model_validate(kept), problems
+
+
+def _switched_by(merged: Mapping[str, Any], source: _Source) -> tuple[str, ...]:
+    """The settings, dotted, that mean a scheduled training where nothing else says so."""
+    preset = merge(source.values, {})[0] if source.record else {}
+    if merged.get("method", "auto") != "auto" or scheduled_keys(preset):
+        return ()
+    named: list[str] = []
+    for key in scheduled_keys(merged):
+        inner = merged[key] if key in SECTIONS else {}
+        named += [f"{key}.{part}" for part in inner] or [key]
+    return tuple(named)
 
 
 def _idle_problems(values: Mapping[str, Any]) -> list[SettingsProblem]:

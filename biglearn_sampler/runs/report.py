@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.mixture import Mixture
@@ -45,3 +46,15 @@ class AbstractReport(ABC):
     def draw_comparison(self, comparison: Comparison, path: Path) -> bool:
         """Draw a comparison as one small picture, PNG or SVG; arguments and result as of `draw_target`."""
         return False
+
+
+def paths_problem(paths: Any, folder: Path) -> str | None:
+    """What is wrong with what a report gave, as the end of a sentence; `None` if these are files in its folder."""
+    if not isinstance(paths, list):
+        return f"must return a list of paths, got {shown(paths)}"
+    for path in paths:
+        if not isinstance(path, Path) or not path.resolve().is_relative_to(folder.resolve()):
+            return f"returned {shown(path)}; expected a Path inside the folder it was given"
+        if not path.is_file() or path.stat().st_size == 0:
+            return f"returned {path.name}, which does not exist or is empty"
+    return None

@@ -76,6 +76,8 @@ def resume(
         record = opened.read_record()
         if target is None:
             check_trusted(record["target"], opened.path, trusted)
+            if record["target"].get("distribution") == MADE_IN_PYTHON:
+                rebuilt_target(record["target"], catalogue, opened.path, "resume")  # tells what to do
         finished = _why_finished(opened, record, budget, minutes)
         if finished is not None:
             logger.warning("the run in %s is finished: %s", opened.path, finished)

@@ -76,7 +76,7 @@ class Run:
                 draws, without an evaluation of the energy.
 
         Raises:
-            UserError: `count` makes no sense, or all draws have density zero.
+            UserError: `count` or `seed` makes no sense, or all draws have density zero.
 
         Example:
             >>> import biglearn_sampler as bl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
@@ -35,6 +36,9 @@ ENERGY_ONLY = {"name": "uniform", "tasks": ("joint", "transformed_conditional")}
 EXPLORING = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
 """All families of tasks of the paper."""
 
+EXACT = {"name": "uniform", "tasks": ("joint", *EXPLORING)}
+"""Those that closed-form channels serve as well."""
+
 SCHEDULED_COMPONENTS = 64
 """Of a scheduled training that names no number."""
 
@@ -44,6 +48,11 @@ SCHEDULED = ("channels", "scheduler", "training", "optimizer", "weights", "quadr
 
 WITHOUT_EFFECT = ("budget", "checkpoint", "data", "metrics", "reports", "evaluation", "compare", "requires")
 """Settings on which the training does not depend; the budget only says where it ends."""
+
+
+def scheduled_keys(values: Mapping[str, Any]) -> list[str]:
+    """The settings among those given that only a scheduled training knows."""
+    return [key for key in SCHEDULED if key in values and values[key] != "energy"]
 
 
 class _Section(BaseModel):
@@ -208,7 +217,9 @@ class Settings(_Section):
         default="whitened", description="'whitened' trains in units of the declared scale"
     )
     scheduler: EntrySpec = Field(
-        default=ENERGY_ONLY, description="name of a scheduler, or a table with name and parameters"
+        default=ENERGY_ONLY,
+        description="name of a scheduler, or a table with name and parameters; with channels = 'exact' the default "
+        "has tasks of all families",
     )
     data: dict[str, str] = Field(
         default_factory=dict,
@@ -241,8 +252,15 @@ class Settings(_Section):
         """Say which method `auto` means, so that a record holds what was done."""
         if not isinstance(values, dict) or values.get("method", "auto") != "auto":
             return values
-        given = [key for key in SCHEDULED if key in values and values[key] != "energy"]
-        return {**values, "method": "scheduled" if given else "adaptive"}
+        return {**values, "method": "scheduled" if scheduled_keys(values) else "adaptive"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_scheduler(cls, values: Any) -> Any:
+        """Closed forms that are allowed are used, unless a scheduler is named."""
+        if not isinstance(values, dict) or values.get("channels") != "exact":
+            return values
+        return {"scheduler": EXACT, **values}
 
     @property
     def scheduled_components(self) -> int:

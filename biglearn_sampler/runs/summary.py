@@ -39,7 +39,8 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
         # An adaptive training has no learning rate to choose.
         scheduled = "evaluations_by_source" in metrics
         advice = "a smaller optimizer.learning_rate may help" if scheduled else "look at the energy and its gradient"
-        told.append(f"{metrics['rejected_updates']:,} updates were not finite and were left out; {advice}.")
+        what = "not finite or exploding" if scheduled else "not finite"
+        told.append(f"{metrics['rejected_updates']:,} updates were {what} and were left out; {advice}.")
     for name, figures in metrics.get("baselines", {}).items():
         told += [f"Baseline {name} failed: {figures['failed']}."] if "failed" in figures else _chains(name, figures)
     return told

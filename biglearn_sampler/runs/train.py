@@ -29,12 +29,15 @@ from biglearn_sampler.runs.checkpointer import Checkpointer
 from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
+from biglearn_sampler.runs.method_specs import method_specs
 from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.record import run_record
 from biglearn_sampler.runs.recorder import ActiveRun, Recorder
+from biglearn_sampler.runs.report import paths_problem
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.shorthands import with_shorthands
 from biglearn_sampler.runs.trainers import AbstractTrainer, trainer_of
 from biglearn_sampler.runs.verdict import in_view_of_its_end, verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
@@ -46,6 +49,9 @@ def train(
     target: Any,
     *,
     seed: int = 0,
+    budget: int | None = None,
+    minutes: float | None = None,
+    components: int | None = None,
     settings: str | Path | Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -62,10 +68,13 @@ def train(
         target: a target, or the name of one in the catalogue, or a table with a name and parameters; or a NumPyro
             model in a file, as `"path/to/file.py:model"`.
         seed: the same seed gives the same run, bit for bit on one machine.
+        budget: evaluations of the energy at most, short for the setting `budget.evaluations`.
+        minutes: of training at most, short for `budget.minutes`.
+        components: of the mixture, at most where the training is adaptive; short for the setting `components`.
         settings: the name of a preset, a TOML file, or a mapping with dotted keys such as `{"start.sd": 0.1}`.
         overrides: further dotted keys, which win.
         parameters: of the target, when it is named.
-        baselines: names of baselines to run beside it, such as `"nuts"`.
+        baselines: names of baselines to run beside it, such as `"nuts"` or `"nuts(chains=8)"`.
         out: a folder to write the run into; nothing is written without one.
         numbered: whether `out` is only the beginning of a name, as in `out-001`, the next one that is free.
         catalogue: of plugins; a fresh one by default.
@@ -83,8 +92,13 @@ def train(
         2
     """
     catalogue = catalogue or Catalogue()
-    read = read_settings(settings, overrides or {}, catalogue)
-    plan = make_plan(target, read, baselines, checked_seed(seed), catalogue, parameters or {}, team)
+    shorthands = {"budget": budget, "minutes": minutes, "components": components}
+    read = read_settings(settings, with_shorthands(overrides or {}, settings, shorthands), catalogue)
+    plan = make_plan(
+        target, read, method_specs(baselines, catalogue), checked_seed(seed), catalogue, parameters or {}, team
+    )
+    if read.notice:
+        logger.warning("%s", read.notice)
     return train_as_planned(plan, read, catalogue, watcher or Nobody(), out, numbered=numbered)
 
 
@@ -200,7 +214,7 @@ def _trained_and_judged(
         draws, metrics = _metrics(plan, recorder, ended, trainer.probe_evaluations, _fresh(plan.keys.evaluation, look))
         watcher.phase_began("looking for what was missed")
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
-        verdict = in_view_of_its_end(verdict, ended)
+        verdict = in_view_of_its_end(verdict, ended, plan.settings.components)
         asked = verdict.asked.plus(Evaluations(energy=draws.count))
         onward = trainer.onward(verdict.found, asked) if verdict.found else None
         if onward is None:
@@ -310,7 +324,9 @@ def _write_reports(plan: Plan, run: Run, folder: RunFolder) -> None:
     """Draw what the settings ask for; a report that fails costs a line and not the run."""
     for report in plan.reports:
         try:
-            report.value.write(run, folder.figures)
+            problem = paths_problem(report.value.write(run, folder.figures), folder.figures)
+            if problem is not None:
+                raise TypeError(f"`write` {problem}")
         except Exception as error:
             logger.warning("report %s failed: %s", report.record.name, told(error))
 

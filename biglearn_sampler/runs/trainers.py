@@ -38,7 +38,11 @@ Reached = Callable[[Any], None]
 """Is told of every state between two units of work from which the training can go on, under a larger budget too."""
 
 HOPELESS = 200
-"""Updates in a row that were not finite, after which a training ends."""
+"""Updates in a row that were not finite or exploding, after which a training ends."""
+
+
+UNBOUNDED = 1e5
+"""Declared scales, and times as far as it began, beyond which a sampler has gone astray."""
 
 
 def _nobody(_: Any) -> None:
@@ -113,6 +117,7 @@ class ScheduledTrainer(AbstractTrainer):
             self._training: Training = plan.training()
         except TaskError as error:
             raise TaskError(f"target '{plan.target.record.name}': {error}") from error
+        self._region = self._training.matchings[0].centre, self._training.matchings[0].scale
         self.steps = plan.settings.training.steps
         self.chunks = -(-self.steps // plan.chunk)
         least = least_evaluations(self._training, plan.settings.scheduled_components, plan.chunk)
@@ -148,11 +153,12 @@ class ScheduledTrainer(AbstractTrainer):
             if not account.allows(fitter.most_of_chunk(state)):
                 listener.stands_at(progress)
                 return {"training_ended": "stopped"}
+        bound = UNBOUNDED * max(1.0, self._reach(fitter.progress(fitter.begin()).mixture))
         while True:
             reached(state)
             state = fitter.advance(state)
             progress = fitter.progress(state)
-            _check_hopeful(state, progress)
+            _check_hopeful(state, progress, self._reach(progress.mixture), bound)
             listener(progress)
             account.spent = {"training": progress.evaluations}
             trends = fitter.trends(state)
@@ -166,6 +172,12 @@ class ScheduledTrainer(AbstractTrainer):
 
     def compiled(self) -> None:
         self._fitter()
+
+    def _reach(self, mixture: GaussianMixture) -> float:
+        """How far a mixture goes from the middle of the declared region, in declared scales."""
+        centre, scale = (np.asarray(each, float) for each in self._region)
+        means, factors = np.asarray(mixture.means, float), np.asarray(mixture.factors, float)
+        return float(max((np.abs(means - centre) / scale).max(), (np.abs(factors) / scale[:, None]).max()))
 
     def _fitter(self) -> Fitter:
         plan = self._plan
@@ -298,16 +310,23 @@ def _have_settled(trends: Mapping[str, LossTrend | None]) -> bool:
     return all(trend is not None and not trend.falls for trend in trends.values())
 
 
-def _check_hopeful(state: FitState, progress: Progress) -> None:
+def _check_hopeful(state: FitState, progress: Progress, reach: float, bound: float) -> None:
     """See that a training still makes progress.
 
+    Arguments:
+        state, progress: after a chunk.
+        reach: how far the sampler goes, in declared scales.
+        bound: how far it may go.
+
     Raises:
-        Diverged: the sampler is not finite, or no update is any more.
+        Diverged: the sampler is not finite or has gone astray, or no update is fit to be made any more.
     """
     if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(progress.mixture)):
         what = f"after {progress.step:,} steps the sampler is not finite"
+    elif not reach < bound:
+        what = f"after {progress.step:,} steps the components grew or went to {reach:.0e} declared scales"
     elif state.tally.rejected_in_a_row >= HOPELESS:
-        what = f"the last {state.tally.rejected_in_a_row:,} updates were not finite and were left out"
+        what = f"the last {state.tally.rejected_in_a_row:,} updates were not finite or exploding and were left out"
     else:
         return
     raise Diverged(

@@ -20,6 +20,9 @@ from biglearn_sampler.verdict import CANNOT_TELL, COVERED, Verdict, WeighedDraws
 
 logger = logging.getLogger(__name__)
 
+ENDLESS = "the density does not fall off"
+"""How a verdict begins to say so."""
+
 FITTED = 0.9
 """ESS from which a sampler whose training was stopped is taken for one that fits."""
 
@@ -42,32 +45,51 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
     try:
         rules = Rules() if stepper is None else stepper.rules
         target, tasks = plan.target_of_training(), plan.exploration_tasks
-        return judge(target, inside, tasks, rules, key, centre, scale, stepper, _weighed(draws, centre, scale))
+        weighed = _weighed(draws, centre, scale)
+        return with_a_hint(judge(target, inside, tasks, rules, key, centre, scale, stepper, weighed))
     except Exception as error:
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))
         return Verdict.bare(CANNOT_TELL, f"Cannot tell: the search for missed mass failed: {told(error)}.")
 
 
-def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any]) -> Verdict:
-    """The same verdict, but on the sampler of a training that was stopped before it had come to its end.
+def with_a_hint(verdict: Verdict) -> Verdict:
+    """The same verdict; where a density does not fall off, with the mistake that is made most often."""
+    if ENDLESS not in verdict.sentence:
+        return verdict
+    hint = "If your function is an energy, return its negative: biglearn takes log densities."
+    return replace(verdict, sentence=f"{verdict.sentence} {hint}")
+
+
+def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any], most_components: int | None) -> Verdict:
+    """The same verdict, but on the sampler of a training that a budget or a number of components kept from its end.
 
     Where it could not fit all factors of a product to the end, the target has exponentially many modes, each with next
-    to no mass, and none of them is missed by itself. Where the sampler did not fit yet, its tails may be short, and no
+    to no mass, and none of them is missed by itself. Where the sampler does not fit, its tails may be short, and no
     search for modes sees that.
 
     Arguments:
         verdict: on the sampler.
         ended: how the training ended, and the grounds for it.
+        most_components: that the user allowed, if they said so.
     """
-    if verdict.verdict != COVERED or ended.get("training_ended") != "stopped":
+    stopped = ended.get("training_ended") == "stopped"
+    if verdict.verdict != COVERED or not (stopped or most_components is not None):
         return verdict
     blocks = (ended.get("convergence") or {}).get("blocks")
     ess = verdict.evidence.get("ess", 1.0)
-    if blocks is not None:
+    if stopped and blocks is not None:
         reason = (
             f"the target is a product of {blocks} laws, and the budget was too small to fit all of them to the end; "
             "the others may lack modes unseen"
+        )
+    elif ess < FITTED and not stopped:
+        return replace(
+            verdict,
+            verdict=CANNOT_TELL,
+            sentence="Cannot tell: a fresh search found nothing that the sampler misses, but with at most "
+            f"{most_components:,} components it does not fit (ESS {ess:.3f}), and its tails may be short; allow more, "
+            "or leave their number open.",
         )
     elif ess < FITTED:
         reason = (

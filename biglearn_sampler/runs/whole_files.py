@@ -179,7 +179,8 @@ def new_folder(path: Path, *inside: str) -> Path:
             (path / name).mkdir(parents=True, exist_ok=True)
     # A path with a null byte raises ValueError.
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"the output folder {path} cannot be made: {reason_of(error)}") from error
+        is_file = "; it is a file, give the name of a new folder" if os.path.isfile(path) else ""
+        raise RunFolderError(f"the output folder {path} cannot be made: {reason_of(error)}{is_file}") from error
     return path
 
 

@@ -76,7 +76,7 @@ class AbstractLearningScheduler(AbstractScheduler):
             memory: before it.
             tasks: position of the task of every step.
             losses: of these tasks in nats, each up to a constant of its own.
-            learnt: steps that changed the sampler; what is said of the others is void.
+            learnt: steps that changed the sampler and know their loss; what is said of the others is void.
         """
 
     def draw(self, key: Key[Array, ""], step: Int[Array, ""], steps: Int[Array, ""] | int) -> TaskDraw:

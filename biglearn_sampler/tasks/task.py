@@ -48,6 +48,11 @@ class Task:
         """Number of rows of the channel, `S` and `T` together."""
         return min(self.size, dim) if self.shape == "marginal" else dim
 
+    @property
+    def integrates(self) -> bool:
+        """Whether the target's side integrates something out, in more dimensions than it has rows."""
+        return self.shape == "marginal" or self.transformation.noisy
+
     def needs_integral(self, dim: int) -> bool:
         """Whether the target's side integrates something out; if not, the energy at a point is enough."""
         return self.rows(dim) < dim or self.transformation.noisy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,9 @@ from biglearn_sampler.testing.checks import Check, Subject, checks_of, run_check
 from biglearn_sampler.testing.fault import Fault, NotChecked
 
 NONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+LOCAL_PLUGIN = Path("biglearn_plugin.py")
+"""Loaded from the working directory without being asked for, as the command line does."""
 
 
 def conformance(
@@ -30,7 +34,8 @@ def conformance(
 
     Arguments:
         plugin: its name, as in `biglearn plugins`; or a module or an object with hooks, installed or not.
-        catalogue: where the plugin is looked up by name; all installed plugins by default.
+        catalogue: where the plugin is looked up by name; by default all installed plugins, and a file
+            `biglearn_plugin.py` in the working directory.
         parameters: of entries by name, where defaults take too long: `{"nuts": {"draws": 200}}`.
 
     Returns:
@@ -46,7 +51,7 @@ def conformance(
     if not isinstance(plugin, str):
         name = getattr(plugin, "__name__", type(plugin).__name__).rpartition(".")[2]
         return conformance(name, catalogue=Catalogue(plugins={name: plugin}), parameters=parameters)
-    catalogue = catalogue or Catalogue()
+    catalogue = catalogue or Catalogue(files=[LOCAL_PLUGIN] if LOCAL_PLUGIN.is_file() else [])
     records = _records(catalogue, plugin)
     cases = _cases(catalogue, plugin, parameters)
 
@@ -68,7 +73,10 @@ def conformance(
 def _records(catalogue: Catalogue, plugin: str) -> list[PluginRecord]:
     known = [record.name for record in catalogue.plugins]
     if plugin not in known:
-        raise UserError(f"there is no plugin '{plugin}'{did_you_mean(plugin, known)}")
+        raise UserError(
+            f"there is no plugin '{plugin}'{did_you_mean(plugin, known)} A file elsewhere is looked up in "
+            "catalogue=bl.Catalogue(files=['path/to/file.py']), by its name without the ending"
+        )
     return [record for record in catalogue.plugins if record.name == plugin]
 
 

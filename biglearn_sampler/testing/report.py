@@ -12,7 +12,7 @@ import numpy as np
 
 from biglearn_sampler.energy import AbstractTarget, Evaluations, MixtureTarget, function_target
 from biglearn_sampler.mixture import GaussianMixture
-from biglearn_sampler.runs.report import AbstractReport
+from biglearn_sampler.runs.report import AbstractReport, paths_problem
 from biglearn_sampler.runs.run import Run, Snapshot
 from biglearn_sampler.testing.fault import Fault, called
 
@@ -25,10 +25,9 @@ def check_written(report: AbstractReport) -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             paths = called(f"`write` on {situation}", report.write, run, folder)
-            if not isinstance(paths, list):
-                raise Fault(f"`write` on {situation} must return a list of paths, got {paths!r}")
-            for path in paths:
-                _check_path(path, folder, situation)
+            problem = paths_problem(paths, folder)
+            if problem is not None:
+                raise Fault(f"`write` on {situation} {problem}")
 
 
 def check_target_drawn(report: AbstractReport) -> None:
@@ -44,13 +43,6 @@ def check_target_drawn(report: AbstractReport) -> None:
                     f"{what} returned {drawn!r}, and there is {found} file at the path; expected True with a picture "
                     "there, or False without"
                 )
-
-
-def _check_path(path: Any, folder: Path, situation: str) -> None:
-    if not isinstance(path, Path) or not path.resolve().is_relative_to(folder.resolve()):
-        raise Fault(f"`write` on {situation} returned {path!r}; expected a Path inside the folder it was given")
-    if not path.is_file() or path.stat().st_size == 0:
-        raise Fault(f"`write` on {situation} returned {path.name}, which does not exist or is empty")
 
 
 def _runs() -> Iterator[tuple[str, Run]]:

@@ -323,8 +323,8 @@ def _said(
             "mass lies with the wrong components, and its modes are not far enough apart to say what that means."
         )
     return COVERED, (
-        f"Covered: fresh broad draws, tempered chains and a fresh search found no mass that the sampler misses "
-        f"(at most {MOST_MISSING:.0%})."
+        f"Covered: fresh broad draws, tempered chains and a fresh search found no mass of {MOST_MISSING:.0%} or more "
+        "that the sampler misses."
     )
 
 

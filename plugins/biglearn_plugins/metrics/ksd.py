@@ -30,9 +30,10 @@ class KernelSteinDiscrepancy(AbstractMetric):
     in units of the declared scale times the median distance of the draws. It is zero for the target alone, yet nearly
     blind to missed modes and to the masses of modes that are far apart, where the gradient is that of one mode
     (Wenliang & Kanagawa 2020). Standard error by the delta method; it vanishes for exact draws. There the null quantile
-    rules: 95 % of 200 sums `(1/n^2) sum_ij e_i e_j u(x_i, x_j)` with random signs `e` stay below it; along a chain a
-    sign changes to the next with probability `m / (n + m)`, for chains worth `m` independent draws (Chwialkowski et
-    al. 2016). Pairs of a point with itself count, so that `ksd` of few draws is large, and its quantile as well.
+    rules: 95 % of 200 sums `(1/n^2) sum_ij e_i e_j u(x_i, x_j)` with random signs `e` stay below it. Points of one
+    weighted draw, or of one family, have one sign; along a chain a sign changes to the next with probability
+    `m / (n + m)`, for chains worth `m` independent draws (Chwialkowski et al. 2016). Pairs of a point with itself
+    count, so that `ksd` of few draws is large, and its quantile as well.
 
     Arguments:
         points: draws at most, at least 2; memory and time grow with the square.
@@ -86,12 +87,13 @@ def _error(terms: Float[np.ndarray, "count count"], square: float, chosen: Repre
 def _by_chance(
     terms: Float[np.ndarray, "count count"], chosen: Representatives, chains: int | None, key: Key[Array, ""]
 ) -> Float[np.ndarray, " repeats"]:
-    """The discrepancy with random signs, independent or, for chains, of the length of their memory."""
+    """The discrepancy with a random sign for each group, independent or, for chains, of the length of their memory."""
     change = 0.5 if chains is None else chosen.worth / (chosen.count + chosen.worth)
     random = generator(key)
-    changes = random.random((chosen.count, REPEATS)) < change
+    changes = random.random((chosen.groups.max() + 1, REPEATS)) < change
     first = random.random((1, REPEATS)) < 0.5
-    signs = np.where((np.cumsum(changes, axis=0) + first) % 2 == 0, 1.0, -1.0) / chosen.count
+    of_groups = np.where((np.cumsum(changes, axis=0) + first) % 2 == 0, 1.0, -1.0)
+    signs = of_groups[chosen.groups] / chosen.count
     return np.sqrt(np.maximum((signs * (terms @ signs)).sum(axis=0), 0.0))
 
 

@@ -31,11 +31,12 @@ class Mmd(AbstractMetric):
         k(x, y) = 1/3 sum over l = 0, 1, 2 of exp(-|x - y|^2 / (2 h_l^2)),   h_l = h / 4^l,
 
     between draws `x, x'` and exact draws `y, y'`, with `h` the median distance of exact draws, which does not depend on
-    the method. Pairs of a point with itself do not count, so that the average over exact draws is zero and the figure
-    may be below: with `V` the mean over all pairs and `n` independent draws, `E k(x, x') = (V - 1/n) / (1 - 1/n)`; for
-    chains and weighted draws `n` is the number of independent draws that they are worth. Standard error: that of a
-    mean of kernel sums (delta method), which vanishes for exact draws. There the null quantile rules: the figure of a
-    random split of all points, 95 % of 200 such splits stay below it.
+    the method. Pairs of a point with itself do not count, nor do those within a family, so that the average over exact
+    draws is zero and the figure may be below: with `V` the mean over all pairs and `n` independent draws,
+    `E k(x, x') = (V - U) / (1 - 1/n)`, where pairs that do not count add `U` to `V`. For weighted draws and families,
+    and for chains, `n` is the number of independent draws that they are worth; without families `U = 1/n`. Standard
+    error: that of a mean of kernel sums (delta method), which vanishes for exact draws. There the null quantile rules:
+    the figure of a random split of all points, 95 % of 200 such splits stay below it.
 
     Arguments:
         points: draws at most, and exact draws, at least 2; memory and time grow with the square.
@@ -55,9 +56,10 @@ class Mmd(AbstractMetric):
         scale = exact.std(axis=0)
         kernel = _kernel(np.concatenate([chosen.points, exact]) / scale, exact / scale)
         split = np.repeat(np.eye(2), [chosen.count, self.points], axis=0) / [chosen.count, self.points]
+        alone = 1.0 / chosen.worth if draws.families is None else _within(kernel, chosen)
         return {
             "mmd2": Measured(
-                float(_squares(kernel, split[:, :1], split[:, 1:], chosen.worth)[0]), _error(kernel, chosen)
+                float(_squares(kernel, split[:, :1], split[:, 1:], chosen.worth, alone)[0]), _error(kernel, chosen)
             ),
             "mmd2_null_quantile": null_quantile(_by_chance(kernel, chosen, self.points, key_null), chosen.warning),
         }
@@ -85,15 +87,28 @@ def _squares(
     first: Float[np.ndarray, "all splits"],
     second: Float[np.ndarray, "all splits"],
     worth: float,
+    alone: float,
 ) -> Float[np.ndarray, " splits"]:
-    """The unbiased figure of every split; columns hold the shares of the points in the two sets."""
+    """The unbiased figure of every split.
+
+    Arguments:
+        kernel: of all pairs.
+        first, second: columns hold the shares of the points in the two sets.
+        worth: the number of independent draws that the first set is worth.
+        alone: what pairs that do not count add to the mean over all pairs of the first set.
+    """
     of_first, of_second = kernel @ first, kernel @ second
     count = 1.0 / (second**2).sum(axis=0)
     return (
-        ((first * of_first).sum(axis=0) - 1.0 / worth) / (1.0 - 1.0 / worth)
+        ((first * of_first).sum(axis=0) - alone) / (1.0 - 1.0 / worth)
         + ((second * of_second).sum(axis=0) - 1.0 / count) / (1.0 - 1.0 / count)
         - 2.0 * (first * of_second).sum(axis=0)
     )
+
+
+def _within(kernel: Float[np.ndarray, "all all"], chosen: Representatives) -> float:
+    """What the pairs within a group add to the mean over all pairs of the draws."""
+    return float(kernel[: chosen.count, : chosen.count][chosen.together].sum()) / chosen.count**2
 
 
 def _by_chance(
@@ -106,7 +121,7 @@ def _by_chance(
     first, second = np.zeros((every, REPEATS)), np.zeros((every, REPEATS))
     first[orders[:worth], columns] = 1.0 / worth
     second[orders[worth : worth + points], columns] = 1.0 / points
-    return _squares(kernel, first, second, worth)
+    return _squares(kernel, first, second, worth, 1.0 / worth)
 
 
 def _error(kernel: Float[np.ndarray, "all all"], chosen: Representatives) -> float:

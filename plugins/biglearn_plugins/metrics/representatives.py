@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
 from biglearn_sampler.evaluation import Draws
@@ -24,16 +24,24 @@ class Representatives:
 
     Arguments:
         points: at least two, taken evenly over the shares of the draws, in their order; chains are thinned by that.
+        groups: number of the group of each point, from 0 on without a gap: points of one draw, or of one family, stand
+            or fall together, and groups are independent; along chains every point is a group, though not independent.
         worth: the number of independent draws that would tell as much, at least 1, at most the number of points.
     """
 
     points: Float[np.ndarray, "count dim"]
+    groups: Int[np.ndarray, " count"]
     worth: float
 
     @property
     def count(self) -> int:
         """Number of points."""
         return len(self.points)
+
+    @property
+    def together(self) -> Bool[np.ndarray, "count count"]:
+        """Which pairs of points are of one group; every point is with itself."""
+        return self.groups[:, None] == self.groups
 
     @property
     def warning(self) -> str | None:
@@ -50,6 +58,9 @@ class Representatives:
 def representatives(draws: Draws, most: int) -> Representatives:
     """Systematic choice: the draws at the shares `(j + 1/2) / n`, `n` at most `most`; all, if they count the same.
 
+    They are worth `1 / sum_g W_g^2`, with `W_g` the share of the points that is of group `g`: less than the draws, as
+    the choice rounds weights to whole points. Of chains they are worth what these are, `n` at most.
+
     Reference: Kitagawa, Journal of Computational and Graphical Statistics 5 (1996), appendix.
     """
     count = min(most, draws.count)
@@ -57,7 +68,13 @@ def representatives(draws: Draws, most: int) -> Representatives:
     levels = (np.arange(count) + 0.5) / count - ROUNDING
     shares = np.cumsum(draws.shares)
     rows = np.searchsorted(shares / shares[-1], levels)
-    return Representatives(draws.points[rows], min(float(count), independent_count(draws)))
+    origins = rows if draws.families is None else draws.families[rows]
+    _, groups, sizes = np.unique(origins, return_inverse=True, return_counts=True)
+    if draws.chains is None:
+        worth = count**2 / float((sizes**2).sum())
+    else:
+        worth = min(float(count), independent_count(draws))
+    return Representatives(draws.points[rows], groups, worth)
 
 
 def independent_count(draws: Draws) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biglearn_plugins.metrics.reference_moments import distance
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import ReferenceMoments
 from biglearn_sampler.runs.report import AbstractReport
@@ -42,20 +43,23 @@ class ReferenceTable(AbstractReport):
 
 
 def _row(name: str, found: Mapping[str, Any], known: ReferenceMoments) -> str:
+    size = max(abs(found.get("mean") or 0.0), abs(known.mean))
     cells = [
         name,
-        *_cells(found.get("mean"), found.get("mcse"), known.mean, known.mean_error),
-        *_cells(found.get("sd"), found.get("sd_mcse"), known.sd, known.sd_error),
+        *_cells(found.get("mean"), found.get("mcse"), known.mean, known.mean_error, size),
+        *_cells(found.get("sd"), found.get("sd_mcse"), known.sd, known.sd_error, size),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _cells(value: float | None, error: float | None, expected: float, expected_error: float) -> tuple[str, str, str]:
+def _cells(
+    value: float | None, error: float | None, expected: float, expected_error: float, size: float
+) -> tuple[str, str, str]:
     """A value, what is expected, and their distance."""
-    there = f"{expected:.5g} ± {expected_error:.2g}"
-    if value is None or error is None:
+    there, apart = f"{expected:.5g} ± {expected_error:.2g}", distance(value, error, expected, expected_error, size=size)
+    if apart is None:
         return "-", there, "-"
-    return f"{value:.5g} ± {error:.2g}", there, f"{abs(value - expected) / math.hypot(error, expected_error):.2f}"
+    return f"{value:.5g} ± {error:.2g}", there, "infinite" if apart == math.inf else f"{apart:.2f}"
 
 
 def reference_table() -> ReferenceTable:

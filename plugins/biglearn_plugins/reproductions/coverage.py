@@ -17,6 +17,9 @@ from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, cons
 DRAWS = 4000
 """Of every mixture."""
 
+NEARLY_ALL, MOST, FEW = 0.85, 0.5, 0.2
+"""Shares of the modes: nearly all are so many, most are more, and so few at most are left by a collapse."""
+
 HEADINGS = ("modes", "median", "all of them", "KL, median", "ESS, median")
 
 
@@ -41,6 +44,18 @@ class Coverage(NamedTuple):
     def complete(self, total: int) -> int:
         """Mixtures that cover so many modes."""
         return int((self.modes == total).sum())
+
+    def finds_nearly_all(self, total: int) -> bool:
+        """Whether most mixtures cover all or nearly all of so many modes."""
+        return bool((self.modes >= NEARLY_ALL * total).mean() > 0.5)
+
+    def finds_most(self, total: int) -> bool:
+        """Whether most mixtures cover most of so many modes."""
+        return bool((self.modes > MOST * total).mean() > 0.5)
+
+    def collapses(self, total: int) -> bool:
+        """Whether every mixture covers few of so many modes."""
+        return bool((self.modes <= FEW * total).all())
 
     def cells(self, total: int) -> tuple[str, ...]:
         """The row of a table, as `HEADINGS` say."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, POINTS, WITHIN, agreeing_share
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
@@ -37,12 +39,23 @@ def find(tell: Tell) -> Finding:
     told = ("", *("yes" if free[view.name] else "no" for view in OTHERS))
     rows = optima_rows(surfaces)
     return Finding(
-        agrees=any(free.values()) and all(each.global_optima for each in surfaces) and min(shares) >= LEAST_SHARE,
+        agrees=agrees(list(free.values()), [bool(each.global_optima) for each in surfaces], shares),
         sentence=sentence,
         pictures=(surface_picture(surfaces, 4, "Arrows: descent from the joint task's local optimum.", paths),),
         headings=(*HEADINGS, "frees the joint task", "Monte Carlo agrees on"),
         rows=tuple((*row, freed, f"{share:.2%}") for row, freed, share in zip(rows, told, shares, strict=True)),
     )
+
+
+def agrees(free: Sequence[bool], has_global_optimum: Sequence[bool], shares: Sequence[float]) -> bool:
+    """Whether many tasks free the joint one, half of them at least, and all have the global optimum.
+
+    Arguments:
+        free: of every rotated task.
+        has_global_optimum: of every task.
+        shares: of each square, on which random points give the same values.
+    """
+    return 2 * sum(free) >= len(free) > 0 and all(has_global_optimum) and min(shares) >= LEAST_SHARE
 
 
 def _up_to_order(surface: Surface) -> int:

@@ -11,8 +11,12 @@ from biglearn_sampler.runs.whole_files import WholeFiles
 PAGE = "report.html"
 
 
-def write(folder: Path, found: Found) -> Path:
+def write(folder: Path, found: Found, wanted: int | None = None) -> Path:
     """Write the page, the pictures and the animations, and give the path of the page.
+
+    Arguments:
+        folder: made where it is missing.
+        found, wanted: as of `page_of`.
 
     Raises:
         RunFailed: nothing can be written there.
@@ -26,5 +30,5 @@ def write(folder: Path, found: Found) -> Path:
                 (folder / name).write_bytes(content)
     except OSError as error:
         raise RunFailed(f"nothing can be written into {folder}: {error.strerror or error}") from error
-    WholeFiles(folder).write_text(PAGE, page_of(found))
+    WholeFiles(folder).write_text(PAGE, page_of(found, wanted))
     return folder / PAGE

@@ -15,18 +15,33 @@ TITLE = "The simulations of the papers, made again"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Nothing may be loaded, and no script may run."""
 
-SIGNS = {"agrees": ("\N{CHECK MARK}", "covered"), "differs": ("\N{BALLOT X}", "not-covered")}
+SIGNS = {
+    "agrees": ("\N{CHECK MARK}", "covered"),
+    "differs": ("\N{BALLOT X}", "not-covered"),
+    "failed": ("?", "cannot-tell"),
+}
 """Sign and tone of a verdict; the tones are those of the page about a comparison."""
 
 
-def page_of(found: Found) -> str:
-    """The page as one HTML text that needs nothing else."""
-    agreeing = sum(finding.agrees for _, finding in found)
-    about = element("p", f"{agreeing} of {len(found)} agree with what the papers say.", class_="about")
-    header = element("header", element("h1", TITLE), about)
+def page_of(found: Found, wanted: int | None = None) -> str:
+    """The page as one HTML text that needs nothing else.
+
+    Arguments:
+        found: so far.
+        wanted: how many there will be; by default these are all.
+    """
+    header = element("header", element("h1", TITLE), element("p", _counted(found, wanted), class_="about"))
     sections = (_section(reproduction, finding) for reproduction, finding in found)
     body = element("body", header, element("main", *sections), _footer())
     return "<!doctype html>\n" + element("html", _head(), body, lang="en") + "\n"
+
+
+def _counted(found: Found, wanted: int | None) -> str:
+    agreeing, failed = (sum(getattr(finding, name) for _, finding in found) for name in ("agrees", "failed"))
+    told = f"{agreeing} of {len(found)} agree with what the papers say"
+    told += f"; {failed} could not be made" if failed else ""
+    left = 0 if wanted is None else wanted - len(found)
+    return f"{told}; {left} more {'was' if left == 1 else 'were'} still to be made." if left else f"{told}."
 
 
 def _head() -> Markup:
@@ -53,7 +68,7 @@ def _section(reproduction: Reproduction, finding: Finding) -> Markup:
         _verdict(finding),
         *(picture.figure() for picture in finding.pictures),
         *(_moving(name, content) for name, content in finding.animations.items()),
-        _table(reproduction, finding),
+        *([_table(reproduction, finding)] if finding.headings else []),
         id=reproduction.name,
         aria_labelledby=f"{reproduction.name}-heading",
     )

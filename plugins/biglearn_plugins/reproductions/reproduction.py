@@ -19,6 +19,7 @@ class Finding:
         pictures: with alternative texts.
         headings, rows: a table.
         animations: GIFs by the name of their file.
+        failed: whether it could not be made; then the sentence has the reason.
     """
 
     agrees: bool
@@ -27,11 +28,17 @@ class Finding:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     animations: dict[str, bytes] = field(default_factory=dict)
+    failed: bool = False
+
+    @classmethod
+    def missing(cls, reason: str) -> Finding:
+        """Of a reproduction that could not be made."""
+        return cls(False, f"It could not be made: {reason}", (), (), (), failed=True)
 
     @property
     def verdict(self) -> str:
-        """`agrees` or `differs`."""
-        return "agrees" if self.agrees else "differs"
+        """`agrees`, `differs` or `failed`."""
+        return "failed" if self.failed else "agrees" if self.agrees else "differs"
 
 
 @dataclass(frozen=True)
