@@ -184,7 +184,7 @@ def test_what_made_the_training_a_scheduled_one_is_known_where_nobody_asked_for_
 def test_the_notice_names_the_settings_and_what_they_mean(catalogue):
     assert read_settings(None, {"training.chunk": "5", "training.steps": 7000}, catalogue).notice == (
         "only a scheduled training knows training.chunk, training.steps, so this one makes 7,000 steps on the tasks of "
-        "a scheduler; without it the training is adaptive"
+        "a scheduler; without them the training is adaptive"
     )
 
 

@@ -43,7 +43,8 @@ class ReadSettings:
             return None
         return (
             f"only a scheduled training knows {', '.join(self.switched_by)}, so this one makes "
-            f"{self.settings.training.steps:,} steps on the tasks of a scheduler; without it the training is adaptive"
+            f"{self.settings.training.steps:,} steps on the tasks of a scheduler; without "
+            f"{'it' if len(self.switched_by) == 1 else 'them'} the training is adaptive"
         )
 
 

@@ -97,7 +97,7 @@ def find(tell: Tell) -> Finding:
 
 
 def agrees(everything: Coverage, joint: Coverage) -> bool:
-    """Whether all families together find most modes, on most seeds, and the joint task alone collapses on each."""
+    """Whether on most seeds all families together find most modes, and the joint task alone collapses."""
     return everything.finds_most(len(MODES)) and joint.collapses(len(MODES))
 
 

@@ -17,7 +17,7 @@ from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, cons
 DRAWS = 4000
 """Of every mixture."""
 
-NEARLY_ALL, MOST, FEW = 0.85, 0.5, 0.2
+NEARLY_ALL, MOST, FEW = 0.85, 0.5, 0.25
 """Shares of the modes: nearly all are so many, most are more, and so few at most are left by a collapse."""
 
 HEADINGS = ("modes", "median", "all of them", "KL, median", "ESS, median")
@@ -54,8 +54,8 @@ class Coverage(NamedTuple):
         return bool((self.modes > MOST * total).mean() > 0.5)
 
     def collapses(self, total: int) -> bool:
-        """Whether every mixture covers few of so many modes."""
-        return bool((self.modes <= FEW * total).all())
+        """Whether most mixtures cover few of so many modes."""
+        return bool((self.modes <= FEW * total).mean() > 0.5)
 
     def cells(self, total: int) -> tuple[str, ...]:
         """The row of a table, as `HEADINGS` say."""

@@ -86,7 +86,7 @@ def find(tell: Tell) -> Finding:
 
 
 def agrees(joint: Coverage, exact: Coverage, energy: Coverage) -> bool:
-    """Whether the joint task collapses on every seed, and big learning explores on most of them.
+    """Whether the joint task collapses on most seeds, and big learning explores on most.
 
     With the paper's channels and steps it finds nearly all modes, from the energy alone in fewer steps most of them.
     """
