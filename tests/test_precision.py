@@ -81,7 +81,7 @@ def natural_step(mixture: bl.GaussianMixture, points: jax.Array) -> jax.Array:
         lambda mixture, points: mixture.marginal([1]).factors,
         lambda mixture, points: mixture.conditional([1], points[0, :1]).means,
         lambda mixture, points: mixture.covariance(),
-        lambda mixture, points: bl.FactoredMixture(((0, 1),), (mixture,)).expanded().factors,
+        lambda mixture, points: bl.FactoredMixture(((0, 1),), (mixture,)).expanded().log_density(points),
         natural_step,
     ],
 )

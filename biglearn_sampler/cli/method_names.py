@@ -7,7 +7,6 @@ from typing import Any
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.errors import UserError
-from biglearn_sampler.runs.method_specs import method_specs
 
 
 def methods_named(texts: Sequence[str] | None, catalogue: Catalogue) -> list[dict[str, Any]] | None:
@@ -22,6 +21,9 @@ def methods_named(texts: Sequence[str] | None, catalogue: Catalogue) -> list[dic
     """
     if not texts:
         return None
+    # The command line answers without jax.
+    from biglearn_sampler.runs.method_specs import method_specs
+
     specs = [spec if isinstance(spec, dict) else {"name": spec} for spec in method_specs(list(texts), catalogue)]
     if not specs:
         raise UserError("--with takes names of baselines, with commas between; `biglearn show baselines` lists them")
