@@ -230,7 +230,7 @@ def test_an_energy_without_a_gradient_is_refused_at_the_door() -> None:
 
 
 REFUSED: list[tuple[Mapping[str, Any], str]] = [
-    ({"budget.evaluations": 100}, "budget.evaluations: 100 is too small; expected at least 2,688, what one round"),
+    ({"budget.evaluations": 100}, "budget.evaluations: 100 is too small; expected at least 3,152, what one round"),
     ({"budget.minutes": 0}, "budget.minutes: must be above 0, got 0"),
     ({"components": 0}, "components: must be at least 1, got 0"),
     ({"components": 10**6}, "components: a step with 1,000,000 components in 2 dimensions needs about "),

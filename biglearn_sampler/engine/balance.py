@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Int
 
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper, component_log_densities, log_density_of
 
-BATCHES, BATCH = 16, 4096
-"""Draws of the sampler on which the masses of its modes are weighed, at most."""
+BATCHES, BATCH = 32, 4096
+"""Draws on which the masses of modes are weighed, at most, beside those that tell how wide these should be."""
 
-MASS_ERROR = 0.01
+MASS_ERROR = 0.005
 """Standard error of the masses at which they are known well enough."""
+
+WIDER = (1.25, 1.5)
+"""Widths of the draws, as multiples of those of the components, that are tried where these alone do not tell enough.
+Reverse KL errs towards narrow components: then most of the target lies where they hardly draw."""
 
 TINY = 1e-37
 """A mode with less mass stays as it is."""
 
 
+class Weighing(NamedTuple):
+    """Draws of a law `b` around the sampler `p`.
+
+    Arguments:
+        owned: probability that a draw of `p` at this point came from each component.
+        log_presence: `log p - log b`.
+        log_weights: `log q - log b`.
+    """
+
+    owned: Float[np.ndarray, "points components"]
+    log_presence: Float[np.ndarray, " points"]
+    log_weights: Float[np.ndarray, " points"]
+
+    @property
+    def effective(self) -> float:
+        """Effective number of the draws."""
+        return float(1.0 / (truncated(self.log_weights) ** 2).sum()) if np.isfinite(self.log_weights).any() else 0.0
+
+    @classmethod
+    def drawn(cls, population: Population, width: float, stepper: Stepper, generator: np.random.Generator) -> Weighing:
+        """`BATCH` draws of components so many times as wide."""
+        wide = Population(population.means, width * population.factors, population.log_weights)
+        points = wide.sample(generator, BATCH)
+        joint = component_log_densities(points, population) + population.log_weights
+        log_sampler = np.logaddexp.reduce(joint, axis=1)
+        log_law = log_sampler if width == 1.0 else log_density_of(wide, points)
+        owned = np.exp(joint - log_sampler[:, None])
+        return cls(owned, log_sampler - log_law, stepper.log_density(points, "polish") - log_law)
+
+
 def balanced(population: Population, stepper: Stepper, generator: np.random.Generator) -> Population:
     """The same components with the masses of modes weighed on fresh draws.
 
-    These are drawn until all masses are known to `MASS_ERROR`, as long as the budget allows.
+    These are drawn until all masses are known to `MASS_ERROR`, as long as the budget allows; where one batch is not
+    enough, from that one of a few laws around the sampler, as wide as it and wider, of which most draws count.
 
     Where weights are uneven, the points that found the best weights are too few to say what each mode holds. Of
     what a draw is remembered only to which mode it belongs, so that there can be many.
@@ -32,26 +69,31 @@ def balanced(population: Population, stepper: Stepper, generator: np.random.Gene
         stepper: asks the energy.
         generator: of the draws.
     """
-    group: Int[np.ndarray, " components"] | None = None
-    claims, log_ratios = [], []
-    for _ in range(BATCHES):
-        if not stepper.account.allows(BATCH):
-            break
-        points = population.sample(generator, BATCH)
-        joint = component_log_densities(points, population) + population.log_weights
-        log_sampler = np.logaddexp.reduce(joint, axis=1)
-        owned = np.exp(joint - log_sampler[:, None])
-        group = mode_groups(owned) if group is None else group
-        if not group.any():
-            return population
-        claims.append(claimed(owned, group))
-        log_ratios.append(stepper.log_density(points, "polish") - log_sampler)
-        if largest_error(np.concatenate(claims), np.concatenate(log_ratios)) <= MASS_ERROR:
-            break
-    if group is None or not np.isfinite(np.concatenate(log_ratios)).any():
+    account = stepper.account
+    if not account.allows(BATCH):
         return population
-    log_ratio = np.concatenate(log_ratios)
-    shifts = mass_shifts(np.concatenate(claims), np.zeros(len(log_ratio)), log_ratio)
+    width, told = 1.0, Weighing.drawn(population, 1.0, stepper, generator)
+    group: Int[np.ndarray, " components"] = mode_groups(told.owned)
+    if not group.any():
+        return population
+    if largest_error(claimed(told.owned, group), told.log_weights) > MASS_ERROR:
+        for wider in WIDER:
+            if account.allows(BATCH):
+                other = Weighing.drawn(population, wider, stepper, generator)
+                width, told = (wider, other) if other.effective > told.effective else (width, told)
+    claims, log_presence, log_weights = [claimed(told.owned, group)], [told.log_presence], [told.log_weights]
+    for _ in range(BATCHES - 1):
+        error = largest_error(np.concatenate(claims), np.concatenate(log_weights))
+        if error <= MASS_ERROR or not account.allows(BATCH):
+            break
+        told = Weighing.drawn(population, width, stepper, generator)
+        claims.append(claimed(told.owned, group))
+        log_presence.append(told.log_presence)
+        log_weights.append(told.log_weights)
+    weights = np.concatenate(log_weights)
+    if not np.isfinite(weights).any():
+        return population
+    shifts = mass_shifts(np.concatenate(claims), np.concatenate(log_presence), weights)
     return population.weighted(population.log_weights + shifts[group])
 
 

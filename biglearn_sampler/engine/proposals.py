@@ -93,6 +93,16 @@ class Proposals(NamedTuple):
         return np.diag(self.widths[chosen]) if parent == FRESH else archive.factors[parent]
 
 
+def kinds_of_proposals(dim: int, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """Names of all kinds in so many dimensions: the joint ones, those of tasks that say anything there, and `SEEN`."""
+    return (DECLARED, FOUND, NEAR, *(task.name for task in _serving(tasks, dim)), SEEN)
+
+
+def _serving(tasks: Sequence[Task], dim: int) -> list[Task]:
+    """In one dimension only noise makes another task of a view."""
+    return [task for task in tasks if dim > 1 or task.transformation.noisy]
+
+
 class Proposer:
     """Draws proposals of every kind.
 
@@ -104,8 +114,8 @@ class Proposer:
     """
 
     def __init__(self, dim: int, tasks: Sequence[Task], width: float, each: int) -> None:
-        self.tasks = [task for task in tasks if dim > 1 or task.transformation.noisy]
-        self.kinds = (DECLARED, FOUND, NEAR, *(task.name for task in self.tasks), SEEN)
+        self.tasks = _serving(tasks, dim)
+        self.kinds = kinds_of_proposals(dim, tasks)
         self._dim, self._width, self._each = dim, width, each
 
     def draw(self, archive: Archive, region: Region, generator: np.random.Generator, progress: float) -> Proposals:

@@ -23,7 +23,7 @@ from biglearn_sampler.engine.steps import Pace
 from biglearn_sampler.mixture import LOG_TWO_PI
 
 POOR_ESS = 0.1
-"""Below this share of effective draws another cycle is made, twice as long and at half the rate."""
+"""Below this share of effective draws another cycle is made, half as long again and at half the rate."""
 
 FAIR_ESS = 0.5
 """Below this share the masses of modes are weighed on more draws."""
@@ -200,7 +200,7 @@ class Refiner:
 
     def _length(self, state: Refinement) -> int:
         """Steps of the cycle."""
-        return self.rules.refine_steps(state.population.dim) * 2**state.cycle
+        return self.rules.refine_steps(state.population.dim) * 3**state.cycle // 2**state.cycle
 
     def _stretch(self, state: Refinement, key: Key[Array, ""]) -> Refinement:
         rules, first, length = self.rules, state.first, self._length(state)

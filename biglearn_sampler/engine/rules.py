@@ -74,6 +74,10 @@ class Rules:
         """What one round of exploration asks, where a gradient costs so many evaluations."""
         return self.searchers * (self.fresh_points * self.round_steps * gradient + JUDGED_POINTS)
 
+    def evaluations_of_round(self, kinds: int, gradient: int = 1) -> int:
+        """The same with proposals of so many kinds, and a look at the places where searchers set out."""
+        return self.least_evaluations(gradient) + kinds * self.proposals + self.searchers * gradient
+
     def check_memory(self, dim: int, devices: Devices = ONE_DEVICE) -> None:
         """See that the largest step fits into the memory of a device, or of the machine where devices share it.
 

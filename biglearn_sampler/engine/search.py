@@ -199,8 +199,7 @@ class Search:
 
     @property
     def _price(self) -> int:
-        starts = self.stepper.price(self.rules.searchers, 1) // self.rules.round_steps
-        return self.stepper.least_evaluations + len(self.proposer.kinds) * self.rules.proposals + starts
+        return self.stepper.evaluations_of_round(len(self.proposer.kinds))
 
     def found(self) -> Population:
         """The modes as components; while there are none, the searchers as they are.

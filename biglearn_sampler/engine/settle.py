@@ -34,12 +34,17 @@ GOOD = 2.5e-3
 HOPELESS = 0.3
 """Variance above which the target is no small mixture: splitting goes on in the refinement."""
 
-ATTEMPTS, MORE_ATTEMPTS = 3, 2
-"""Judgements on fresh points, with annealing between them; and more of these, each twice as long as the last, where
-the fit is nearly good: a refinement would cost many times as much."""
-
 NEARLY_GOOD = 6e-3
-"""Variance below which it is."""
+"""Variance from which longer annealing is no way to a good fit."""
+
+ANNEALED_AGAIN = (
+    (GOOD / 3, HOPELESS, ANNEALED_STRETCHES),
+    (GOOD / 3, HOPELESS, ANNEALED_STRETCHES),
+    (GOOD / 2, NEARLY_GOOD, 2 * ANNEALED_STRETCHES),
+    (GOOD, NEARLY_GOOD, 4 * ANNEALED_STRETCHES),
+)
+"""Between judgements on fresh points, one after another: the variances from and up to which a fit is annealed again,
+and how many stretches that takes. A refinement would cost many times as much."""
 
 JUDGED_ON = 4096
 """Fresh points of a judgement, or `LEAST_EACH` of every component if that is more."""
@@ -183,7 +188,7 @@ class Settler:
         ELBO.
         """
         best: Fit | None = None
-        for attempt in range(ATTEMPTS + MORE_ATTEMPTS):
+        for attempt in range(len(ANNEALED_AGAIN) + 1):
             if not self.stepper.account.allows(LEAST_EACH * fit.population.count):
                 break
             closely = 0.1 * GOOD < fit.variance < HOPELESS
@@ -191,11 +196,11 @@ class Settler:
             told = polished(fit.population, self.stepper, self.generator, points)
             fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo)
             best = fit if best is None or fit.is_closer(best) else best
-            further = attempt - (ATTEMPTS - 2)  # 1 and so on where more is made than always
-            wanted = GOOD / 3 < best.variance < HOPELESS if further < 1 else GOOD < best.variance < NEARLY_GOOD
-            if further > MORE_ATTEMPTS or not wanted or not self._can_pay(best.population):
+            if attempt == len(ANNEALED_AGAIN) or not self._can_pay(best.population):
                 break
-            stretches = ANNEALED_STRETCHES << max(further, 0)
+            least, most, stretches = ANNEALED_AGAIN[attempt]
+            if not least < best.variance < most:
+                break
             fit = self.annealed(best, jax.random.fold_in(key, attempt), stretches)
         return fit if best is None else best
 

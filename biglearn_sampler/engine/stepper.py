@@ -102,6 +102,10 @@ class Stepper:
         """Evaluations of a round of exploration."""
         return self.rules.least_evaluations(self._price_of_gradient.total)
 
+    def evaluations_of_round(self, kinds: int) -> int:
+        """The same with proposals of so many kinds."""
+        return self.rules.evaluations_of_round(kinds, self._price_of_gradient.total)
+
     def search(
         self,
         population: Population,

@@ -23,6 +23,7 @@ from biglearn_sampler.engine import (
     Rules,
     Stepper,
     compiled_for,
+    kinds_of_proposals,
 )
 from biglearn_sampler.engine.account import Books
 from biglearn_sampler.engine.archive import Mode
@@ -201,7 +202,8 @@ class AdaptiveTrainer(AbstractTrainer):
         # One engine: what it has compiled serves a training that goes on.
         self._engine: Engine | None = None
         self._ended: EngineState | None = None
-        least = self._rules.least_evaluations(plan.target.value.price_of_gradient.total)
+        kinds = len(kinds_of_proposals(plan.target.value.dim, plan.exploration_tasks))
+        least = self._rules.evaluations_of_round(kinds, plan.target.value.price_of_gradient.total)
         if self._budget.evaluations is not None and self._budget.evaluations < least:
             raise SettingsError(
                 f"budget.evaluations: {self._budget.evaluations:,} is too small; expected at least {least:,}, "
