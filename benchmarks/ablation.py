@@ -3,10 +3,13 @@
     python benchmarks/ablation.py [--seeds 0-4] [--only TARGET;...] [--variants NAME;...]     measure
     python benchmarks/ablation.py --table                                                     write the table
 
-Families of tasks are left out of the proposals of the search; `no tasks` leaves the joint one alone. `no sharing` lets
-points serve one step only, `no narrow starts` makes all fresh searchers wide, and `nothing seen` forgets the points
-that searchers meet on their way. `no principal axes` draws in boxes what else is drawn along the principal axes of what
-was found. A figure is the median over seeds.
+Families of tasks are left out of the proposals of the search; `no joint` draws nothing anew over a region once a mode
+is known, `no tasks` leaves the joint one alone, and `no bandit` gives every kind of proposal the same share. `no
+sharing` lets points serve one step only, `no antithetic pairs` draws them independently, `no narrow starts` makes all
+fresh searchers wide, and `nothing seen` forgets the points that searchers meet on their way. `no principal axes` draws
+in boxes what else is drawn along the principal axes of what was found. `no trust region` lets a step be as long as it
+is, `plain gradient` takes it along the gradient of the parameters, and `no whitening` trains in the target's own units.
+A figure is the median over seeds.
 """
 
 from __future__ import annotations
@@ -16,20 +19,23 @@ import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
-from biglearn_sampler.engine import Account, Engine, EngineProgress, Rules, proposals, steps
+from biglearn_sampler.engine import Account, Engine, EngineProgress, Rules, bandit, engine, proposals, search, steps
+from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.proposals import Proposals, Proposer
 from biglearn_sampler.engine.region import Region
+from biglearn_sampler.errors import Diverged
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
 
@@ -72,7 +78,8 @@ class Variant:
     name: str
     tasks: tuple[str, ...] = TASKS
     rules: Mapping[str, Any] = field(default_factory=dict)
-    constants: tuple[tuple[ModuleType, str, Any], ...] = ()
+    constants: tuple[tuple[Any, str, Any], ...] = ()
+    whitened: bool = True
 
 
 class Boxed:
@@ -93,6 +100,30 @@ class Boxed:
         return self._region.draws(generator, np.exp(generator.uniform(low, high, count)))
 
 
+class TasksOnly(Proposer):
+    """Stands for `Proposer`: once a mode is known, the joint task proposes nothing."""
+
+    def draw(self, archive: Archive, region: Region, generator: np.random.Generator, progress: float) -> Proposals:
+        every = super().draw(archive, region, generator, progress)
+        joint = [self.kinds.index(kind) for kind in (proposals.DECLARED, proposals.FOUND, proposals.NEAR)]
+        kept = ~np.isin(every.kind, joint) if archive.count else np.ones(len(every.kind), bool)
+        return Proposals(*(field[kept] for field in every))
+
+
+def kinds_proposed(self: search.Search, proposed: Proposals) -> list[str]:
+    """Stands for the kinds of a search: without those among the joint proposals."""
+    return [self.proposer.kinds[number] for number in np.unique(proposed.kind)]
+
+
+def independent(mixture: GaussianMixture, key: Any, drawing: int, each: int, number: Any) -> jax.Array:
+    """Stands for antithetic pairs: as many points without them."""
+    first = (number % (mixture.components // drawing)) * drawing
+    means = jax.lax.dynamic_slice_in_dim(mixture.means, first, drawing)
+    factors = jax.lax.dynamic_slice_in_dim(mixture.factors, first, drawing)
+    noise = jax.random.normal(key, (drawing, each, mixture.dim))
+    return (means[:, None] + jnp.einsum("kij,kmj->kmi", factors, noise)).reshape(-1, mixture.dim)
+
+
 def _without(*names: str) -> tuple[str, ...]:
     return tuple(task for task in TASKS if task not in names)
 
@@ -103,12 +134,18 @@ VARIANTS = (
     Variant("no marginal", _without("marginal", "transformed_marginal")),
     Variant("no transformed", _without("transformed_conditional", "transformed_marginal")),
     Variant("no noised", _without("noised")),
+    Variant("no joint", constants=((engine, "Proposer", TasksOnly), (search.Search, "_possible", kinds_proposed))),
     Variant("no tasks", ()),
+    Variant("no bandit", constants=((bandit.Bandit, "rate", lambda self, kind: 0.25),)),
     Variant("no principal axes", constants=((proposals, "Span", Boxed),)),
     Variant("neither tasks nor axes", (), constants=((proposals, "Span", Boxed),)),
     Variant("no narrow starts", constants=((proposals, "WIDTHS", (1.0, 1.0)),)),
     Variant("nothing seen", constants=((steps, "SEEN_EACH", 0),)),
     Variant("no sharing", rules={"window_points": 128, "settling_points": 128}),
+    Variant("no antithetic pairs", constants=((steps, "_antithetic", independent),)),
+    Variant("no trust region", constants=((steps, "clip_by_fisher_norm", lambda radius: optax.identity()),)),
+    Variant("plain gradient", constants=((steps, "natural_gradient", optax.identity),)),
+    Variant("no whitening", whitened=False),
 )
 
 
@@ -134,21 +171,43 @@ def measured(subject: Subject, variant: Variant, seed: int, catalogue: bl.Catalo
         if progress.told.get("modes", 0) >= len(weights) and not complete:
             complete.append(progress.evaluations.total)
 
-    engine = Engine(Whitened(target), start, width, tasks, rules, account, look)
+    centre, scale = np.asarray(target.centre, float), np.asarray(target.scale, float)
+    if variant.whitened:
+        training = Engine(Whitened(target), start, width, tasks, rules, account, look)
+    else:
+        training = Engine(target, centre + scale * start, scale * width, tasks, rules, account, look)
     with ExitStack() as stack:
         for module, name, value in variant.constants:
             stack.enter_context(patch.object(module, name, value))
-        outcome = engine.run(key_run)
-    sampler = outcome.mixture.affine(jnp.asarray(target.centre), jnp.asarray(target.scale))
+        try:
+            outcome = training.run(key_run)
+        except Diverged:
+            return _row(subject, variant, seed, 0, len(weights), float("inf"), complete, account)
+    sampler = outcome.mixture.affine(jnp.asarray(centre), jnp.asarray(scale)) if variant.whitened else outcome.mixture
     draws = draws_of(sampler, target, DRAWS, key_draws)
     mass = np.asarray(jax.vmap(facts.responsibilities)(jnp.asarray(draws.points, jnp.float32)), float).mean(0)
+    modes = int((mass >= COVERED_SHARE * weights).sum())
+    gap = float(facts.log_z - (draws.log_target - draws.log_sampler).mean())
+    return _row(subject, variant, seed, modes, len(weights), gap, complete, account)
+
+
+def _row(
+    subject: Subject,
+    variant: Variant,
+    seed: int,
+    modes: int,
+    of: int,
+    gap: float,
+    complete: list[int],
+    account: Account,
+) -> dict[str, Any]:
     return {
         "subject": subject.name,
         "variant": variant.name,
         "seed": seed,
-        "modes": int((mass >= COVERED_SHARE * weights).sum()),
-        "of": len(weights),
-        "gap": float(facts.log_z - (draws.log_target - draws.log_sampler).mean()),
+        "modes": modes,
+        "of": of,
+        "gap": gap,
         "complete": complete[0] if complete else None,
         "evaluations": account.total.total,
         "commit": commit(),

@@ -178,10 +178,7 @@ def compilation(names: list[str]) -> None:
 
     The first one finds an empty cache and fills it, the second one finds all that it needs.
     """
-    import biglearn_sampler as bl
-
-    listed = [offer.entry.name for offer in bl.Catalogue().offers("target")]
-    for name in names or listed:
+    for name in names or _targets():
         with tempfile.TemporaryDirectory() as folder:
             found: dict[str, Any] = {"cold": _compile_seconds(name, folder)}
             if isinstance(found["cold"], dict):
@@ -197,6 +194,13 @@ began = time.perf_counter()
 run = bl.train(sys.argv[1], settings={"reports": [], "metrics": ["elbo"]})
 print(json.dumps({"compile": run.metrics["seconds_compile"], "all": round(time.perf_counter() - began, 2)}))
 """
+
+
+def _targets() -> list[str]:
+    """The names of the gallery."""
+    import biglearn_sampler as bl
+
+    return [offer.entry.name for offer in bl.Catalogue().offers("target")]
 
 
 def _compile_seconds(name: str, cache: str) -> dict[str, float] | str:
@@ -356,6 +360,8 @@ def _compile_told() -> str:
     rows = sorted(whole, key=lambda row: row["target"])
     good = [row for row in rows if isinstance(row.get("cached"), dict)]
     failed = [f"`{row['target']}`: {row[_last(row)]}" for row in rows if row not in good]
+    measured = {row["target"] for row in rows}
+    failed += [f"`{name}`: not measured" for name in _targets() if name not in measured]
     lines = [
         [row["target"], *(f"{row[name]['compile']:.1f}" for name in ("cold", "cached")), f"{row['cold']['all']:.0f}"]
         for row in good

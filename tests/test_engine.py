@@ -59,7 +59,7 @@ def assert_exact(run: bl.Run, components: int) -> None:
     # Weights of that variance tell log Z with an error of sqrt(0.0025 / 4000) = 0.001.
     assert abs(run.metrics["log_z"] - run.target.facts.log_z) < 0.005
     # A mode may have been found twice: two components can make up one Gaussian.
-    assert components <= run.metrics["modes_found"] <= components + 3
+    assert components <= run.metrics["components_found"] <= components + 3
 
 
 # everything is found

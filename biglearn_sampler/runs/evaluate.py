@@ -35,7 +35,7 @@ COSTS = (
     "evaluations_by_purpose",
     "training_ended",
     "convergence",
-    "modes_found",
+    "components_found",
     "components",
     "verdict",
     "earlier_verdicts",

@@ -244,7 +244,7 @@ class AdaptiveTrainer(AbstractTrainer):
         assert isinstance(outcome, Outcome)
         return {
             "training_ended": outcome.how,
-            "modes_found": outcome.modes,
+            "components_found": outcome.modes,
             "components": outcome.mixture.components,
             "convergence": dict(outcome.grounds),
         }
