@@ -7,14 +7,15 @@ With `--json` each of them prints one object with the same three lists:
                "parameters": [{"name", "type", "default", "help"}], "facts": {name: text}}
     problems  {"plugin", "distribution", "stage", "message"}
 
-A command fills the lists that it is about, and `problems` always; `facts` are told for one target at a time.
+A command fills the lists that it is about, and `problems` always; `facts` are told for one target at a time. What is
+told of settings has a fourth list, `keys`, of {"key", "takes", "default", "description"}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,8 +27,14 @@ from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.tables import print_json, print_table
 from biglearn_sampler.errors import CatalogueError, UserError
 
+if TYPE_CHECKING:
+    from biglearn_sampler.runs.settings_reference import SettingRow
+
 PICTURE = "target_picture"
 """The report that `--plot` asks for."""
+
+SETTINGS = "settings"
+"""The kind of presets; the settings themselves are told with them."""
 
 PLURALS: Mapping[str, str] = {kind: hook.removeprefix("biglearn_") for kind, hook in KINDS.items()}
 
@@ -66,6 +73,9 @@ def show(
     catalogue = catalogue_of(ctx)
     singular = kind_named(kind)
     _check_options(singular, name, parameter, plot, out)
+    if singular == SETTINGS and (keys := _keys(name)):
+        _print_settings(catalogue, catalogue.offers(SETTINGS) if name is None else [], keys, as_json)
+        return
     if name is None:
         offers = catalogue.offers(singular)
         if as_json:
@@ -114,7 +124,7 @@ def kind_named(text: str) -> str:
         CatalogueError: no kind is called so.
     """
     for singular, plural in PLURALS.items():
-        if text in (singular, plural):
+        if text in (singular, plural) or f"{text}s" == plural:
             return singular
     near = did_you_mean(text, [*PLURALS, *PLURALS.values()])
     raise CatalogueError(f"there is no kind '{text}'{near} The kinds: {', '.join(PLURALS)}")
@@ -172,6 +182,25 @@ def _draw(catalogue: Catalogue, offer: Offer, parameters: Mapping[str, str], pat
     target = catalogue.build(offer.kind, offer.qualified_name, parameters).value
     if not catalogue.build("report", PICTURE).value.draw_target(target, offer.entry.name, path):
         raise UserError(f"the report '{PICTURE}' does not draw targets")
+
+
+def _keys(name: str | None) -> list[SettingRow]:
+    """The setting of that key, or those of that section; all where there is no name."""
+    from biglearn_sampler.runs.settings_reference import settings_reference
+
+    return [row for row in settings_reference() if name is None or row.key == name or row.key.startswith(f"{name}.")]
+
+
+def _print_settings(catalogue: Catalogue, presets: Sequence[Offer], keys: Sequence[SettingRow], as_json: bool) -> None:
+    """Presets, and the settings themselves."""
+    if as_json:
+        document = _document(catalogue, offers=[(offer, {}) for offer in presets])
+        print_json({**document, "keys": [row._asdict() for row in keys]})
+        return
+    if presets:
+        print_table(("preset", "summary", "plugin"), map(_offer_row, presets))
+        typer.echo("\nSettings by their keys, as --set takes them:\n")
+    print_table(keys[0]._fields, keys)
 
 
 def _document(
