@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from biglearn_sampler.runs import load as load
     from biglearn_sampler.runs import load_comparison as load_comparison
     from biglearn_sampler.runs import resume as resume
+    from biglearn_sampler.runs import save as save
     from biglearn_sampler.runs import train as train
     from biglearn_sampler.studies import StudyResults as StudyResults
     from biglearn_sampler.studies import sweep as sweep
@@ -85,7 +86,7 @@ _HOMES = {
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
     "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
     "comparison": ["Comparison", "Trial"],
-    "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "train"],
+    "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "save", "train"],
     "studies": ["StudyResults", "sweep"],
     "tasks": [
         "AbstractLearningScheduler",

@@ -20,7 +20,7 @@ from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
 from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError
 from biglearn_sampler.mixture import GaussianMixture, Mixture
-from biglearn_sampler.runs import Settings, Snapshot, load
+from biglearn_sampler.runs import Settings, Snapshot, load, save
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.whole_files import FORMAT
 
@@ -117,6 +117,18 @@ def test_load_works_without_what_an_interrupted_run_did_not_write(folder, catalo
         (folder.path / name).unlink()
     run = load(folder.path, catalogue=catalogue)
     assert (run.metrics, run.history, run.snapshots) == ({}, [], [])
+
+
+def test_a_run_without_a_folder_can_be_saved_into_one(folder, catalogue, tmp_path):
+    loaded = load(folder.path, catalogue=catalogue)
+    saved = load(save(loaded, tmp_path / "saved"), catalogue=catalogue)
+    for name in ("name", "metrics", "history", "record"):
+        assert getattr(saved, name) == getattr(loaded, name)
+    points = jnp.zeros((1, loaded.sampler.dim))
+    assert saved.sampler.log_density(points) == loaded.sampler.log_density(points)
+    assert [snapshot.step for snapshot in saved.snapshots] == [snapshot.step for snapshot in loaded.snapshots]
+    with pytest.raises(RunFolderError, match="saved"):
+        save(loaded, tmp_path / "saved")
 
 
 def test_load_takes_a_target_or_a_name(folder, catalogue):

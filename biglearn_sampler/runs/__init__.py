@@ -8,5 +8,6 @@ from biglearn_sampler.runs.report import AbstractReport as AbstractReport
 from biglearn_sampler.runs.resume import resume as resume
 from biglearn_sampler.runs.run import Run as Run
 from biglearn_sampler.runs.run import Snapshot as Snapshot
+from biglearn_sampler.runs.save import save as save
 from biglearn_sampler.runs.settings import Settings as Settings
 from biglearn_sampler.runs.train import train as train
