@@ -49,7 +49,7 @@ SCHEDULED = {
     "optimizer": {"name": "adam", "learning_rate": 0.05},
     "scheduler": {"name": "bandit", "tasks": ["joint", "noised"]},
 }
-VOLATILE = {"seconds", "seconds_run", "seconds_compile"}
+VOLATILE = {"seconds", "seconds_run", "seconds_compile", "seconds_verdict"}
 
 
 def bent(x: jax.Array) -> jax.Array:

@@ -15,7 +15,7 @@ COSTS = (
     "seconds_compile",
     "seconds_run",
 )
-ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps", "verdict"}
+ASIDE = {"standard_errors", "reasons", "moments", "baselines", "notes", "task_steps", "verdict", "seconds_verdict"}
 MOST_MOMENTS = 40
 """Rows of the table of moments; `metrics.json` has them all."""
 
@@ -45,9 +45,12 @@ def _print_figures(methods: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _asked_by_verdict(methods: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """The row of what the verdict asked, beyond the budget of the training; none where there is no verdict."""
-    asked = [figures.get("verdict", {}).get("evaluations") for figures in methods.values()]
-    return [["verdict_evaluations", *map(numeral, asked)]] if any(each is not None for each in asked) else []
+    """What the verdict asked and took, beyond the training; nothing where there is no verdict."""
+    told = {
+        "verdict_evaluations": [figures.get("verdict", {}).get("evaluations") for figures in methods.values()],
+        "seconds_verdict": [figures.get("seconds_verdict") for figures in methods.values()],
+    }
+    return [[name, *map(numeral, each)] for name, each in told.items() if any(one is not None for one in each)]
 
 
 def _print_moments(methods: Mapping[str, Mapping[str, Any]]) -> None:

@@ -39,6 +39,7 @@ COSTS = (
     "components",
     "verdict",
     "earlier_verdicts",
+    "seconds_verdict",
     "reservoir",
     "zero_density_points",
     "rejected_updates",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -213,12 +214,15 @@ def _trained_and_judged(
         watcher.phase_began("measuring")
         draws, metrics = _metrics(plan, recorder, ended, trainer.probe_evaluations, _fresh(plan.keys.evaluation, look))
         watcher.phase_began("looking for what was missed")
+        began = time.monotonic()
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
+        seconds = round(time.monotonic() - began, 3)
         verdict = in_view_of_its_end(verdict, ended, plan.settings.components)
         asked = verdict.asked.plus(Evaluations(energy=draws.count))
         onward = trainer.onward(verdict.found, asked) if verdict.found else None
         if onward is None:
-            return {**metrics, "verdict": verdict.to_json(), "earlier_verdicts": recorder.verdicts}
+            judged = {"verdict": verdict.to_json(), "earlier_verdicts": recorder.verdicts, "seconds_verdict": seconds}
+            return {**metrics, **judged}
         recorder.verdicts.append(verdict.to_json())
         watcher.phase_began("going on with what was missed")
         ended = _trained(trainer, recorder, beginning.folder, checkpointer, onward)
