@@ -293,7 +293,7 @@ def test_every_evaluation_of_a_scheduled_training_is_counted(no_verdict: None) -
 
 
 def test_a_budget_holds_what_differences_cost() -> None:
-    with pytest.raises(SettingsError, match="18,000 is too small; expected at least 18,048"):
+    with pytest.raises(SettingsError, match="18,000 is too small; expected at least 18,704"):
         told_and_asked("differences", {"budget.evaluations": 18_000})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -19,7 +20,9 @@ from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.settings import Settings
 from biglearn_sampler.runs.settings_problem import known_keys, line_of
 from biglearn_sampler.runs.shorthands import with_shorthands
+from biglearn_sampler.verdict import COVERED, Verdict
 
+TRAIN = import_module("biglearn_sampler.runs.train")  # the function of that name hides the module
 PRESET = {
     "components": 7,
     "scheduler": {"name": "bi_level", "scheduler": {"name": "uniform", "tasks": ["joint"]}, "inner_steps": 5},
@@ -466,7 +469,9 @@ def test_a_shorthand_and_another_setting_are_refused():
             bl.train("two_modes", budget=1000, settings=settings, overrides=overrides)
 
 
-def test_a_training_is_given_a_budget_as_an_argument():
+def test_a_training_is_given_a_budget_as_an_argument(monkeypatch):
+    # It takes longer than the rest, and nothing of it is looked at.
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))
     few = {"reports": [], "metrics": [], "training.steps": 10, "scheduler": "joint", "evaluation.draws": 100}
     run = bl.train("two_modes", budget=20_000, minutes=3, components=3, settings=few)
     assert run.record["settings"]["budget"] == {"evaluations": 20_000, "minutes": 3}

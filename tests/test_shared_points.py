@@ -295,19 +295,18 @@ def test_places_that_were_never_filled_count_for_nothing() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+@jax.jit
+def without_and_with_force(still: Bool[Array, " 2"], key: Array) -> tuple[SharedEstimate, SharedEstimate]:
+    newest = jnp.asarray(STEPS - 1)
+    return (
+        estimate_alone(SAMPLER, full_window(SAMPLER, key, force=0.0), newest, still)[0],
+        estimate_alone(SAMPLER, full_window(SAMPLER, key), newest, still)[0],
+    )
+
+
 @pytest.mark.parametrize("unmoved", [False, True])
 def test_points_without_force_pull_nobody_but_those_that_take_no_notice(unmoved: bool) -> None:
-    still: Bool[Array, " 2"] = jnp.array([False, unmoved])
-
-    @jax.jit
-    def told(key: Array) -> tuple[SharedEstimate, SharedEstimate]:
-        newest = jnp.asarray(STEPS - 1)
-        return (
-            estimate_alone(SAMPLER, full_window(SAMPLER, key, force=0.0), newest, still)[0],
-            estimate_alone(SAMPLER, full_window(SAMPLER, key), newest, still)[0],
-        )
-
-    without, with_force = told(jax.random.key(0))
+    without, with_force = without_and_with_force(jnp.array([False, unmoved]), jax.random.key(0))
     np.testing.assert_allclose(without.free, 0.0)
     np.testing.assert_allclose(with_force.free, 1.0, rtol=1e-5)
     np.testing.assert_allclose(without.ratios, with_force.ratios)
@@ -319,13 +318,13 @@ def test_points_without_force_pull_nobody_but_those_that_take_no_notice(unmoved:
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_point_of_zero_density_leaves_everything_finite(alone: bool) -> None:
     points = SAMPLER.stratified(jax.random.key(0), 8).reshape(-1, 2)
-    values, scores = jax.vmap(jax.value_and_grad(TARGET.log_density))(points)
+    values, scores = jax.jit(jax.vmap(jax.value_and_grad(TARGET.log_density)))(points)
     values, scores = values.at[3].set(-1e30), scores.at[3].set(0.0)
     window = Window.empty(1, 16, 2).put(jnp.asarray(0), points, values, scores)
     if alone:
-        told, _ = estimate_alone(SAMPLER, window, jnp.asarray(0), jnp.zeros(2, bool))
+        told, _ = jax.jit(estimate_alone)(SAMPLER, window, jnp.asarray(0), jnp.zeros(2, bool))
     else:
-        told, _ = estimate(SAMPLER, window, jnp.asarray(0))
+        told, _ = jax.jit(estimate)(SAMPLER, window, jnp.asarray(0))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(told))
 
 

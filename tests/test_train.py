@@ -503,8 +503,8 @@ def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_p
 # what breaks in the middle
 
 
-def test_modes_that_are_nowhere_at_some_draws_cost_no_run(tmp_path):
-    """Outside all supports the share of every mode is zero by zero; JSON has no NaN."""
+def test_modes_that_are_nowhere_at_some_draws_cost_no_run(no_verdict, tmp_path):
+    """Outside all supports the share of every mode is zero by zero; JSON has no NaN. No verdict asks known modes."""
 
     def log_modes(x):
         return jnp.where(jnp.abs(x[0] - jnp.array([-2.0, 2.0])) < 1.0, 0.0, -jnp.inf)

@@ -153,9 +153,10 @@ class Stepper:
     def _accepted(self, after: Population, before: Population) -> Population:
         """The components after a round; those that did not end with sound numbers stay as they were, and are counted.
 
-        Log weights are those of all components together, and so fall together.
+        So do those that became too thin for the precision of the device to see their shape. Log weights are those of
+        all components together, and so fall together.
         """
-        sound = after.sound()
+        sound = after.sound() & (after.resolved() | ~before.resolved())
         if sound.all():
             return after
         self.account.rejected += int((~sound).sum())
