@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 import tomllib
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from unittest.mock import Mock
 
 import numpy as np
@@ -39,7 +42,8 @@ PROCESS = import_module("biglearn_sampler.studies.process")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "study.toml"
 
 PLUGIN = """
-import os, signal
+import os, signal, time
+from pathlib import Path
 import numpy as np
 import biglearn_sampler as bl
 
@@ -73,9 +77,16 @@ def killed():
     return Method(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def napping():
+    def act():
+        Path(os.environ["NAPS"], str(time.time_ns())).touch()
+        time.sleep(3.0)
+    return Method(act)
+
+
 @bl.hookimpl
 def biglearn_baselines():
-    return [bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, tired, killed)]
+    return [bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, tired, killed, napping)]
 """
 
 
@@ -449,6 +460,39 @@ def test_a_study_on_a_cluster(catalogue):
             {**STUDY, "methods": ["killed", "fair"]}, scheduler=cluster.scheduler_address, catalogue=catalogue
         )
     assert [bool(row["failed"]) for row in results.rows] == [True, True, False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_is_killed_loses_its_current_job_only(catalogue, monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    naps = tmp_path / "naps"
+    naps.mkdir()
+    monkeypatch.setenv("NAPS", str(naps))
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
+        command += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        workers = [subprocess.Popen(command, cwd=tmp_path, start_new_session=True) for _ in range(2)]
+
+        def kill_one_at_work() -> None:
+            while len(list(naps.iterdir())) < 2:
+                time.sleep(0.1)
+            os.killpg(workers[0].pid, signal.SIGKILL)
+
+        killer = Thread(target=kill_one_at_work)
+        killer.start()
+        try:
+            study = {**STUDY, "methods": ["napping"], "seeds": 4}
+            results = sweep(study, scheduler=cluster.scheduler_address, catalogue=catalogue)
+            killer.join()
+            assert workers[0].wait(10) == -signal.SIGKILL
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+    assert [row["failed"] for row in results.rows] == [""] * 4
+    # The job that was cut off was run once more, by the other one.
+    assert len(list(naps.iterdir())) == 5
 
 
 @pytest.mark.slow
