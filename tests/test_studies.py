@@ -29,6 +29,7 @@ from biglearn_sampler.errors import MissingPackage, RunFolderError, SettingsErro
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.studies import sweep
+from biglearn_sampler.studies.folder import _as_parquet
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.process import Process
 from biglearn_sampler.studies.processes import Outcome, Processes
@@ -418,6 +419,20 @@ def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
     failed = processes.run(job()).trial.failed
     processes.close()
     assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
+
+
+def test_a_table_comes_back_from_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [
+        {"target": "two_modes", "seed": 0, "elbo": -0.5, "modes": 2, "seconds": 1, "failed": "", "settings.start": 1.5},
+        {"target": "funnel", "seed": 1, "elbo": None, "seconds": 2.5, "failed": "<b>no</b>", "settings.start": "here"},
+    ]
+    file = tmp_path / "results.parquet"
+    file.write_bytes(_as_parquet(rows))
+    assert parquet.read_table(file).to_pylist() == [
+        {**rows[0], "seconds": 1.0, "settings.start": "1.5"},
+        {**rows[1], "modes": None},
+    ]
 
 
 def test_a_study_in_processes(catalogue, tmp_path):

@@ -137,7 +137,9 @@ def _as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _column(values: Sequence[Any]) -> list[Any]:
-    """Values of one type: a figure that is whole in one row and not in the next is a float in both."""
-    if not any(isinstance(value, float) for value in values):
+    """Values of one type: a figure that is whole in one row only is a float in all, what differs more is a text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) < 2:
         return list(values)
-    return [None if value is None else float(value) for value in values]
+    common = float if kinds == {int, float} else str
+    return [None if value is None else common(value) for value in values]
