@@ -9,6 +9,7 @@ import pytest
 
 from biglearn_plugins.metrics import biglearn_metrics
 from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, function_target
+from biglearn_sampler.errors import Diverged
 from biglearn_sampler.evaluation import Draws, Measured
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
@@ -329,3 +330,19 @@ def test_densities_of_correlated_coordinates_far_from_zero_keep_their_digits():
     # Around zero it would be 0.016.
     assert np.std(draws.log_sampler - exact) < 4e-3
     assert np.std(draws.log_sampler_at(draws.points) - exact) < 4e-3
+
+
+@pytest.mark.parametrize(("least", "turned", "told"), [(1e-9, True, False), (1e-9, False, True), (1e-3, True, True)])
+def test_no_figure_is_given_where_rounding_decides_the_density_of_draws(least, turned, told):
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0] if turned else np.eye(3)
+    # Of positive diagonal, also where the covariance would be rounded to a singular one.
+    upper = np.linalg.qr(np.diag([1.0, 0.5, least]) @ turn.T)[1]
+    factors = np.stack([np.eye(3), (upper * np.sign(np.diag(upper))[:, None]).T])
+    means = jnp.asarray([[0.0] * 3, [3.0] * 3])
+    sampler = GaussianMixture(jnp.log(jnp.full(2, 0.5)), means, jnp.asarray(factors, jnp.float32))
+    target = MixtureTarget.of(GaussianMixture.of(np.zeros((1, 3)), 1.0), scale=1.0)
+    if told:
+        assert np.isfinite(draws_of(sampler, target, 500, KEY).log_sampler).all()
+    else:
+        with pytest.raises(Diverged, match="so thin that single precision cannot tell the density"):
+            draws_of(sampler, target, 500, KEY)

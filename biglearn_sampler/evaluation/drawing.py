@@ -11,15 +11,23 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, split_arrays
+from biglearn_sampler.errors import Diverged
 from biglearn_sampler.evaluation.draws import Draws
-from biglearn_sampler.mixture import Mixture
+from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, Mixture
 
 BATCH = 4000
 """Draws that are evaluated at once, which bounds the memory."""
 
+ROUNDING = 1.0
+"""Nats, and a hundredth for each dimension, by which rounding may make the mean density of draws too low."""
+
 
 def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
-    """Fresh draws of a sampler, with both log densities at them."""
+    """Fresh draws of a sampler, with both log densities at them.
+
+    Raises:
+        Diverged: components are so thin that single precision cannot tell the density of a draw.
+    """
     arrays, rebuilt = split_arrays(target)
 
     @jit_quickly
@@ -33,9 +41,28 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
         )
 
     points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
+    if isinstance(mixture, GaussianMixture):
+        _check_told(mixture, log_sampler)
     # A NaN or an infinite density is no density: it counts as zero, as in training.
     log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
     return Draws(points, log_target, log_sampler, log_sampler_at=partial(_log_densities, mixture))
+
+
+def _check_told(mixture: GaussianMixture, log_density: Float[np.ndarray, " count"]) -> None:
+    """See that draws of a mixture are about as dense as they must be.
+
+    `E_p[-log p] <= sum_k w_k (H[N_k] - log w_k)`, where `H` is the entropy: a draw is at least as dense as its own
+    component makes it.
+    """
+    weights = np.asarray(mixture.weights, float)
+    sizes = np.log(np.abs(np.diagonal(np.asarray(mixture.factors, float), axis1=1, axis2=2))).sum(1)
+    entropies = sizes + 0.5 * mixture.dim * (1.0 + LOG_TWO_PI) - np.log(np.maximum(weights, np.finfo(float).tiny))
+    if not -log_density.mean() <= weights @ entropies + ROUNDING + 0.01 * mixture.dim:
+        raise Diverged(
+            "the sampler has components so thin that single precision cannot tell the density at their draws, and no "
+            "figure can be given; the log density may be flat, or broken by rounding: smooth it, or give another start "
+            "(start.mean, start.sd)"
+        )
 
 
 def _log_densities(mixture: Mixture, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
