@@ -1114,6 +1114,17 @@ def test_a_component_that_is_flat_along_some_direction_is_not_resolved():
         assert (np.abs(told - exact).max() < 0.5) == resolved
 
 
+def test_a_component_that_a_general_inverse_takes_for_singular_is_not_resolved():
+    """A search without a trust region met such ones: that must not end a training."""
+    generator, dim = np.random.default_rng(0), 10
+    factors = np.tril(generator.normal(size=(40, dim, dim)) * 10.0 ** generator.integers(-3, 12, (40, dim, dim)))
+    factors[:, np.arange(dim), np.arange(dim)] = 10.0 ** generator.uniform(-38.0, -5.0, (40, dim))
+    factors = np.asarray(factors, np.float32).astype(float)
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.inv(factors)
+    assert not Population(np.zeros((40, dim)), factors, np.zeros(40)).resolved().any()
+
+
 @pytest.mark.parametrize("factor", [[[1.0, 0.0], [0.0, 0.0]], [[1e3, 0.0], [1e3, 1e-6]]], ids=["zero", "thin"])
 def test_a_component_without_a_width_or_a_shape_after_a_round_stays_as_it_was(factor: list[list[float]]) -> None:
     stepper = stepper_of(MixtureTarget.of(LAW, scale=1.0))

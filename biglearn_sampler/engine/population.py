@@ -138,8 +138,9 @@ class Population:
         # Widths may have become zero in single precision.
         usable = self.sound()
         spacing = (np.abs(self.means) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
-        inverse = np.linalg.inv(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
-        rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse = _inverses(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
+            rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
         return usable & (rounding < LEAST_RESOLUTION).all(1)
 
     def sound(self) -> Bool[np.ndarray, " components"]:
@@ -154,6 +155,22 @@ class Population:
     def spread(self) -> Float[np.ndarray, " dim"]:
         """Standard deviation of every coordinate inside a typical component."""
         return np.sqrt((self._deviations() ** 2).mean(0))
+
+
+def _inverses(factors: Float[np.ndarray, "count dim dim"]) -> Float[np.ndarray, "count dim dim"]:
+    """Of lower triangles with positive diagonals, by halves: a general inverse takes nearly flat ones for singular.
+
+    Where numbers overflow it is infinite or NaN.
+    """
+    dim = factors.shape[-1]
+    if dim == 1:
+        return 1.0 / factors
+    half = dim // 2
+    inverse = np.zeros_like(factors)
+    inverse[:, :half, :half] = first = _inverses(factors[:, :half, :half])
+    inverse[:, half:, half:] = second = _inverses(factors[:, half:, half:])
+    inverse[:, half:, :half] = -second @ (factors[:, half:, :half] @ first)
+    return inverse
 
 
 def equal_log_weights(count: int) -> Float[np.ndarray, " components"]:

@@ -156,7 +156,10 @@ class Stepper:
         So do those that became too thin for the precision of the device to see their shape. Log weights are those of
         all components together, and so fall together.
         """
-        sound = after.sound() & (after.resolved() | ~before.resolved())
+        resolved = after.resolved()
+        if resolved.all():
+            return after
+        sound = after.sound() & (resolved | ~before.resolved())
         if sound.all():
             return after
         self.account.rejected += int((~sound).sum())
