@@ -80,7 +80,7 @@ WAYS: dict[str, Mapping[str, Any]] = {
     "defaults": {},
     "joint only, from one point": {**JOINT, "start.sd": 1e-2},
     "three components": {"components": 3},
-    "stopped early": {"budget.evaluations": 3000},
+    "stopped early": {"budget.evaluations": 3_200},
     "equal weights": {**JOINT, "weights.learn": False, "components": 64},
     "scale 30 times too small": {},
     "scale 30 times too large": {},

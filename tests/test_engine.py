@@ -168,7 +168,7 @@ def test_a_budget_is_kept_and_what_was_found_is_there() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", [3_000, 5_000, 30_000, 60_000])
+@pytest.mark.parametrize("budget", [3_200, 5_000, 30_000, 60_000])
 def test_no_budget_is_exceeded_wherever_it_ends(budget: int) -> None:
     """Also where it ends in the refinement, or between two phases."""
     run = trained({"name": "funnel", "dim": 3}, verdict=False, components=32, **{"budget.evaluations": budget})
@@ -389,6 +389,6 @@ def test_the_training_never_looks_at_the_facts() -> None:
     from biglearn_sampler.runs.trainers import trainer_of
 
     catalogue = bl.Catalogue()
-    read = read_settings(None, {"budget.evaluations": 3000}, catalogue)
+    read = read_settings(None, {"budget.evaluations": 3200}, catalogue)
     told = trainer_of(make_plan(Lying(), read, [], 0, catalogue, {})).train(lambda progress: None)
     assert told["training_ended"] in ("settled", "stopped")

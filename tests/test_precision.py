@@ -12,7 +12,7 @@ import biglearn_sampler as bl
 from biglearn_sampler.mixture import unconstrain
 from biglearn_sampler.precision import full_precision
 
-QUICK = {"components": 2, "budget.evaluations": 3000, "reports": [], "evaluation.draws": 200}
+QUICK = {"components": 2, "budget.evaluations": 3200, "reports": [], "evaluation.draws": 200}
 
 
 def chosen() -> str | None:
