@@ -342,7 +342,8 @@ def test_no_figure_is_given_where_rounding_decides_the_density_of_draws(least, t
     sampler = GaussianMixture(jnp.log(jnp.full(2, 0.5)), means, jnp.asarray(factors, jnp.float32))
     target = MixtureTarget.of(GaussianMixture.of(np.zeros((1, 3)), 1.0), scale=1.0)
     if told:
-        assert np.isfinite(draws_of(sampler, target, 500, KEY).log_sampler).all()
+        log_sampler = draws_of(sampler, target, 500, KEY).log_sampler
+        assert log_sampler is not None and np.isfinite(log_sampler).all()
     else:
         with pytest.raises(Diverged, match="so thin that single precision cannot tell the density"):
             draws_of(sampler, target, 500, KEY)
