@@ -160,7 +160,8 @@ class Population:
 def _inverses(factors: Float[np.ndarray, "count dim dim"]) -> Float[np.ndarray, "count dim dim"]:
     """Of lower triangles with positive diagonals, by halves: a general inverse takes nearly flat ones for singular.
 
-    Where numbers overflow it is infinite or NaN.
+    On the host, since the device's own `inverse_factors` has the very precision that is judged here. Where numbers
+    overflow it is infinite or NaN.
     """
     dim = factors.shape[-1]
     if dim == 1:
