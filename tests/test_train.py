@@ -356,6 +356,13 @@ def hindered(tmp_path_factory):
     return run, folder, lines
 
 
+def test_a_verdict_that_nobody_wants_asks_nothing():
+    run = bl.train("two_modes", settings={**TINY, "verdict.evaluations": 0})
+    assert run.metrics["verdict"]["verdict"] == "cannot tell"
+    assert "verdict.evaluations is 0" in run.metrics["verdict"]["sentence"]
+    assert "evaluations" not in run.metrics["verdict"]
+
+
 def no_judge(*arguments):
     raise ZeroDivisionError("by\nhand")
 

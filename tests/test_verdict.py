@@ -24,9 +24,10 @@ from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
-from biglearn_sampler.verdict.judge import LEAST_SWEEP, SWEEP, sweep_points
+from biglearn_sampler.verdict.fresh_search import LEAST_SWEEP, SWEEP, sweep_points
 from biglearn_sampler.verdict.missed import log_missed
 from biglearn_sampler.verdict.own_draws import own_draws
+from biglearn_sampler.verdict.price import least_evaluations
 
 
 @cache
@@ -42,9 +43,10 @@ def judged(
     shift: float = 0.0,
     unit: float = 1.0,
     more: WeighedDraws | None = None,
+    most: int | None = None,
 ) -> Verdict:
     centre, scale = np.full(target.dim, shift), np.full(target.dim, unit)
-    return judge(target, sampler, tasks(), Rules(), jax.random.key(seed), centre, scale, more=more)
+    return judge(target, sampler, tasks(), Rules(), jax.random.key(seed), centre, scale, more=more, most=most)
 
 
 def pair(dim: int, second: float, apart: float = 2.0) -> GaussianMixture:
@@ -399,3 +401,51 @@ def test_chains_from_far_away_end_in_the_mass() -> None:
     assert 0.05 < (ends.points[:, 0] > 0).mean() < 0.95
     expected = np.asarray(jax.vmap(law.log_density)(jnp.asarray(ends.points, float)))
     np.testing.assert_allclose(ends.log_target, expected, rtol=1e-4, atol=1e-3)
+
+
+def least(target: Any) -> int:
+    return least_evaluations(Stepper(target, Rules(), Account()), tasks())
+
+
+def test_a_verdict_asks_no_more_than_it_may_and_says_that_it_looked_less() -> None:
+    mixture = pair(2, 0.5)
+    target = target_of(mixture)
+    verdict = judged(target, mixture, most=least(target) + 20_000)
+    assert verdict.verdict == COVERED
+    assert 0.05 < verdict.evidence["sweep"] < 0.2 and "as verdict.evaluations allows" in verdict.sentence
+    assert verdict.asked.total <= least(target) + 20_000
+
+
+@pytest.mark.parametrize("dim", [2, 10])
+def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
+    mixture = pair(dim, 0.5)
+    target = target_of(mixture)
+    verdict = judged(target, first_only(mixture), most=least(target))
+    assert verdict.verdict == NOT_COVERED
+    assert verdict.missing_mass == pytest.approx(0.5, abs=0.05)
+    assert verdict.asked.total <= least(target)
+
+
+def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biglearn_sampler.verdict.price.LEAST_ROUNDS", 1)
+    mixture = pair(2, 0.5)
+    target = target_of(mixture)
+    verdict = judged(target, mixture, most=least(target))
+    assert verdict.verdict == CANNOT_TELL and not verdict.evidence["search_complete"]
+    assert "before it was done" in verdict.sentence
+    assert verdict.asked.total <= least(target)
+
+
+def test_a_limit_that_is_never_met_changes_nothing() -> None:
+    mixture = pair(2, 0.5)
+    free, limited = (judged(target_of(mixture), mixture, most=most) for most in (None, 10**9))
+    assert free.to_json() == limited.to_json()
+    assert free.evidence["search_complete"] and free.evidence["sweep"] == 1.0
+
+
+def test_too_few_evaluations_for_a_verdict_are_said_with_the_least() -> None:
+    target = target_of(pair(2, 0.5))
+    verdict = judged(target, target.mixture, most=least(target) - 1)
+    assert verdict.verdict == CANNOT_TELL
+    assert f"at least {least(target):,} evaluations" in verdict.sentence
+    assert verdict.asked.total == 0

@@ -16,7 +16,7 @@ from biglearn_sampler.engine import Account, Rules, Stepper
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.verdict import ENDLESS
 from biglearn_sampler.verdict import CANNOT_TELL, NOT_COVERED, judge
-from biglearn_sampler.verdict.judge import _said
+from biglearn_sampler.verdict.decide import said_about
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS, runs_away
 
@@ -94,7 +94,7 @@ def test_what_falls_off_is_not(log_density: Density, dim: int, spread: list[floa
     assert direction(log_density, dim, spread, seed) is None
 
 
-def test_where_the_target_has_no_density_nothing_is_said() -> None:
+def test_where_the_target_has_no_density_nothing_issaid_about() -> None:
     assert direction(lambda x: jnp.full((), -jnp.inf) + 0.0 * x.sum(), 2, [1.0, 1.0]) is None
 
 
@@ -125,17 +125,22 @@ def test_mass_that_is_found_missing_is_told_first() -> None:
     points = np.random.default_rng(0).normal(size=(100, 2))
     own = OwnDraws(points, np.zeros(100), np.zeros(100), 0.0, 90.0, 0.1, 0.0, 0.0)
     place = {"at": [5.0, 0.0], "share": 0.3}
-    assert _said(own, 0.3, [place], None, [0.0, 1.0])[1].startswith("Not covered: about 30% of the mass is missing")
-    assert "falls off" not in _said(own, 0.0, [], None, None)[1] and _said(own, 0.0, [], None, None)[0] == "covered"
-    assert "far wider" in _said(own, 0.0, [], None, [0.0, 1.0])[1]
+    assert said_about(own, 0.3, [place], None, [0.0, 1.0])[1].startswith(
+        "Not covered: about 30% of the mass is missing"
+    )
+    assert (
+        "falls off" not in said_about(own, 0.0, [], None, None)[1]
+        and said_about(own, 0.0, [], None, None)[0] == "covered"
+    )
+    assert "far wider" in said_about(own, 0.0, [], None, [0.0, 1.0])[1]
 
 
 def test_weights_without_a_mean_are_called_so() -> None:
     points = np.random.default_rng(0).normal(size=(100, 2))
     own = OwnDraws(points, np.zeros(100), np.zeros(100), 0.0, 5.0, 1.2, 0.0, 0.0)
-    verdict, sentence = _said(own, 0.0, [], None, None)
+    verdict, sentence = said_about(own, 0.0, [], None, None)
     assert verdict == CANNOT_TELL and "k-hat 1.20: above 1 they have no mean" in sentence
-    assert "they have no mean" not in _said(replace(own, khat=0.9), 0.0, [], None, None)[1]
+    assert "they have no mean" not in said_about(replace(own, khat=0.9), 0.0, [], None, None)[1]
 
 
 def test_an_infinite_density_at_a_line_is_not_covered() -> None:

@@ -50,7 +50,7 @@ class Stepper:
         name: str = "target",
     ) -> None:
         self.dim, self.rules, self.account = target.dim, rules, account
-        self._price_of_gradient = target.price_of_gradient
+        self.price_of_gradient = target.price_of_gradient
         self._arrays, _ = split_arrays(target)
         self._programs = programs_of(target, rules, devices, name)
 
@@ -95,16 +95,16 @@ class Stepper:
 
     def price(self, components: int, fresh: int) -> int:
         """Evaluations of a round of steps."""
-        return self.rules.round_steps * self._fresh(components, fresh) * self._price_of_gradient.total
+        return self.rules.round_steps * self._fresh(components, fresh) * self.price_of_gradient.total
 
     @property
     def least_evaluations(self) -> int:
         """Evaluations of a round of exploration."""
-        return self.rules.least_evaluations(self._price_of_gradient.total)
+        return self.rules.least_evaluations(self.price_of_gradient.total)
 
     def evaluations_of_round(self, kinds: int) -> int:
         """The same with proposals of so many kinds."""
-        return self.rules.evaluations_of_round(kinds, self._price_of_gradient.total)
+        return self.rules.evaluations_of_round(kinds, self.price_of_gradient.total)
 
     def search(
         self,
@@ -147,7 +147,7 @@ class Stepper:
 
     def scores(self, points: Float[np.ndarray, "count dim"], purpose: str) -> Float[np.ndarray, "count dim"]:
         """`grad log q` at points."""
-        self.account.add(purpose, self._price_of_gradient.times(len(points)))
+        self.account.add(purpose, self.price_of_gradient.times(len(points)))
         return np.asarray(self._programs.scores(self._arrays, on_device(points)), float)
 
     def _accepted(self, after: Population, before: Population) -> Population:
@@ -174,7 +174,7 @@ class Stepper:
     def _booked(self, trace: Trace, fresh: int, purpose: str) -> Trace:
         """The trace on the host, once its evaluations are in the books."""
         trace = jax.tree.map(lambda leaf: np.asarray(leaf, float), trace)
-        spent = self._price_of_gradient.times(len(trace.elbo) * fresh)
+        spent = self.price_of_gradient.times(len(trace.elbo) * fresh)
         self.account.add(purpose, spent, int(trace.zero_density.sum()))
         return trace
 

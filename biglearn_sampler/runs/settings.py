@@ -174,6 +174,18 @@ class CheckpointSettings(_Section):
     )
 
 
+class VerdictSettings(_Section):
+    """Of the search for what the sampler misses."""
+
+    evaluations: Whole | None = Field(
+        default=None,
+        ge=0,
+        le=2**53,
+        description="of the energy and its gradient that a verdict asks for at most, 0 for none; default: no limit, "
+        "which is some 170,000 in few dimensions",
+    )
+
+
 class CompareSettings(_Section):
     """Of `biglearn compare`."""
 
@@ -233,6 +245,7 @@ class Settings(_Section):
     quadrature: QuadratureSettings = QuadratureSettings()
     reservoir: ReservoirSettings = ReservoirSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    verdict: VerdictSettings = VerdictSettings()
     compare: CompareSettings = CompareSettings()
     metrics: tuple[EntrySpec, ...] = Field(
         default=("elbo", "log_z", "ess", "khat", "mode_coverage", "chain_diagnostics", "reference_moments"),

@@ -37,7 +37,9 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
         draws: of the sampler, in the target's own units, on which its figures were measured.
         key: of all that is random in it.
     """
-    target = plan.target.value
+    target, most = plan.target.value, plan.settings.verdict.evaluations
+    if most == 0:
+        return Verdict.bare(CANNOT_TELL, "Cannot tell: verdict.evaluations is 0, and nobody looked.")
     centre, scale = np.zeros(target.dim), np.ones(target.dim)
     if plan.settings.coordinates == "whitened":
         centre, scale = np.asarray(target.centre, float), np.asarray(target.scale, float)
@@ -46,7 +48,7 @@ def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Dra
         rules = Rules() if stepper is None else stepper.rules
         target, tasks = plan.target_of_training(), plan.exploration_tasks
         weighed = _weighed(draws, centre, scale)
-        return with_a_hint(judge(target, inside, tasks, rules, key, centre, scale, stepper, weighed))
+        return with_a_hint(judge(target, inside, tasks, rules, key, centre, scale, stepper, weighed, most))
     except Exception as error:
         # The sampler and its figures are there and are worth having without a verdict.
         logger.warning("the verdict failed: %s", told(error))

@@ -24,6 +24,11 @@ LEAST_DIP = 1.0
 """Nats by which the density must fall between two ends, below the lower one, for them to be two modes."""
 
 
+def price(gradient: int) -> int:
+    """Evaluations at most, where a gradient costs so many."""
+    return CLIMBERS * (1 + CLIMBS * (gradient + 1) + (NEIGHBOURS + 1) * len(BETWEEN))
+
+
 def basins_of(
     points: Float[np.ndarray, "draws dim"],
     component: Int[np.ndarray, " draws"],

@@ -14,6 +14,8 @@ from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
 from biglearn_sampler.engine.shapes import on_device
 from biglearn_sampler.estimators.guard import guarded
 
+CHAINS = 64
+
 STEPS = 80
 """Of every chain; tempering takes the first three quarters."""
 
@@ -83,6 +85,11 @@ def tempered_chains(
         float(last.mean()),
         target.price_of_gradient.times(len(starts) * (STEPS + 1)),
     )
+
+
+def price(gradient: int) -> int:
+    """Evaluations of all chains, where a gradient costs so many."""
+    return CHAINS * (STEPS + 1) * gradient
 
 
 def _chain(value_and_score, start: Array, width: Array, key: Key[Array, ""]) -> tuple[_State, Array]:  # noqa: ANN001

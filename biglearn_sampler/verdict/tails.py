@@ -26,6 +26,11 @@ LEAST_LEVEL = -5.0
 """Nats: what lies on a ray must be some of the mass. A low floor between far walls is none."""
 
 
+def price(dim: int) -> int:
+    """Evaluations in so many dimensions."""
+    return ORIGINS * (min(LONGEST_AXES, dim) + min(MOST_COORDINATES, dim)) * len(DOUBLINGS)
+
+
 def runs_away(
     points: Float[np.ndarray, "draws dim"],
     log_ratio: Float[np.ndarray, " draws"],

@@ -1,0 +1,135 @@
+"""A fresh search for modes, past what the sampler knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from biglearn_sampler.engine import Rules
+from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.population import Population
+from biglearn_sampler.engine.proposals import Proposer
+from biglearn_sampler.engine.region import Region
+from biglearn_sampler.engine.search import Search
+from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.mixture import GaussianMixture, Mixture
+from biglearn_sampler.tasks import Task
+from biglearn_sampler.verdict.chains import CHAINS, Ends
+from biglearn_sampler.verdict.own_draws import OwnDraws
+from biglearn_sampler.verdict.price import price_of_end, price_of_round, price_of_search
+
+FAR_SCALES = (1.0, 2.0, 8.0, 32.0)
+"""Of the starts of chains: a declared scale may be far too small."""
+
+NOISES = (0.1, 0.3, 1.0)
+"""Of noised draws, in widths of the region."""
+
+QUIET_SEARCHERS, MOST_ROUNDS = 64, 16
+"""A fresh search that passes by what the sampler knows ends when so many searchers in a row found nothing new, or after
+so many rounds."""
+
+SWEEP, LEAST_SWEEP, SWEPT_NUMBERS = 131_072, 16_384, 1 << 21
+"""Points of its sweep: a narrow mode is met by one of many points, which ask the energy once each, far more often than
+by a searcher, which asks it and its gradient a hundred times. In many dimensions where chance meets nothing, they are
+fewer, so that all their coordinates are no more than so many numbers, but not below the least."""
+
+
+class FreshSearch(NamedTuple):
+    """What a fresh search found.
+
+    Arguments:
+        modes: on which searchers settled.
+        swept: points of the sweep as a share of those that it has without a limit of evaluations.
+        complete: whether it went on until it found nothing any more.
+    """
+
+    modes: list[Mode]
+    swept: float
+    complete: bool
+
+
+def sweep_points(dim: int) -> int:
+    """How many points the sweep of a verdict has."""
+    return min(SWEEP, max(LEAST_SWEEP, SWEPT_NUMBERS // dim))
+
+
+def starts_of_chains(own: OwnDraws, region: Region, generator: np.random.Generator) -> Float[np.ndarray, "chains dim"]:
+    """Half broad, half noised draws of the sampler."""
+    half = CHAINS // 2
+    broad = region.draws(generator, generator.choice(FAR_SCALES, half))
+    noise = generator.choice(NOISES, (half, 1)) * generator.standard_normal((half, len(region.width)))
+    mine = own.points[generator.integers(len(own.points), size=half)]
+    return np.concatenate([broad, mine + region.width * noise])
+
+
+def known_by(sampler: Mixture, own: OwnDraws, rules: Rules) -> Archive:
+    """What the sampler knows, as an archive that searchers pass by; of a product, nothing: all is found again.
+
+    Of more components than a refinement makes, the heaviest: memory and time for thousands in many dimensions would be
+    those of the whole training.
+    """
+    dim = own.points.shape[1]
+    if not isinstance(sampler, GaussianMixture) or not np.isfinite(own.log_z):
+        return Archive(dim)
+    population = Population.of(sampler)
+    order = np.argsort(-population.log_weights, kind="stable")[: rules.refine_components(dim)]
+    nothing = (np.zeros((0, dim)), np.zeros(0))
+    evidence = own.log_z + population.log_weights
+    return Archive(
+        dim,
+        tuple(
+            Mode(population.means[k], population.factors[k], float(evidence[k]), *nothing, settled=True) for k in order
+        ),
+    )
+
+
+def searched(
+    known: Archive,
+    ends: Ends,
+    own: OwnDraws,
+    stepper: Stepper,
+    tasks: Sequence[Task],
+    rules: Rules,
+    generator: np.random.Generator,
+    key: Key[Array, ""],
+) -> FreshSearch:
+    """Look for modes beyond the known ones.
+
+    A limit of evaluations cuts short the rounds, and the sweep, which gets half of what is left beyond the least.
+    """
+    chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
+    proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
+    first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
+    sweep = _affordable_sweep(stepper, tasks)
+    sweeping = _with_room(replace(rules, sweep_points=sweep), known)
+    search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
+    more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
+    search.sweep(range(first.count // 2), *more)
+    complete = False
+    while not complete:
+        # Every searcher of a round may find a mode, and each has to be looked at then.
+        found = search.archive.count - known.count
+        if not stepper.account.allows(price_of_round(stepper, tasks) + price_of_end(stepper, found + first.count)):
+            break
+        search.round(jax.random.fold_in(key, search.rounds))
+        complete = search.failures >= QUIET_SEARCHERS or search.rounds == MOST_ROUNDS
+    modes = [mode for mode in search.archive.modes if not mode.settled]
+    return FreshSearch(modes, sweep / sweep_points(known.dim), complete)
+
+
+def _affordable_sweep(stepper: Stepper, tasks: Sequence[Task]) -> int:
+    """Points of the sweep, as many as are wanted or the limit of evaluations allows."""
+    account, wanted = stepper.account, sweep_points(stepper.dim)
+    allowed = max(stepper.rules.sweep_points, 0.5 * (account.left - price_of_search(stepper, tasks)))
+    return int(min(wanted, allowed))
+
+
+def _with_room(rules: Rules, known: Archive) -> Rules:
+    """The rules, with places for new modes also beside a refined sampler, which may have more components than modes."""
+    most = rules.most_modes(known.dim)
+    return rules if known.count + QUIET_SEARCHERS <= most else replace(rules, most_components=known.count + most)

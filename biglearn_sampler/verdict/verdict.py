@@ -1,0 +1,49 @@
+"""What is said about a sampler: covered, not covered, or cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from biglearn_sampler.energy import Evaluations
+from biglearn_sampler.engine.archive import Mode
+
+COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says.
+
+    Arguments:
+        verdict: `covered`, `not covered` or `cannot tell`.
+        sentence: the same for people, with how much is missing and where, or why it cannot be told.
+        missing_mass: share of the mass found now that the sampler does not know; `None` if nothing can be said.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
+        places: where mass is missing, in the target's own units, each with its share, the largest first.
+        evidence: the figures behind it.
+        asked: evaluations of energy and gradient that it took.
+        found: the modes that are missing.
+    """
+
+    verdict: str
+    sentence: str
+    missing_mass: float | None
+    wrong_mass: float | None
+    places: Sequence[dict[str, Any]]
+    evidence: dict[str, Any]
+    asked: Evaluations
+    found: tuple[Mode, ...] = ()
+
+    @classmethod
+    def bare(cls, verdict: str, sentence: str) -> Verdict:
+        """One without figures, where nothing could be looked at."""
+        return cls(verdict, sentence, None, None, [], {}, Evaluations())
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `metrics.json`; one without evidence says no more than its sentence."""
+        if not self.evidence:
+            return {"verdict": self.verdict, "sentence": self.sentence}
+        said = {name: value for name, value in vars(self).items() if name not in ("asked", "found")}
+        return {**said, "evaluations": self.asked.total}
