@@ -16,6 +16,7 @@ import biglearn_sampler
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.cli import main
 from biglearn_sampler.cli.tables import plain_table, print_table
+from biglearn_sampler.testing.checks import checks_of
 
 RINGS = """
 from dataclasses import dataclass
@@ -78,6 +79,23 @@ def biglearn_commands(commands):
     def leave(status: int) -> None:
         raise typer.Exit(status)
 '''
+
+ENERGIES = """
+import biglearn_sampler as bl
+
+def bowl():
+    return bl.target(lambda x: -0.5 * (x**2).sum(), dim=2, scale=1.0)
+
+def hill():
+    return bl.target(lambda x: 0.5 * (x**2).sum(), dim=2, scale=1.0)
+
+def broken():
+    raise RuntimeError("no such file")
+
+@bl.hookimpl
+def biglearn_targets():
+    return [bl.Entry(name=build.__name__, build=build, summary="an energy") for build in (bowl, hill, broken)]
+"""
 
 BAD = "from biglearn_sampler.catalogue import hookimpl\n\n@hookimpl\ndef biglearn_targets():\n    return None\n"
 
@@ -268,6 +286,37 @@ def test_check_tells_all_problems_and_exits_with_1(call, folder):
         f"bad     file {folder}/bad.py  hook   biglearn_targets returned None; it must return a list of Entry"
     )
     assert (status, errors) == (1, "")
+
+
+def test_check_of_entries_names_the_first_fault_of_each(call, folder):
+    (folder / "energies.py").write_text(ENERGIES)
+    status, output, errors = call("check", "energies", "--entries", plugins=("energies",))
+    assert (status, errors) == (1, "")
+    bowl, broken, why_broken, hill, why_hill = output.splitlines()
+    assert broken == "target broken: 1 failed"
+    assert why_broken.endswith("build raised RuntimeError: no such file")
+    assert bowl.startswith("target bowl: ") and "passed" in bowl and "failed" not in bowl
+    assert hill.startswith("target hill: ") and hill.endswith("1 failed")
+    assert why_hill.startswith("  falls_off: the log density does not fall off")
+
+
+def test_check_of_entries_as_json_has_every_check(call, folder):
+    (folder / "energies.py").write_text(ENERGIES)
+    status, output, _ = call("check", "energies", "--entries", "--json", plugins=("energies",))
+    checks = json.loads(output)["checks"]
+    assert status == 1
+    assert {(each["entry"], each["check"]) for each in checks if each["outcome"] == "failed"} == {
+        ("broken", "builds"),
+        ("hill", "falls_off"),
+    }
+    assert all(each["message"] for each in checks if each["outcome"] != "passed")
+    assert [each["check"] for each in checks if each["entry"] == "bowl"] == list(checks_of("target"))
+
+
+def test_good_entries_are_no_problem(call, folder):
+    (folder / "energies.py").write_text(ENERGIES.replace("(bowl, hill, broken)", "(bowl,)"))
+    status, output, _ = call("check", "--entries", plugins=("energies",))
+    assert status == 0 and output.splitlines()[1:] == ["no problems"]
 
 
 def test_check_of_one_plugin(call):

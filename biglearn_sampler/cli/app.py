@@ -19,7 +19,14 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.cli import catalogue_commands, compare_commands, data_commands, run_commands, sweep_commands
+from biglearn_sampler.cli import (
+    catalogue_commands,
+    check_command,
+    compare_commands,
+    data_commands,
+    run_commands,
+    sweep_commands,
+)
 from biglearn_sampler.cli.session import Session, catalogue_of, read_options
 from biglearn_sampler.compilation import keep_compiled, repeat_on_gpus
 from biglearn_sampler.errors import BiglearnError
@@ -72,6 +79,7 @@ compare_commands.register(app)
 sweep_commands.register(app)
 data_commands.register(app)
 catalogue_commands.register(app)
+check_command.register(app)
 
 
 def _tell_version(asked: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Commands that look into the catalogue: `plugins`, `show` and `check`.
+"""Commands that look into the catalogue: `plugins` and `show`.
 
 With `--json` each of them prints one object with the same three lists:
 
@@ -45,14 +45,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to an app."""
     app.command("plugins")(plugins)
     app.command("show")(show)
-    app.command("check")(check)
 
 
 def plugins(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List plugins, what they offer, and those that failed."""
     records = catalogue_of(ctx).plugins
     if as_json:
-        print_json(_document(catalogue_of(ctx), plugins=records))
+        print_json(document_of(catalogue_of(ctx), plugins=records))
     else:
         print_table(("plugin", "distribution", "offers"), [row for record in records for row in _plugin_rows(record)])
 
@@ -79,7 +78,7 @@ def show(
     if name is None:
         offers = catalogue.offers(singular)
         if as_json:
-            print_json(_document(catalogue, offers=[(offer, {}) for offer in offers]))
+            print_json(document_of(catalogue, offers=[(offer, {}) for offer in offers]))
         else:
             print_table(("name", "summary", "plugin"), map(_offer_row, offers))
         return
@@ -90,31 +89,11 @@ def show(
     if plot:
         _draw(catalogue, offer, parameters, path)
     if as_json:
-        print_json(_document(catalogue, offers=[(offer, facts)]))
+        print_json(document_of(catalogue, offers=[(offer, facts)]))
     else:
         _print_offer(offer, facts, parameters)
     if plot:
         typer.echo(f"\nThe picture is in {path}.", err=as_json)
-
-
-def check(
-    ctx: typer.Context,
-    plugin: Annotated[str | None, typer.Argument(metavar="PLUGIN", help="only this plugin or distribution")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell all problems of plugins, and names that several of them offer; exit status 1 if there are any."""
-    catalogue = catalogue_of(ctx)
-    problems = _problems(catalogue) if plugin is None else _problems_of(catalogue, plugin)
-    ctx.find_root().obj.problems_told = True
-    if as_json:
-        print_json(_document(catalogue, problems=problems))
-    elif problems:
-        rows = [(each.plugin, each.distribution, each.stage, each.message) for each in problems]
-        print_table(("plugin", "distribution", "stage", "problem"), rows)
-    else:
-        typer.echo("no problems")
-    if problems:
-        raise typer.Exit(1)
 
 
 def kind_named(text: str) -> str:
@@ -194,7 +173,7 @@ def _keys(name: str | None) -> list[SettingRow]:
 def _print_settings(catalogue: Catalogue, presets: Sequence[Offer], keys: Sequence[SettingRow], as_json: bool) -> None:
     """Presets, and the settings themselves."""
     if as_json:
-        document = _document(catalogue, offers=[(offer, {}) for offer in presets])
+        document = document_of(catalogue, offers=[(offer, {}) for offer in presets])
         print_json({**document, "keys": [row._asdict() for row in keys]})
         return
     if presets:
@@ -203,7 +182,7 @@ def _print_settings(catalogue: Catalogue, presets: Sequence[Offer], keys: Sequen
     print_table(keys[0]._fields, keys)
 
 
-def _document(
+def document_of(
     catalogue: Catalogue,
     *,
     plugins: Iterable[PluginRecord] = (),
@@ -254,16 +233,3 @@ def _print_offer(offer: Offer, facts: Mapping[str, str], given: Mapping[str, str
         typer.echo()
         how = ", ".join(f"{name}={value}" for name, value in given.items()) or "the default parameters"
         print_table(("facts", f"with {how}"), list(facts.items()))
-
-
-def _problems(catalogue: Catalogue) -> list[PluginProblem]:
-    return [*catalogue.problems, *catalogue.clashes]
-
-
-def _problems_of(catalogue: Catalogue, name: str) -> list[PluginProblem]:
-    records = [record for record in catalogue.plugins if name in (record.name, record.distribution)]
-    if not records:
-        known = {known for record in catalogue.plugins for known in (record.name, record.distribution)}
-        raise CatalogueError(f"there is no plugin or distribution '{name}'{did_you_mean(name, known)}")
-    own = {(record.name, record.distribution) for record in records}
-    return [problem for problem in _problems(catalogue) if (problem.plugin, problem.distribution) in own]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import jax
 
-from biglearn_sampler.catalogue import Catalogue, Offer
+from biglearn_sampler.catalogue import KINDS, Catalogue, Offer
 from biglearn_sampler.errors import CatalogueError, MissingData
 from biglearn_sampler.testing import (
     baseline,
@@ -63,6 +63,24 @@ class Subject:
 
 
 Check: TypeAlias = Callable[[Subject], None]
+
+
+def subjects_of(
+    catalogue: Catalogue, plugin: str, parameters: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> list[Subject]:
+    """The entries of a plugin, by kind and name.
+
+    Arguments:
+        catalogue: where it is.
+        plugin: its name.
+        parameters: of entries by name, other than the defaults.
+    """
+    return [
+        Subject(catalogue, offer, parameters.get(offer.entry.name, {}))
+        for kind in KINDS
+        for offer in catalogue.offers(kind)
+        if offer.plugin == plugin
+    ]
 
 
 def check_builds(subject: Subject) -> None:

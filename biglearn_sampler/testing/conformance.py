@@ -7,12 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
-from biglearn_sampler.catalogue import KINDS, Catalogue, PluginRecord
+from biglearn_sampler.catalogue import Catalogue, PluginRecord
 from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.errors import UserError
-from biglearn_sampler.testing.checks import Check, Subject, checks_of, run_check
+from biglearn_sampler.testing.checks import Check, Subject, checks_of, run_check, subjects_of
 from biglearn_sampler.testing.fault import Fault, NotChecked
 
 NONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -48,6 +46,8 @@ def conformance(
 
         test_problems, test_entries = conformance(plugin="lennard_jones")
     """
+    import pytest  # here, so that nobody needs it who only makes the checks
+
     if not isinstance(plugin, str):
         name = getattr(plugin, "__name__", type(plugin).__name__).rpartition(".")[2]
         return conformance(name, catalogue=Catalogue(plugins={name: plugin}), parameters=parameters)
@@ -81,12 +81,9 @@ def _records(catalogue: Catalogue, plugin: str) -> list[PluginRecord]:
 
 
 def _cases(catalogue: Catalogue, plugin: str, parameters: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    subjects = [
-        Subject(catalogue, offer, parameters.get(offer.entry.name, {}))
-        for kind in KINDS
-        for offer in catalogue.offers(kind)
-        if offer.plugin == plugin
-    ]
+    import pytest
+
+    subjects = subjects_of(catalogue, plugin, parameters)
     names = [subject.offer.entry.name for subject in subjects]
     for name in parameters:
         if name not in names:
