@@ -125,6 +125,15 @@ def test_log_z_misses_what_the_sampler_never_visits():
     assert found.value == pytest.approx(np.log(0.5), abs=1e-2)
 
 
+@pytest.mark.parametrize("name", ["elbo", "log_z"])
+def test_no_error_is_smaller_than_the_rounding_of_log_densities(name: str) -> None:
+    log_density = np.full(1000, np.float32(5.3), float)
+    single = Draws(np.zeros((1000, 2)), log_density, log_density)
+    assert error_of(measure(name, single)[name]) == np.spacing(np.float32(5.3))
+    double = Draws(np.zeros((1000, 2)), np.full(1000, 5.3), np.full(1000, 5.3))
+    assert error_of(measure(name, double)[name]) == np.spacing(5.3)
+
+
 def test_log_z_warns_of_a_heavy_tail():
     narrow = GaussianMixture.of(MEANS, 0.05, [0.5, 0.3, 0.2])
     found = measure("log_z", sampled(narrow))["log_z"]

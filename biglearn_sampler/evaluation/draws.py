@@ -9,6 +9,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
+def rounding_of(log_densities: Float[np.ndarray, " count"]) -> float:
+    """By how much log densities may be off together: the distance of neighbouring numbers, at their median.
+
+    In single precision where all of them are numbers of that, whatever array they lie in.
+    """
+    finite = log_densities[np.isfinite(log_densities)]
+    if not len(finite):
+        return 0.0
+    with np.errstate(over="ignore"):
+        single = bool((finite.astype(np.float32) == finite).all())
+    size = np.median(np.abs(finite))
+    return float(np.spacing(size.astype(np.float32) if single else size))
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
     """Points that a method claims to come from the target.
@@ -55,6 +69,12 @@ class Draws:
     def by_family(self, terms: Float[np.ndarray, " count"]) -> Float[np.ndarray, " families"]:
         """The sum of terms over every family; the terms themselves where every draw is one of its own."""
         return terms if self.families is None else np.bincount(self.families, terms)
+
+    @property
+    def rounding(self) -> float:
+        """By how much log weights may be off together, as `rounding_of` has it."""
+        parts = [self.log_target] if self.log_sampler is None else [self.log_target, self.log_sampler]
+        return max(map(rounding_of, parts))
 
     @property
     def log_ratios(self) -> Float[np.ndarray, " count"] | None:

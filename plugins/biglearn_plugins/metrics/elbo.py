@@ -18,9 +18,10 @@ class Elbo(AbstractMetric):
     """Figures `elbo`, `kl_reverse` and `zero_density_draws`.
 
     `elbo = E_p[log q(x) - log p(x)] <= log Z`, where `q` is unnormalised, and `kl_reverse = log Z - elbo =
-    KL(p || q / Z)` where `log Z` is known. Standard error: that of a mean of independent draws. One draw of
-    density zero makes the bound `-inf`; both are missing then. Like every figure of the sampler's own draws
-    it is blind to missed modes: a sampler on one of two equal modes loses `log 2` only.
+    KL(p || q / Z)` where `log Z` is known. Standard error: that of a mean of independent draws, and the rounding
+    of log densities, which may be that of all of them. One draw of density zero makes the bound `-inf`; both are
+    missing then. Like every figure of the sampler's own draws it is blind to missed modes: a sampler on one of two
+    equal modes loses `log 2` only.
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
@@ -38,7 +39,8 @@ def _elbo(draws: Draws) -> Measured:
         return Measured.missing(ratios)
     if lost:
         return Measured.missing(f"{lost} of {draws.count} draws have target density zero, so that the bound is -inf")
-    return Measured(float(ratios.mean()), float(ratios.std(ddof=1)) / math.sqrt(draws.count))
+    error = float(ratios.std(ddof=1)) / math.sqrt(draws.count)
+    return Measured(float(ratios.mean()), math.hypot(error, draws.rounding))
 
 
 def _divergence(elbo: Measured, log_z: float | None) -> Measured:

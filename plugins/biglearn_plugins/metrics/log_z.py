@@ -20,15 +20,17 @@ class LogZ(AbstractMetric):
     """Figures `log_z` and, where the truth is known, `log_z_error`: the estimate minus the truth.
 
     `log_z = log (1/n) sum_i w_i` with `w_i = q(x_i) / p(x_i)`. Its standard error, by the delta method, is
-    `sd(w) / (mean(w) sqrt(n))`. A mode in which there is no draw is missing from the estimate and from the
-    error. A warning stands beside the value where the tail of the weights is too heavy.
+    `sd(w) / (mean(w) sqrt(n))`, and the rounding of log densities comes to it. A mode in which there is no draw is
+    missing from the estimate and from the error. A warning stands beside the value where the tail of the weights is
+    too heavy.
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
         weights = log_weights(draws)
         if isinstance(weights, str):
             return {"log_z": Measured.missing(weights), "log_z_error": Measured.missing(weights)}
-        estimate, error, warning = *log_mean(weights), tail_warning(draws)
+        estimate, error = log_mean(weights)
+        error, warning = math.hypot(error, draws.rounding), tail_warning(draws)
         truth = target.facts.log_z
         return {
             "log_z": Measured(estimate, error, warning),

@@ -16,6 +16,7 @@ from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+from biglearn_sampler.evaluation.draws import rounding_of
 
 FIGURES = ("log_z_forward", "log_z_forward_error", "log_z_gap")
 
@@ -43,6 +44,7 @@ class LogZForward(AbstractMetric):
         if not np.isfinite(inverse).any():
             return dict.fromkeys(FIGURES, Measured.missing("the method's density is zero at all exact draws"))
         mean, error = log_mean(inverse)
+        error = math.hypot(error, rounding_of(weights.log_target))
         forward = Measured(-mean, error, heavy_tail(inverse, size_of(weights.log_target)))
         truth = target.facts.log_z
         return {
@@ -59,7 +61,7 @@ def _gap(forward: float, forward_error: float, warning: str | None, draws: Draws
     if isinstance(own, str):
         return Measured.missing(own)
     reverse, error = log_mean(own)
-    return Measured(forward - reverse, math.hypot(forward_error, error), warning or tail_warning(draws))
+    return Measured(forward - reverse, math.hypot(forward_error, error, draws.rounding), warning or tail_warning(draws))
 
 
 def log_z_forward(exact: Annotated[int, "number of exact draws, at least 25"] = 4000) -> LogZForward:
