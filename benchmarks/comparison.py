@@ -87,8 +87,8 @@ GALLERY = (
     "lj13",
     "cox_process",
 )
-"""All targets but two: those of posteriordb, whose data are not shipped, and lj55, on which nothing is done at a million
-evaluations."""
+"""All targets but posteriordb, whose data are not shipped, and lj55, on which a million evaluations do nothing.
+"""
 
 CASES = {
     "grid25, corner": Case(
