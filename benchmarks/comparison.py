@@ -87,8 +87,7 @@ GALLERY = (
     "lj13",
     "cox_process",
 )
-"""All targets but posteriordb, whose data are not shipped, and lj55, on which a million evaluations do nothing.
-"""
+"""All targets but posteriordb, whose data are not shipped, and lj55, on which a million evaluations do nothing."""
 
 CASES = {
     "grid25, corner": Case(

@@ -72,8 +72,8 @@ def write_results() -> None:
             for name in (*GALLERY, *REAL)
             if any(row["data"] == name for row in rows)
         ],
-        "Held-out figures are mean log densities in nats; all are means over the seeds, steps are medians. `lost` has the "
-        "standard error of the mean difference. Measured at commits "
+        "Held-out figures are mean log densities in nats; all are means over the seeds, steps are medians. `lost` has "
+        "the standard error of the mean difference. Measured at commits "
         f"{', '.join(sorted({row['commit'] for row in rows}))}.",
     )
 
