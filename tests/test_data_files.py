@@ -11,7 +11,9 @@ import pytest
 from scipy.io import savemat
 
 from biglearn_sampler.cli import main
+from biglearn_sampler.data import fit_data
 from biglearn_sampler.data.files import read_table
+from biglearn_sampler.data.held_out import held_out
 from biglearn_sampler.data.labels import read_labels
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
 from biglearn_sampler.errors import DataError, RunFailed
@@ -257,6 +259,54 @@ def test_cluster_compares_with_labels_that_it_has_written(call, here):
     written = "runs/rows-clusters-001/labels.csv"
     status, output, _ = call("cluster", "rows.npy", "--components", 3, "--labels", written, "--out", "again")
     assert status == 0 and "NMI 1.0000, ARI 1.0000" in output
+
+
+def test_cluster_is_judged_on_points_that_it_has_not_seen(call, here):
+    np.savez("rows.npz", rows=np.column_stack([KINDS, ROWS]))
+    arguments = ("--components", 3, "--labels", "first", "--test", 0.3, "--out", "found")
+    status, output, errors = call("cluster", "rows.npz", *arguments)
+    assert (status, errors) == (0, "")
+    record = json.loads(Path("found/cluster.json").read_text())
+    kept = held_out(90, 0.3, 0, KINDS)
+    assert record["held_out"]["points"] == kept.sum() == 27
+    assert "of the 27 points that were held out" in output and "of these points: NMI 1.0000" in output
+    fit = fit_data(ROWS[~kept], 3)
+    assert record["held_out"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[kept]).mean())
+    assert record["metrics"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[~kept]).mean())
+    assert len(np.loadtxt("found/labels.csv", skiprows=1)) == 90
+
+
+def test_rows_of_a_task_and_units_can_be_said(call, here):
+    rows = ROWS * [1.0, 100.0]
+    np.save("rows.npy", rows)
+    assert call("cluster", "rows.npy", "--components", 3, "--minibatch", 40, "--raw", "--out", "found")[0] == 0
+    said = json.loads(Path("found/run.json").read_text())["cluster"]
+    assert (said["minibatch"], said["coordinates"]) == (40, "raw")
+    fit = fit_data(rows, 3, minibatch=40, coordinates="raw")
+    np.testing.assert_array_equal(np.loadtxt("found/labels.csv", skiprows=1), fit.labels(rows))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_share_of_every_class_is_held_out(seed):
+    classes = np.random.default_rng(9).permutation(np.repeat(["a", "b", "c"], [500, 40, 7]))
+    kept = held_out(547, 0.2, seed, classes)
+    for name, expected in (("a", 100), ("b", 8), ("c", 1.4)):
+        assert abs(kept[classes == name].sum() - expected) <= 1
+    assert (kept == held_out(547, 0.2, seed, classes)).all()
+    assert (kept != held_out(547, 0.2, seed + 10, classes)).any()
+
+
+def test_every_point_is_held_out_as_often():
+    often = np.mean([held_out(20, 0.25, seed, np.arange(20) % 3) for seed in range(2000)], 0)
+    np.testing.assert_allclose(often, 0.25, atol=4.5 * np.sqrt(0.25 * 0.75 / 2000))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "above 0 and below 1, got 0"), (1.5, "below 1"), (1e-9, "leaves none")]
+)
+def test_shares_that_hold_out_nothing_are_told(share, text):
+    with pytest.raises(DataError, match=text):
+        held_out(10, share, 0)
 
 
 def test_cluster_tells_what_is_wrong(call, here):

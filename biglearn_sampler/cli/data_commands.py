@@ -41,6 +41,15 @@ def cluster(
     ] = None,
     starts: Annotated[int, typer.Option(min=1, help="independent starts, of which the best is kept")] = 1,
     missing: Annotated[bool, typer.Option("--missing", help="NaN and empty cells are missing values")] = False,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="share of the points to hold out, of every true label the same; the scores are theirs then",
+        ),
+    ] = None,
+    minibatch: Annotated[int | None, typer.Option(metavar="ROWS", help="rows that each task works on")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="leave the columns in their units; default: variance one")] = False,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="folder of the results; default: a new one in runs/")
@@ -54,6 +63,7 @@ def cluster(
     from biglearn_sampler.data import fit_data
     from biglearn_sampler.data.cluster import Clustering
     from biglearn_sampler.data.files import read_table
+    from biglearn_sampler.data.held_out import held_out
     from biglearn_sampler.data.labels import read_labels
     from biglearn_sampler.runs.cluster_folder import write_clustering
 
@@ -61,10 +71,13 @@ def cluster(
     if labels is not None:
         table, truth = read_labels(labels, table)
     options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
-    asked = {"file": str(file), "components": components, "seed": seed, **options}
+    options |= {"minibatch": minibatch, "coordinates": "raw" if raw else "standardized"}
+    asked = {"file": str(file), "components": components, "seed": seed, "test": test, **options}
+    kept = None if test is None else held_out(len(table), test, seed, truth)
     with _made(out or RUNS / f"{file.stem}-clusters", numbered=out is None) as folder:
-        fit = fit_data(table, components, seed=seed, catalogue=catalogue_of(ctx), **options)
-        found = Clustering.of(fit, table, truth)
+        seen = table if kept is None else table[~kept]
+        fit = fit_data(seen, components, seed=seed, catalogue=catalogue_of(ctx), **options)
+        found = Clustering.of(fit, table, truth, kept)
         print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
         typer.echo("\n" + "\n".join(found.sentences()))
         write_clustering(found, folder, asked, numbered=False)

@@ -1,4 +1,4 @@
-"""What a fit says about the points that it was fitted to."""
+"""What a fit says about points: those that it was fitted to, and those that were kept from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
 from biglearn_sampler.data.result import DataFit
@@ -19,28 +19,46 @@ class Clustering:
     Arguments:
         fit: the mixture.
         labels: the cluster of every point.
-        scores: `nmi` and `ari` against true labels, where these are known.
+        scores: `nmi` and `ari` against true labels, where these are known; of the points that were held out, if any.
+        held_out: how many points were kept from the fit, and their mean log likelihood; empty if none.
     """
 
     fit: DataFit
     labels: Int[np.ndarray, " count"]
     scores: dict[str, float]
+    held_out: dict[str, float]
 
     @classmethod
-    def of(cls, fit: DataFit, points: np.ndarray, truth: np.ndarray | None = None) -> Clustering:
+    def of(
+        cls,
+        fit: DataFit,
+        points: np.ndarray,
+        truth: np.ndarray | None = None,
+        held_out: Bool[np.ndarray, " count"] | None = None,
+    ) -> Clustering:
         """The clusters of some points.
+
+        Arguments:
+            fit: the mixture.
+            points: all of them.
+            truth: the true label of each.
+            held_out: which of them were kept from the fit.
 
         Raises:
             DataError: there are more or fewer true labels than points.
         """
         labels = fit.labels(points)
-        if truth is None:
-            return cls(fit, labels, {})
-        scores = {
-            "nmi": normalized_mutual_information(truth, labels),
-            "ari": adjusted_rand_index(truth, labels),
-        }
-        return cls(fit, labels, scores)
+        judged = np.ones(len(labels), bool) if held_out is None else held_out
+        scores, outside = {}, {}
+        if truth is not None:
+            scores = {
+                "nmi": normalized_mutual_information(truth[judged], labels[judged]),
+                "ari": adjusted_rand_index(truth[judged], labels[judged]),
+            }
+        if held_out is not None:
+            likelihood = float(fit.log_densities(points[held_out]).mean())
+            outside = {"points": int(held_out.sum()), "log_likelihood": likelihood}
+        return cls(fit, labels, scores, outside)
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """One row for each cluster: its number, its points, their share, and its weight in the mixture."""
@@ -62,10 +80,16 @@ class Clustering:
             told.append(f"{metrics['revived']} components were revived and {metrics['relocated']} relocated.")
         if metrics["empty"]:
             told.append(f"Clusters without points of their own: {', '.join(map(str, metrics['empty']))}.")
+        if self.held_out:
+            told.append(
+                f"Log likelihood of the {self.held_out['points']:,} points that were held out: "
+                f"{self.held_out['log_likelihood']:.4f} a point."
+            )
         if self.scores:
-            told.append(f"Against the true labels: NMI {self.scores['nmi']:.4f}, ARI {self.scores['ari']:.4f}.")
+            whose = "of these points" if self.held_out else "of all points"
+            told.append(f"Against the true labels {whose}: NMI {self.scores['nmi']:.4f}, ARI {self.scores['ari']:.4f}.")
         return told
 
     def to_json(self) -> dict[str, Any]:
         """The figures."""
-        return {"metrics": dict(self.fit.metrics), "scores": self.scores}
+        return {"metrics": dict(self.fit.metrics), "scores": self.scores, "held_out": self.held_out}
