@@ -363,6 +363,12 @@ def test_a_verdict_that_nobody_wants_asks_nothing():
     assert "evaluations" not in run.metrics["verdict"]
 
 
+def test_a_verdict_for_too_few_evaluations_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(SettingsError, match=r"verdict.evaluations: 10 is too small; .* at least \d\d,\d{3}\. Give 0"):
+        bl.train("two_modes", settings={**TINY, "verdict.evaluations": 10}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def no_judge(*arguments):
     raise ZeroDivisionError("by\nhand")
 

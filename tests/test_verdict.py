@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.energy import MixtureTarget, function_target
-from biglearn_sampler.engine import Account, Rules, Stepper
+from biglearn_sampler.energy import MixtureTarget, from_numpy, function_target
+from biglearn_sampler.engine import Account, Rules, Stepper, kinds_of_proposals
 from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
@@ -404,16 +405,41 @@ def test_chains_from_far_away_end_in_the_mass() -> None:
 
 
 def least(target: Any) -> int:
-    return least_evaluations(Stepper(target, Rules(), Account()), tasks())
+    kinds = kinds_of_proposals(target.dim, tasks())
+    return least_evaluations(Rules(), target.dim, len(kinds), target.price_of_gradient.total)
 
 
-def test_a_verdict_asks_no_more_than_it_may_and_says_that_it_looked_less() -> None:
+def on_the_host(law: GaussianMixture) -> Any:
+    """The same law as an energy in numpy without a gradient, which takes five evaluations for each."""
+    means, factors = np.asarray(law.means, float), np.asarray(law.factors, float)
+    logs = np.asarray(law.log_weights) - np.log(np.abs(np.linalg.det(factors))) - np.log(2.0 * np.pi)
+
+    def log_density(points: np.ndarray) -> np.ndarray:
+        standard = np.einsum("kij,nkj->nki", np.linalg.inv(factors), points[:, None] - means)
+        return np.asarray(logsumexp(logs - 0.5 * (standard**2).sum(-1), axis=1))
+
+    return from_numpy(log_density, dim=2, scale=1.0)
+
+
+@pytest.mark.parametrize("make", [target_of, on_the_host])
+def test_a_verdict_asks_no_more_than_it_may_and_says_that_it_looked_less(make: Any) -> None:
     mixture = pair(2, 0.5)
-    target = target_of(mixture)
-    verdict = judged(target, mixture, most=least(target) + 20_000)
+    target = make(mixture)
+    most = least(target) + 20_000
+    verdict = judged(target, mixture, most=most)
     assert verdict.verdict == COVERED
     assert 0.05 < verdict.evidence["sweep"] < 0.2 and "as verdict.evaluations allows" in verdict.sentence
-    assert verdict.asked.total <= least(target) + 20_000
+    assert 0.5 * most < verdict.asked.total <= most
+
+
+def test_of_a_product_there_is_no_sweep_to_be_cut_short() -> None:
+    half = GaussianMixture.of([[-1.0], [1.0]], 0.05)
+    corners = [[x, y] for x in (-1.0, 1.0) for y in (-1.0, 1.0)]
+    target = target_of(GaussianMixture.of(corners, 0.05))
+    verdict = judged(target, product((half, half)), most=least(target))
+    assert verdict.verdict == COVERED, verdict
+    assert verdict.evidence["sweep"] is None and "verdict.evaluations" not in verdict.sentence
+    assert verdict.asked.total <= least(target)
 
 
 @pytest.mark.parametrize("dim", [2, 10])
@@ -424,6 +450,7 @@ def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
     assert verdict.verdict == NOT_COVERED
     assert verdict.missing_mass == pytest.approx(0.5, abs=0.05)
     assert verdict.asked.total <= least(target)
+    assert "verdict.evaluations" in verdict.sentence
 
 
 def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,8 +459,12 @@ def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPat
     target = target_of(mixture)
     verdict = judged(target, mixture, most=least(target))
     assert verdict.verdict == CANNOT_TELL and not verdict.evidence["search_complete"]
-    assert "before it was done" in verdict.sentence
+    assert verdict.sentence.endswith("ended by verdict.evaluations before it was done.")
     assert verdict.asked.total <= least(target)
+    # Also where a budget of the training has the last word.
+    poor = replace(verdict, verdict=COVERED, evidence={**verdict.evidence, "ess": 0.5})
+    told = in_view_of_its_end(poor, {"training_ended": "stopped"}, None)
+    assert "larger budget" in told.sentence and told.sentence.endswith("before it was done.")
 
 
 def test_a_limit_that_is_never_met_changes_nothing() -> None:

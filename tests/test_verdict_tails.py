@@ -94,7 +94,7 @@ def test_what_falls_off_is_not(log_density: Density, dim: int, spread: list[floa
     assert direction(log_density, dim, spread, seed) is None
 
 
-def test_where_the_target_has_no_density_nothing_issaid_about() -> None:
+def test_where_the_target_has_no_density_nothing_is_said() -> None:
     assert direction(lambda x: jnp.full((), -jnp.inf) + 0.0 * x.sum(), 2, [1.0, 1.0]) is None
 
 

@@ -37,7 +37,10 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all problems of plugins, and names that several of them offer; exit status 1 if there are any."""
+    """Tell all problems of plugins, and names that several of them offer; exit status 1 if there are any.
+
+    With --entries, also checks that fail; without PLUGIN those of all entries that are installed, which takes minutes.
+    """
     catalogue = catalogue_of(ctx)
     records = list(catalogue.plugins) if plugin is None else _records(catalogue, plugin)
     problems = _problems(catalogue, None if plugin is None else records)
@@ -70,13 +73,14 @@ def _checks(catalogue: Catalogue, records: Iterable[PluginRecord], told: bool) -
 
 
 def _tell(found: Sequence[Finding]) -> None:
-    """One line on an entry, and one on the first check that it failed, which names the fault."""
+    """One line on an entry, and one on the first check that it failed, or on why it was not built."""
     counts = Counter(finding.outcome for finding in found)
     outcomes = ("passed", "not checked", "failed")
     counted = ", ".join(f"{counts[outcome]} {outcome}" for outcome in outcomes if counts[outcome])
     typer.echo(f"{found[0].kind} {found[0].entry}: {counted}")
-    for finding in [finding for finding in found if finding.outcome == "failed"][:1]:
-        typer.echo(f"  {finding.check}: {' '.join(finding.message.split())}")
+    for finding in [finding for finding in found if finding.outcome == "failed"][:1] or found[:1]:
+        if finding.outcome != "passed":
+            typer.echo(f"  {finding.check}: {' '.join(finding.message.split())}")
 
 
 def _problems(catalogue: Catalogue, records: list[PluginRecord] | None) -> list[PluginProblem]:

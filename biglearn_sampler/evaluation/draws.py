@@ -8,19 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-
-def rounding_of(log_densities: Float[np.ndarray, " count"]) -> float:
-    """By how much log densities may be off together: the distance of neighbouring numbers, at their median.
-
-    In single precision where all of them are numbers of that, whatever array they lie in.
-    """
-    finite = log_densities[np.isfinite(log_densities)]
-    if not len(finite):
-        return 0.0
-    with np.errstate(over="ignore"):
-        single = bool((finite.astype(np.float32) == finite).all())
-    size = np.median(np.abs(finite))
-    return float(np.spacing(size.astype(np.float32) if single else size))
+from biglearn_sampler.importance import rounding_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ class Origin:
     @classmethod
     def of(cls, plan: Plan, energies: Float[np.ndarray, " points"]) -> Origin:
         """Of a plan whose energy was looked at."""
-        kept = plan.settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "devices"})
+        kept = plan.settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "devices", "verdict"})
         target = plan.target.value
         return cls(
             seed=plan.seed,

@@ -181,8 +181,8 @@ class VerdictSettings(_Section):
         default=None,
         ge=0,
         le=2**53,
-        description="of the energy and its gradient that a verdict asks for at most, 0 for none; default: no limit, "
-        "which is some 170,000 in few dimensions",
+        description="of the energy and its gradient that a verdict asks at most, 0 for no verdict; some 60,000 at "
+        "least, more without a gradient; default: no limit, some 170,000",
     )
 
 

@@ -32,6 +32,7 @@ from biglearn_sampler.learning import FitState, Fitter, LossTrend, Progress, Sav
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.plan import Plan, agreement
+from biglearn_sampler.runs.verdict import check_limit
 
 TrainingProgress = Progress | EngineProgress
 
@@ -291,6 +292,7 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
         UserError: something cannot be had; told before anything is written or trained.
     """
     look = plan.look()
+    check_limit(plan)
     trainer = unprobed_trainer(plan)
     trainer.look = look
     plan.devices.team.agree(agreement(plan))

@@ -12,11 +12,13 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.engine import Rules, Stepper
+from biglearn_sampler.engine import Rules, Stepper, kinds_of_proposals
+from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, Verdict, WeighedDraws, judge
+from biglearn_sampler.verdict.price import least_evaluations
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,22 @@ ENDLESS = "the density does not fall off"
 
 FITTED = 0.9
 """ESS from which a sampler whose training was stopped is taken for one that fits."""
+
+
+def check_limit(plan: Plan) -> None:
+    """See that a verdict can be had for as many evaluations as are allowed, before anything is trained.
+
+    Raises:
+        SettingsError: it cannot, with the least number that it takes.
+    """
+    target, most = plan.target.value, plan.settings.verdict.evaluations
+    kinds = len(kinds_of_proposals(target.dim, plan.exploration_tasks))
+    least = least_evaluations(Rules(), target.dim, kinds, target.price_of_gradient.total)
+    if most and most < least:
+        raise SettingsError(
+            f"verdict.evaluations: {most:,} is too small; a verdict on this target asks at least {least:,}. Give 0 for "
+            "none, or leave it out"
+        )
 
 
 def verdict_of(plan: Plan, sampler: Mixture, stepper: Stepper | None, draws: Draws, key: Key[Array, ""]) -> Verdict:
@@ -91,7 +109,7 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any], most_componen
             verdict=CANNOT_TELL,
             sentence="Cannot tell: a fresh search found nothing that the sampler misses, but with at most "
             f"{most_components:,} components it does not fit (ESS {ess:.3f}), and its tails may be short; allow more, "
-            "or leave their number open.",
+            f"or leave their number open.{verdict.cut_short}",
         )
     elif ess < FITTED:
         reason = (
@@ -100,7 +118,9 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any], most_componen
         )
     else:
         return verdict
-    return replace(verdict, verdict=CANNOT_TELL, sentence=f"Cannot tell: {reason}; give a larger budget.")
+    return replace(
+        verdict, verdict=CANNOT_TELL, sentence=f"Cannot tell: {reason}; give a larger budget.{verdict.cut_short}"
+    )
 
 
 def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.ndarray, " dim"]) -> WeighedDraws | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -67,20 +67,18 @@ Check: TypeAlias = Callable[[Subject], None]
 
 def subjects_of(
     catalogue: Catalogue, plugin: str, parameters: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-) -> list[Subject]:
-    """The entries of a plugin, by kind and name.
+) -> Iterator[Subject]:
+    """The entries of a plugin, by kind and name, one after another: what is built for one need not be kept.
 
     Arguments:
         catalogue: where it is.
         plugin: its name.
         parameters: of entries by name, other than the defaults.
     """
-    return [
-        Subject(catalogue, offer, parameters.get(offer.entry.name, {}))
-        for kind in KINDS
-        for offer in catalogue.offers(kind)
-        if offer.plugin == plugin
-    ]
+    for kind in KINDS:
+        for offer in catalogue.offers(kind):
+            if offer.plugin == plugin:
+                yield Subject(catalogue, offer, parameters.get(offer.entry.name, {}))
 
 
 def check_builds(subject: Subject) -> None:

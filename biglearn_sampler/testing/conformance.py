@@ -83,7 +83,7 @@ def _records(catalogue: Catalogue, plugin: str) -> list[PluginRecord]:
 def _cases(catalogue: Catalogue, plugin: str, parameters: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     import pytest
 
-    subjects = subjects_of(catalogue, plugin, parameters)
+    subjects = list(subjects_of(catalogue, plugin, parameters))
     names = [subject.offer.entry.name for subject in subjects]
     for name in parameters:
         if name not in names:

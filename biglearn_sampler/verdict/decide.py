@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.engine.archive import Mode
-from biglearn_sampler.importance import Reservoir
+from biglearn_sampler.importance import Reservoir, rounding_of
 from biglearn_sampler.verdict.broad import LEAST_EFFECTIVE, disagreement_of
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS
@@ -64,14 +64,9 @@ def decided(
     evidence["broad_missing"] = disagreement
     verdict, sentence = said_about(own, missing, places, disagreement, evidence["does_not_fall_along"])
     if verdict == COVERED and not evidence["search_complete"]:
-        verdict = CANNOT_TELL
-        sentence = (
-            "Cannot tell: nothing was found that the sampler misses, but verdict.evaluations ended the search before "
-            "it was done; give more."
-        )
-    elif verdict == COVERED and evidence["sweep"] < 1.0:
-        sentence += f" Of the broad points {evidence['sweep']:.0%} were looked at, as verdict.evaluations allows."
-    return Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
+        verdict, sentence = CANNOT_TELL, "Cannot tell: nothing was found that the sampler misses."
+    told = Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
+    return replace(told, sentence=sentence + told.cut_short)
 
 
 def said_about(
@@ -84,7 +79,7 @@ def said_about(
     """The verdict and its sentence: why no figure counts, what is missing, why nothing can be said, what is wrong."""
     if not np.isfinite(own.log_z):
         return NOT_COVERED, "Not covered: the target has no density at any fresh draw of the sampler."
-    rounding = _rounding(own)
+    rounding = rounding_of(own.log_target)
     if rounding > MOST_ROUNDING:
         return CANNOT_TELL, (
             f"Cannot tell: the log densities are so large that neighbouring ones are {rounding:.2g} nats apart, and "
@@ -132,12 +127,6 @@ def _too_uneven(own: OwnDraws) -> bool:
     """Whether the weights of the draws say nothing."""
     few = own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count)
     return few or (own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < 0.5 * own.count)
-
-
-def _rounding(own: OwnDraws) -> float:
-    """Distance of neighbouring numbers where the log densities of the draws lie, in the precision of the device."""
-    size = np.median(np.abs(own.log_target[np.isfinite(own.log_target)]))
-    return float(np.spacing(np.asarray(size, jnp.result_type(float))))
 
 
 def _short(numbers: Sequence[float]) -> str:

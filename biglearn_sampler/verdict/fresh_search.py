@@ -21,7 +21,7 @@ from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.chains import CHAINS, Ends
 from biglearn_sampler.verdict.own_draws import OwnDraws
-from biglearn_sampler.verdict.price import price_of_end, price_of_round, price_of_search
+from biglearn_sampler.verdict.price import price_of_end, price_of_search
 
 FAR_SCALES = (1.0, 2.0, 8.0, 32.0)
 """Of the starts of chains: a declared scale may be far too small."""
@@ -44,12 +44,13 @@ class FreshSearch(NamedTuple):
 
     Arguments:
         modes: on which searchers settled.
-        swept: points of the sweep as a share of those that it has without a limit of evaluations.
-        complete: whether it went on until it found nothing any more.
+        swept: points of the sweep as a share of those that it has without a limit of evaluations; `None` of a sampler
+            of which all is found again, for which there is no sweep.
+        complete: whether no limit of evaluations cut it short.
     """
 
     modes: list[Mode]
-    swept: float
+    swept: float | None
     complete: bool
 
 
@@ -105,7 +106,10 @@ def searched(
     chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
-    sweep = _affordable_sweep(stepper, tasks)
+    account, prices = stepper.account, (len(proposer.kinds), stepper.price_of_gradient.total)
+    spare = account.left - price_of_search(rules, known.dim, *prices)
+    wanted = sweep_points(known.dim)
+    sweep = int(min(wanted, max(rules.sweep_points, 0.5 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
@@ -114,19 +118,12 @@ def searched(
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.
         found = search.archive.count - known.count
-        if not stepper.account.allows(price_of_round(stepper, tasks) + price_of_end(stepper, found + first.count)):
+        if not account.allows(rules.evaluations_of_round(*prices) + price_of_end(known.dim, found + first.count)):
             break
         search.round(jax.random.fold_in(key, search.rounds))
         complete = search.failures >= QUIET_SEARCHERS or search.rounds == MOST_ROUNDS
     modes = [mode for mode in search.archive.modes if not mode.settled]
-    return FreshSearch(modes, sweep / sweep_points(known.dim), complete)
-
-
-def _affordable_sweep(stepper: Stepper, tasks: Sequence[Task]) -> int:
-    """Points of the sweep, as many as are wanted or the limit of evaluations allows."""
-    account, wanted = stepper.account, sweep_points(stepper.dim)
-    allowed = max(stepper.rules.sweep_points, 0.5 * (account.left - price_of_search(stepper, tasks)))
-    return int(min(wanted, allowed))
+    return FreshSearch(modes, sweep / wanted if known.count else None, complete)
 
 
 def _with_room(rules: Rules, known: Archive) -> Rules:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.energy import AbstractTarget
-from biglearn_sampler.engine import Account, Budget, Rules, Stepper
+from biglearn_sampler.engine import Account, Budget, Rules, Stepper, kinds_of_proposals
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.broad import broad_draws
@@ -65,7 +65,8 @@ def judge(
         # What a user allows the sampler is no limit for the search for what it misses.
         rules, stepper = replace(rules, most_components=None), None
     stepper = Stepper(target, rules, account) if stepper is None else stepper.booking(account)
-    least = least_evaluations(stepper, tasks)
+    kinds = len(kinds_of_proposals(target.dim, tasks))
+    least = least_evaluations(rules, target.dim, kinds, target.price_of_gradient.total)
     if not account.allows(least):
         return Verdict.bare(CANNOT_TELL, f"Cannot tell: a verdict takes at least {least:,} evaluations, not {most:,}.")
     own = own_draws(sampler, stepper, key_own, generator, more)

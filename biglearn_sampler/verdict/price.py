@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from biglearn_sampler.engine import Stepper, kinds_of_proposals
-from biglearn_sampler.tasks import Task
+from biglearn_sampler.engine import Rules
 from biglearn_sampler.verdict import basins, broad, chains, missed, own_draws, tails
 
 LEAST_ROUNDS = 4
-"""Of the search: a searcher sets out, settles and is looked at once more before its mode counts."""
+"""Of the search, or a little less where it finds much: a searcher sets out, settles and is looked at once more before
+its mode counts."""
 
 
-def least_evaluations(stepper: Stepper, tasks: Sequence[Task]) -> int:
+def least_evaluations(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
     """Evaluations without which there is no verdict.
 
     Arguments:
-        stepper: asks the energy.
-        tasks: that propose where to look.
+        rules: of the search.
+        dim: number of coordinates.
+        kinds: of proposals.
+        gradient: evaluations that a gradient costs.
     """
-    gradient = stepper.price_of_gradient.total
-    before = own_draws.DRAWS + basins.price(gradient) + broad.DRAWS + chains.price(gradient)
-    return before + stepper.rules.sweep_points + price_of_search(stepper, tasks)
+    looks = own_draws.DRAWS + basins.price(gradient) + broad.DRAWS + chains.price(gradient)
+    return looks + rules.sweep_points + price_of_search(rules, dim, kinds, gradient)
 
 
-def price_of_search(stepper: Stepper, tasks: Sequence[Task]) -> int:
-    """Of the least number of rounds, and of what follows them."""
-    return LEAST_ROUNDS * price_of_round(stepper, tasks) + price_of_end(stepper, stepper.rules.searchers)
+def price_of_search(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
+    """Of the least number of rounds, of setting out after the sweep, and of what follows the search."""
+    round_price = rules.evaluations_of_round(kinds, gradient)
+    setting_out = round_price - rules.least_evaluations(gradient)
+    return LEAST_ROUNDS * round_price + setting_out + price_of_end(dim, rules.searchers)
 
 
-def price_of_round(stepper: Stepper, tasks: Sequence[Task]) -> int:
-    """Of one round of the search."""
-    return stepper.evaluations_of_round(len(kinds_of_proposals(stepper.dim, tasks)))
-
-
-def price_of_end(stepper: Stepper, found: int) -> int:
+def price_of_end(dim: int, found: int) -> int:
     """Of what follows the search: fresh draws of each mode that it found, and rays."""
-    return missed.CONFIRMING * found + tails.price(stepper.dim)
+    return missed.CONFIRMING * found + tails.price(dim)

@@ -41,6 +41,16 @@ class Verdict:
         """One without figures, where nothing could be looked at."""
         return cls(verdict, sentence, None, None, [], {}, Evaluations())
 
+    @property
+    def cut_short(self) -> str:
+        """A sentence where a limit of evaluations cut the search short, with a space before it; empty otherwise."""
+        swept = self.evidence.get("sweep")
+        if not self.evidence.get("search_complete", True):
+            return " The search was ended by verdict.evaluations before it was done."
+        if swept is not None and swept < 1.0:
+            return f" Of the broad points {swept:.0%} were looked at, as verdict.evaluations allows."
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in `metrics.json`; one without evidence says no more than its sentence."""
         if not self.evidence:

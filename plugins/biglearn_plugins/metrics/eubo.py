@@ -19,9 +19,9 @@ class Eubo(AbstractMetric):
     """Figures `eubo` and `kl_forward`, from exact draws.
 
     `eubo = E_q[log q(x) - log p(x)] >= log Z` over exact draws `x ~ q / Z`, where `q` is unnormalised, and `kl_forward
-    = eubo - log Z = KL(q / Z || p)` where `log Z` is known. Standard error: that of a mean of independent draws. A mode
-    that the sampler misses costs its mass times the log density that the sampler lacks there, without a limit: the
-    sampler's own draws need not come near it.
+    = eubo - log Z = KL(q / Z || p)` where `log Z` is known. Standard error: that of a mean of independent draws, and
+    the rounding of log densities. A mode that the sampler misses costs its mass times the log density that the sampler
+    lacks there, without a limit: the sampler's own draws need not come near it.
 
     Arguments:
         exact: number of exact draws, at least 25.
@@ -39,6 +39,7 @@ class Eubo(AbstractMetric):
             )
         bound = float(weights.log_weights.mean())
         error = float(weights.log_weights.std(ddof=1)) / math.sqrt(self.exact)
+        error = math.hypot(error, weights.rounding)
         log_z = target.facts.log_z
         return {
             "eubo": Measured(bound, error),

@@ -13,6 +13,7 @@ from biglearn_plugins.metrics.log_weights import OWN_WEIGHTS
 from biglearn_plugins.metrics.target_energies import log_densities
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import Draws
+from biglearn_sampler.importance import rounding_of
 
 NO_DENSITY_ELSEWHERE = "the method has no density that can be evaluated at exact draws"
 FEWEST_EXACT = 25
@@ -26,10 +27,17 @@ class ForwardWeights:
     Arguments:
         log_weights: `log q(x) - log p(x)` at exact draws `x ~ q / Z`; `+inf` where the method's density is zero.
         log_target: `log q(x)`.
+        log_sampler: `log p(x)`.
     """
 
     log_weights: Float[np.ndarray, " count"]
     log_target: Float[np.ndarray, " count"]
+    log_sampler: Float[np.ndarray, " count"]
+
+    @property
+    def rounding(self) -> float:
+        """By how much log weights may be off together."""
+        return max(rounding_of(self.log_target), rounding_of(self.log_sampler))
 
     @property
     def beyond(self) -> str | None:
@@ -53,7 +61,8 @@ def forward_weights(draws: Draws, target: AbstractTarget, key: Key[Array, ""], c
     if isinstance(points, str):
         return points
     log_target, log_sampler = log_densities(target, points), np.asarray(draws.log_sampler_at(points), float)
-    return ForwardWeights(log_target - np.where(np.isfinite(log_sampler), log_sampler, -np.inf), log_target)
+    log_sampler = np.where(np.isfinite(log_sampler), log_sampler, -np.inf)
+    return ForwardWeights(log_target - log_sampler, log_target, log_sampler)
 
 
 def check_exact(exact: int) -> None:

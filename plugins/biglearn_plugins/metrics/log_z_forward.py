@@ -16,7 +16,6 @@ from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
-from biglearn_sampler.evaluation.draws import rounding_of
 
 FIGURES = ("log_z_forward", "log_z_forward_error", "log_z_gap")
 
@@ -28,7 +27,8 @@ class LogZForward(AbstractMetric):
     `log_z_forward = -log E_q[p(x) / q(x)]` over exact draws `x ~ q / Z`: reciprocal importance sampling. It is right
     for a sampler that misses modes, and too high by `-log(1 - e)` for one with the share `e` of its mass where the
     target has none. The estimate `log_z` from the sampler's own draws is too low by the mass of missed modes; so
-    `log_z_gap = log_z_forward - log_z` is above zero in both cases, with both standard errors (delta method) together.
+    `log_z_gap = log_z_forward - log_z` is above zero in both cases, with both standard errors (delta method, and
+    the rounding of log densities) together.
 
     Arguments:
         exact: number of exact draws, at least 25.
@@ -44,7 +44,7 @@ class LogZForward(AbstractMetric):
         if not np.isfinite(inverse).any():
             return dict.fromkeys(FIGURES, Measured.missing("the method's density is zero at all exact draws"))
         mean, error = log_mean(inverse)
-        error = math.hypot(error, rounding_of(weights.log_target))
+        error = math.hypot(error, weights.rounding)
         forward = Measured(-mean, error, heavy_tail(inverse, size_of(weights.log_target)))
         truth = target.facts.log_z
         return {
