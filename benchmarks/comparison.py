@@ -85,9 +85,8 @@ GALLERY = (
     "ising",
     "gmm100",
     "lj13",
-    "cox_process",
 )
-"""All targets but posteriordb, whose data are not shipped, and lj55, on which a million evaluations do nothing."""
+"""All targets but posteriordb, whose data are not shipped, and cox_process and lj55, where methods take very long."""
 
 CASES = {
     "grid25, corner": Case(
