@@ -421,7 +421,7 @@ def on_the_host(law: GaussianMixture) -> Any:
     return from_numpy(log_density, dim=2, scale=1.0)
 
 
-@pytest.mark.parametrize("make", [target_of, on_the_host])
+@pytest.mark.parametrize("make", [pytest.param(target_of, marks=pytest.mark.slow), on_the_host])
 def test_a_verdict_asks_no_more_than_it_may_and_says_that_it_looked_less(make: Any) -> None:
     mixture = pair(2, 0.5)
     target = make(mixture)
@@ -432,6 +432,7 @@ def test_a_verdict_asks_no_more_than_it_may_and_says_that_it_looked_less(make: A
     assert 0.5 * most < verdict.asked.total <= most
 
 
+@pytest.mark.slow
 def test_of_a_product_there_is_no_sweep_to_be_cut_short() -> None:
     half = GaussianMixture.of([[-1.0], [1.0]], 0.05)
     corners = [[x, y] for x in (-1.0, 1.0) for y in (-1.0, 1.0)]
@@ -442,7 +443,7 @@ def test_of_a_product_there_is_no_sweep_to_be_cut_short() -> None:
     assert verdict.asked.total <= least(target)
 
 
-@pytest.mark.parametrize("dim", [2, 10])
+@pytest.mark.parametrize("dim", DIMS)
 def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
     mixture = pair(dim, 0.5)
     target = target_of(mixture)
