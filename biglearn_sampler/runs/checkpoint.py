@@ -49,6 +49,7 @@ class Origin:
     @classmethod
     def of(cls, plan: Plan, energies: Float[np.ndarray, " points"]) -> Origin:
         """Of a plan whose energy was looked at."""
+        # The verdict is heard between trainings: a checkpoint within one does not depend on how much it may ask.
         kept = plan.settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "devices", "verdict"})
         target = plan.target.value
         return cls(
