@@ -1,6 +1,7 @@
 """Settings that must hold before anything imports JAX, matplotlib or a package under test."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
+# Python would look through what JAX has traced again and again: `collected_less` of the package, for all tests.
+gc.set_threshold(200_000, *gc.get_threshold()[1:])
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+
 # Types and shapes of every call are checked in tests, and cost nothing elsewhere. An option of pytest could
 # do this, but takes no second package beside a configuration. As PEP 484 says, an int is a float here.
 install_import_hook(
@@ -34,7 +39,10 @@ install_import_hook(
 )
 
 
-LIKE_OTHERS = ("gmm100", "mog40_fab", "lj55", "noisy_circles", "label_switching", "seeds", "rotated_product", "aies")
+LIKE_OTHERS = (
+    *("gmm20", "gmm100", "mog40_fab", "lj55", "dw4", "noisy_circles", "label_switching", "seeds", "brownian_motion"),
+    *("rotated_product", "aies", "tempered_smc"),
+)
 """Entries that differ from others in the gallery by numbers only, or take long: their conformance is a slow test."""
 
 
@@ -53,6 +61,7 @@ def _forgotten_programs() -> Iterator[None]:
     import jax
 
     jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

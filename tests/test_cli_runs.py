@@ -29,7 +29,10 @@ from biglearn_sampler.runs import load
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.summary import sentences
 
-ASSIGNMENTS = ("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]")
+ASSIGNMENTS = (
+    *("scheduler=joint", "optimizer.name=sgd", "components=4", "evaluation.draws=200", "reports=[]"),
+    'metrics=["elbo", "log_z", "mode_coverage"]',
+)
 TINY = [text for assignment in ASSIGNMENTS for text in ("--set", assignment)]
 APP = import_module("biglearn_sampler.cli.app")
 PROGRESS_BAR = import_module("biglearn_sampler.cli.progress_bar")

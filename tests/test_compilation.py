@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -18,7 +19,16 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 import biglearn_sampler as bl
 from biglearn_sampler import compilation
 from biglearn_sampler.cli import main
-from biglearn_sampler.compilation import OPTIONS, QUICK, jit_quickly, make_room, quickly, repeat_on_gpus
+from biglearn_sampler.compilation import (
+    OPTIONS,
+    QUICK,
+    TRACED,
+    collected_less,
+    jit_quickly,
+    make_room,
+    quickly,
+    repeat_on_gpus,
+)
 
 NAMES = ("jax_compilation_cache_dir", *OPTIONS)
 
@@ -165,3 +175,17 @@ def test_a_program_that_compiles_quickly_is_compiled_once_for_each_shape(monkeyp
     for size in (3, 3, 4):
         assert float(scaled(jnp.ones(size), times=2).sum()) == 2.0 * size
     assert traced == [(3,), (4,)] and asked == [QUICK]
+
+
+@pytest.mark.parametrize(("before", "within"), [(700, TRACED), (2 * TRACED, 2 * TRACED), (0, 0)])
+def test_dead_objects_are_looked_for_less_often_within_only(before, within):
+    """Never more often than the user has it, and not at all where the user has it off."""
+    usual = gc.get_threshold()
+    gc.set_threshold(before, 9, 8)
+    try:
+        with pytest.raises(ZeroDivisionError), collected_less():
+            assert gc.get_threshold() == (within, 9, 8)
+            raise ZeroDivisionError
+        assert gc.get_threshold() == (before, 9, 8)
+    finally:
+        gc.set_threshold(*usual)

@@ -180,6 +180,7 @@ def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, m
     assert left_behind(folder) == left_behind(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_refined_run_goes_on_with_what_its_verdict_finds_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_missing_mode_is_found_with_its_mass_and_its_place(missing: float, dim
     assert "mass is missing" in told.sentence and told.evidence["new_modes"] >= 1
 
 
+@pytest.mark.slow
 def test_one_draw_that_surprises_shows_a_tight_mode_inside_a_broad_one() -> None:
     """Nothing else would: a broad draw of the chains or the sweep falls into it once in a million times."""
     broad, tight = np.eye(6), 1e-4 * np.eye(6)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Key
 
 from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.compilation import make_room
+from biglearn_sampler.compilation import collected_less, make_room
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
@@ -135,6 +135,7 @@ def train_as_planned(
         return carry_out(plan, trainer, catalogue, watcher, Beginning(folder, record))
 
 
+@collected_less()
 @full_precision()
 def carry_out(
     plan: Plan, trainer: AbstractTrainer, catalogue: Catalogue, watcher: Watcher, beginning: Beginning

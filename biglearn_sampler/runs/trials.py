@@ -14,7 +14,7 @@ from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import OURS, Trial
 from biglearn_sampler.comparison.coverage_curve import curve_of_baseline, curve_of_training
 from biglearn_sampler.comparison.trial import KEPT, thinned
-from biglearn_sampler.compilation import make_room
+from biglearn_sampler.compilation import collected_less, make_room
 from biglearn_sampler.errors import BiglearnError, MissingPackage, raised_on_host
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.evaluation.drawing import draws_of
@@ -62,6 +62,7 @@ def poor_baselines(scene: Scene) -> list[str]:
     return [f"{name} (at least {needed:,})" for name, needed in least.items() if needed > scene.budget]
 
 
+@collected_less()
 @full_precision()
 def run_trial(scene: Scene, method: str, seed: int) -> Trial:
     """A trial; whatever goes wrong in it is its reason."""
