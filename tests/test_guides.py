@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,8 +27,15 @@ SMALL = {
     "stein_vi": {"particles": 3},
 }
 PER_STEP = {"multivariate_normal_guide": 8, "flow_guide": 8, "stein_vi": 9}
+
 MEAN, COVARIANCE = np.array([1.0, -2.0]), np.array([[1.0, 1.2], [1.2, 2.25]])
 GAUSSIAN = MixtureTarget.of(GaussianMixture.of(MEAN[None], COVARIANCE), scale=3.0)
+
+
+def quick_with(*names: str) -> list[Any]:
+    """The guides, those that compile for long as slow tests unless they are named."""
+    quick = ("multivariate_normal_guide", *names)
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in GUIDES]
 
 
 def run(name: str, target: AbstractTarget, budget: int | None = None, seed: int = 0, **parameters) -> BaselineResult:
@@ -34,7 +43,7 @@ def run(name: str, target: AbstractTarget, budget: int | None = None, seed: int 
     return GUIDES[name].build(**{**SMALL[name], **parameters}).run(target, start, jax.random.key(seed), budget)
 
 
-@pytest.mark.parametrize("name", GUIDES)
+@pytest.mark.parametrize("name", quick_with("flow_guide"))
 def test_the_law_of_a_gaussian_and_its_log_z(name):
     result = run(name, GAUSSIAN, 40_000)
     draws = result.draws
@@ -55,7 +64,13 @@ def test_the_law_of_a_gaussian_and_its_log_z(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "with_gradient"), [*((name, True) for name in GUIDES), ("multivariate_normal_guide", False)]
+    ("name", "with_gradient"),
+    [
+        ("multivariate_normal_guide", True),
+        pytest.param("flow_guide", True, marks=pytest.mark.slow),
+        ("stein_vi", True),
+        ("multivariate_normal_guide", False),
+    ],
 )
 def test_counts_are_what_the_host_saw(name, with_gradient):
     asked = {"energy": 0, "gradient": 0}
@@ -81,7 +96,7 @@ def test_counts_are_what_the_host_saw(name, with_gradient):
     assert result.notes == {"steps": (budget - 50) // price}
 
 
-@pytest.mark.parametrize("name", GUIDES)
+@pytest.mark.parametrize("name", quick_with())
 def test_budgets_compile_nothing_and_keys_say_all(name):
     first = run(name, GAUSSIAN, 5_000)
     for budget in (5_000, 8_000):

@@ -302,6 +302,7 @@ def test_a_sweep_has_fewer_points_in_many_dimensions() -> None:
     assert counts == [SWEEP, SWEEP, SWEEP // 2, LEAST_SWEEP, LEAST_SWEEP]
 
 
+@pytest.mark.slow
 def test_a_tight_mode_that_one_of_twenty_thousand_points_meets_is_found() -> None:
     """It holds half of the mass in 5-D, a twentieth as wide as the other one, which is all that the sampler knows."""
     law = GaussianMixture.of(
