@@ -33,7 +33,7 @@ from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
 from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.progress import EngineProgress
-from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer, _by_turns
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
@@ -283,10 +283,20 @@ def test_a_sweep_meets_a_narrow_mode_in_the_directions_of_the_others_and_not_in_
     means, scale = np.asarray(target.mixture.means, float) / 4.0, 4.0
     factors = np.asarray(target.mixture.factors, float) / scale
     known = Population(means[:3], factors[:3], np.log(np.full(3, 1.0 / 3.0)))
-    points = Proposer(8, [], 0.3, EACH).sweep(known, 60_000, generator())
+    points = Proposer(8, [], 0.3, EACH).sweep(known, 70_000, generator())
     distances = np.linalg.norm(np.linalg.solve(factors[3], (points - means[3]).T), axis=0)
-    nearby = (distances < 8.0).reshape(6, -1).sum(1)
-    assert nearby[4:].min() > 20 > 10 * nearby[:4].max()
+    nearby = (distances < 8.0).reshape(7, -1).sum(1)
+    assert nearby[4:6].min() > 20 > 10 * np.delete(nearby, [4, 5]).max()
+
+
+def test_a_sweep_meets_a_narrow_mode_aside_of_a_wider_one_where_nothing_was_found_yet() -> None:
+    """In eight dimensions, twelve deviations of the wide one away along one coordinate, and a fifth as wide."""
+    known = Population(np.zeros((1, 8)), np.eye(8)[None] / 6.0, np.zeros(1))
+    points = 6.0 * Proposer(8, [], 0.3, EACH).sweep(known, 70_000, generator())
+    log_wide = -0.5 * (points**2).sum(1)
+    log_narrow = -0.5 * ((points - 12.0 * np.eye(8)[0]) ** 2).sum(1) / 0.2**2 - 8.0 * np.log(0.2)
+    nearby = (log_narrow > log_wide).reshape(7, -1).sum(1)
+    assert nearby[6] > 30 > 1.5 * nearby[:6].max(), nearby
 
 
 @pytest.mark.parametrize(
@@ -340,7 +350,11 @@ def drawn(name: str, dim: int = 4) -> tuple[Task, np.ndarray, Archive, Region, P
 
 
 def views_of(points: np.ndarray, region: Region, matrices: np.ndarray) -> np.ndarray:
-    return np.einsum("nij,nj->ni", matrices, (points - region.centre) / region.width)
+    """The maps act in the region that was found for half of the proposals, in the declared one for the others."""
+    boxes = _by_turns(region, EACH)
+    np.testing.assert_array_equal(boxes.centre[:8], np.repeat([region.centre, np.zeros(len(region.centre))], 4, 0))
+    np.testing.assert_array_equal(boxes.width[:8], np.repeat([region.width, np.ones(len(region.width))], 4, 0))
+    return np.einsum("nij,nj->ni", matrices, (points - boxes.centre) / boxes.width)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -37,8 +37,8 @@ FAMILIES = ("conditional", "transformed_conditional", "marginal", "transformed_m
 """All families of tasks of the paper."""
 
 EXPLORING = ("conditional",)
-"""The family that the ablation favours as a way to propose: each of the others takes its share of starts and of evaluations,
-and finds nothing that this one, joint draws and sweeps do not find (`benchmarks/results/ablation.md`)."""
+"""The family that the ablation favours as a way to propose: each of the others takes its share of evaluations, and
+finds nothing that this one, joint draws and sweeps do not find (`benchmarks/results/ablation.md`)."""
 
 EXACT = {"name": "uniform", "tasks": ("joint", *FAMILIES)}
 """Those that closed-form channels serve as well."""
