@@ -1,10 +1,9 @@
 """Where a searcher may go next: every cooperative task is also a way to propose a point.
 
 A task matches some view of the target given another one. Turned into a proposal, the part that it conditions on is
-taken from a mode that is known, and the part that it matches is drawn anew: so conditional tasks look along lines
-through known modes, marginal tasks across them, transformed tasks along random directions, noised tasks around them at
-all scales. By turns it is drawn over the region that was found and over the declared one, since a mode may lie in a
-direction in which nothing was found yet. The joint task draws everything anew.
+taken from a mode that is known, and the part that it matches is drawn anew over the region: so conditional tasks look
+along lines through known modes, marginal tasks across them, transformed tasks along random directions, noised tasks
+around them at all scales. The joint task draws everything anew.
 """
 
 from __future__ import annotations
@@ -170,7 +169,7 @@ class Proposer:
             region.uniform_draws(generator, _scales(BOX_SCALES, each, generator)),
             span.draws(generator, _scales(FOUND_SCALES, each, generator)),
             span.stretched_draws(generator, each),
-            _with_one_anew(population, _by_turns(region, each), generator),
+            _with_one_anew(population, (declared, region), each, generator),
         ]
         return np.concatenate(parts)
 
@@ -204,16 +203,15 @@ class Proposer:
     ) -> Proposals:
         """Points of known modes, with what the task matches drawn anew; maps and noise act in units of the region."""
         matrices, noises = self._maps(task, generator, progress)
-        boxes = _by_turns(region, self._each)
         parents = generator.integers(archive.count, size=self._each)
         noise = generator.standard_normal((3, self._each, self._dim))
-        views = np.einsum("nij,nj->ni", matrices, (_around(archive, parents, noise[0]) - boxes.centre) / boxes.width)
+        views = np.einsum("nij,nj->ni", matrices, (_around(archive, parents, noise[0]) - region.centre) / region.width)
         if task.shape == "conditional":
             views[:, task.given_rows(self._dim) :] = SPREAD * noise[1, :, task.given_rows(self._dim) :]
         elif task.shape == "marginal":
             views[:, task.rows(self._dim) :] = SPREAD * noise[1, :, task.rows(self._dim) :]
         views = views + noises[:, None] * noise[2]
-        return self._part(boxes.centre + boxes.width * np.einsum("nji,nj->ni", matrices, views), parents)
+        return self._part(region.centre + region.width * np.einsum("nji,nj->ni", matrices, views), parents)
 
     def _part(
         self,
@@ -235,32 +233,21 @@ class Proposer:
         return np.asarray(drawn.matrix, float)[which], np.asarray(drawn.noise, float)[which]
 
 
-class Boxes(NamedTuple):
-    """A centre and widths for every point."""
-
-    centre: Float[np.ndarray, "count dim"]
-    width: Float[np.ndarray, "count dim"]
-
-
-def _by_turns(region: Region, count: int) -> Boxes:
-    """The first half of the maps of a task act in the region that was found, the others in the declared one."""
-    declared = (np.arange(count) % MAPS >= MAPS // 2)[:, None]
-    return Boxes(np.where(declared, 0.0, region.centre), np.where(declared, 1.0, region.width))
-
-
 def _with_one_anew(
-    population: Population, boxes: Boxes, generator: np.random.Generator
+    population: Population, regions: Sequence[Region], count: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "count dim"]:
-    """Points at all distances from the middle of components, each with one coordinate drawn anew over its box.
+    """Points at all distances from the middle of components, one coordinate of each drawn anew over a region, by turns.
 
     What is aside of a component and narrower than it lies beside its middle more often than beside its draws.
     """
-    count, dim = boxes.centre.shape
+    dim = population.dim
     noise = generator.uniform(size=(count, 1)) * generator.standard_normal((count, dim))
     points = population.around(generator.integers(population.count, size=count), noise)
-    number, chosen = np.arange(count), generator.integers(dim, size=count)
-    anew = boxes.centre + SPREAD * boxes.width * generator.standard_normal((count, 1))
-    points[number, chosen] = anew[number, chosen]
+    chosen = generator.integers(dim, size=count)
+    for turn, region in enumerate(regions):
+        mine = np.arange(turn, count, len(regions))
+        anew = region.centre + SPREAD * region.width * generator.standard_normal((len(mine), 1))
+        points[mine, chosen[mine]] = anew[np.arange(len(mine)), chosen[mine]]
     return points
 
 

@@ -33,14 +33,10 @@ ENERGY_ONLY = {"name": "uniform", "tasks": ("joint", "transformed_conditional")}
 """The tasks that are exact for any energy in any dimension."""
 
 
-FAMILIES = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
+EXPLORING = ("conditional", "transformed_conditional", "marginal", "transformed_marginal", "noised")
 """All families of tasks of the paper."""
 
-EXPLORING = ("conditional",)
-"""The family that the ablation favours as a way to propose: each of the others takes its share of evaluations, and
-finds nothing that this one, joint draws and sweeps do not find (`benchmarks/results/ablation.md`)."""
-
-EXACT = {"name": "uniform", "tasks": ("joint", *FAMILIES)}
+EXACT = {"name": "uniform", "tasks": ("joint", *EXPLORING)}
 """Those that closed-form channels serve as well."""
 
 SCHEDULED_COMPONENTS = 64
