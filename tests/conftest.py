@@ -29,6 +29,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 # Python would look through what JAX has traced again and again: `collected_less` of the package, for all tests.
 gc.set_threshold(200_000, *gc.get_threshold()[1:])
+# Nobody reads where in the source an operation of a compiled program comes from.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 # Types and shapes of every call are checked in tests, and cost nothing elsewhere. An option of pytest could

@@ -157,8 +157,8 @@ class Proposer:
     ) -> Float[np.ndarray, "count dim"]:
         """Points all over the declared region and around what was found, normal and uniform, at several scales.
 
-        A seventh are points of what was found with one coordinate drawn anew: in many dimensions no other point comes
-        near a mode that lies aside of a wider one.
+        A seventh are points of what was found with one coordinate drawn anew: in many dimensions hardly any other point
+        comes near a mode that lies aside of a wider one.
         """
         declared, region, span = Region.declared(self._dim), Region.found(population), Span.found(population)
         each = count // SWEPT
