@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -29,6 +30,8 @@ from biglearn_sampler.engine.archive import (
 )
 from biglearn_sampler.engine.balance import BATCH, BATCHES, MASS_ERROR, WIDER, balanced, mass_shifts, truncated
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
+from biglearn_sampler.engine.climb import STEPS as CLIMB_STEPS
+from biglearn_sampler.engine.climb import climbed
 from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
 from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
@@ -36,7 +39,7 @@ from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
-from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
+from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search, Unexplained
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins, merges
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.state import EngineState, Factoring, Outcome, Refining
@@ -428,11 +431,54 @@ def test_points_that_were_seen_start_narrow_searchers_of_their_own_kind() -> Non
     proposer = Proposer(2, [], 0.3, EACH)
     archive, region = archive_of(mode([0.0, 0.0])), Region(np.zeros(2), np.array([1.0, 10.0]))
     before = proposer.draw(archive, region, generator(), 0.0)
-    after = proposer.seen(before, np.array([[3.0, 4.0], [5.0, 6.0]]), region, generator())
+    after = proposer.seen(before, np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([1e-3, np.inf]), region, generator())
     assert [proposer.kinds[kind] for kind in after.kind[-2:]] == [SEEN, SEEN]
     np.testing.assert_array_equal(after.points[-2:], [[3.0, 4.0], [5.0, 6.0]])
     factor = after.factor(len(after.points) - 1, archive)
     assert factor[1, 1] == pytest.approx(10.0 * factor[0, 0]) and 0.003 <= factor[0, 0] <= 0.09
+    assert after.factor(len(after.points) - 2, archive)[0, 0] == 1e-3
+
+
+STUDENT_DIM, STUDENT_WIDTH = 10, 0.05
+
+
+def student_score(points: np.ndarray) -> np.ndarray:
+    """Of a Student law with two degrees of freedom around zero."""
+    squares = (points**2).sum(1, keepdims=True) / STUDENT_WIDTH**2
+    return -(2.0 + STUDENT_DIM) * points / STUDENT_WIDTH**2 / (2.0 + squares)
+
+
+def test_a_climb_goes_down_a_heavy_flank_into_the_core() -> None:
+    directions = generator().standard_normal((32, STUDENT_DIM))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    begun = np.linspace(3.0, 300.0, 32)[:, None] * STUDENT_WIDTH * directions
+    ends = climbed(begun, student_score, np.ones(STUDENT_DIM))
+    # The core has a radius of about sqrt(10) widths; its log density is nowhere steeper than 12 / sqrt(8) per width.
+    assert np.linalg.norm(ends.points, axis=1).max() < 0.1 * STUDENT_WIDTH
+    assert ends.narrowest.min() > 8.0**0.5 / 12.0 * STUDENT_WIDTH and np.median(ends.narrowest) < STUDENT_WIDTH
+
+
+def test_a_climb_stays_where_the_density_ends_and_makes_no_step_longer_than_the_unit() -> None:
+    seen = [np.array([[1.0, 1.0], [90.0, 0.0]])]
+
+    def walled(points: np.ndarray) -> np.ndarray:
+        """It rises to the right up to a wall, behind which there is nothing, and far away there is nothing at all."""
+        seen.append(points)
+        return np.where((points[:, :1] < 5.0), np.array([1.0, 0.0]), np.nan)
+
+    ends = climbed(seen[0], walled, np.array([2.0, 1.0]))
+    np.testing.assert_array_equal(ends.points[1], [90.0, 0.0])
+    assert 4.9 < ends.points[0, 0] < 5.0 and ends.points[0, 1] == 1.0
+    assert max(np.abs(after - before).max() for before, after in pairwise(seen)) <= 2.0
+
+
+def test_points_from_which_the_density_rises_towards_a_known_mode_are_on_its_flank() -> None:
+    search = swept(known=2)
+    means = np.asarray(LAW.means, float)
+    # Beside the unknown mode, and on the far sides of those that are known.
+    points = np.concatenate([means[2:] + [[0.1, 0.1]], 1.5 * means[:2]])
+    unexplained = Unexplained(points, search.stepper.log_density(points, "proposals"), np.ones(3), np.ones(3))
+    assert search._on_flank(unexplained).tolist() == [False, True, True]
 
 
 def test_searchers_that_hardly_rise_far_below_any_mode_are_stuck() -> None:
@@ -475,7 +521,8 @@ def test_who_begins_where_one_was_seen_is_no_wider_than_the_density_there() -> N
     width = Region.found(search.archive.population()).width
     ratio = np.diagonal(search.searchers.factors[:4], axis1=1, axis2=2) / width
     assert (ratio <= 1.001 / np.linalg.norm(score * width, axis=1)[:, None]).all()
-    assert search.stepper.account.spent["proposals"].gradient == search.searchers.count
+    # One score of each, beside those of two batches of climbs.
+    assert search.stepper.account.spent["proposals"].gradient == (1 + 2 * CLIMB_STEPS) * search.searchers.count
 
 
 def test_the_last_look_ends_the_search_where_all_is_explained() -> None:

@@ -98,6 +98,28 @@ def test_a_missing_mode_is_found_with_its_mass_and_its_place(missing: float, dim
     assert "mass is missing" in told.sentence and told.evidence["new_modes"] >= 1
 
 
+STUDENT_MEANS, STUDENT_WIDTH = np.random.default_rng(1).uniform(-1.7, 1.7, (6, 16)), 0.02
+
+
+@pytest.mark.slow
+def test_a_missing_mode_is_found_behind_heavy_flanks_of_those_that_are_known() -> None:
+    """Where all fall off slowly nothing surprises more than their far ends."""
+    dim = STUDENT_MEANS.shape[1]
+
+    def log_density(x: jax.Array) -> jax.Array:
+        squares = ((x - STUDENT_MEANS) ** 2).sum(1) / STUDENT_WIDTH**2
+        return jax.nn.logsumexp(-0.5 * (2.0 + dim) * jnp.log1p(squares / 2.0))
+
+    # A Student law with two degrees of freedom is a normal one whose precision is drawn from an exponential law.
+    widths = np.resize(STUDENT_WIDTH / np.sqrt(-np.log((np.arange(32) + 0.5) / 32)), 5 * 32)
+    known = GaussianMixture.of(STUDENT_MEANS[:5].repeat(32, 0), widths[:, None, None] ** 2 * np.eye(dim))
+    told = judged(function_target(log_density, dim=dim, scale=1.0), known)
+    assert told.verdict == NOT_COVERED, told
+    # A Gaussian holds less than all of a heavy tail.
+    assert 0.03 < told.missing_mass < 0.2
+    assert np.abs(np.array(told.places[0]["at"]) - STUDENT_MEANS[5]).max() < 3.0 * STUDENT_WIDTH
+
+
 @pytest.mark.slow
 def test_one_draw_that_surprises_shows_a_tight_mode_inside_a_broad_one() -> None:
     """Nothing else would: a broad draw of the chains or the sweep falls into it once in a million times."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import logsumexp
 
 from biglearn_sampler.engine.population import Population
@@ -139,6 +139,11 @@ class Archive:
             return np.full(len(points), -np.inf)
         blocks = np.array_split(points, 1 + self.means.size * len(points) // LARGEST_TABLE)
         return np.concatenate([np.asarray(logsumexp(self._log_parts(block), axis=1)) for block in blocks])
+
+    def explaining(self, points: Float[np.ndarray, "points dim"]) -> Int[np.ndarray, " points"]:
+        """Number of the mode that holds most of the density at each point."""
+        blocks = np.array_split(points, 1 + self.means.size * len(points) // LARGEST_TABLE)
+        return np.concatenate([self._log_parts(block).argmax(1) for block in blocks])
 
     def _log_parts(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, "points modes"]:
         """`e_k + log N_k(x)`."""

@@ -145,11 +145,12 @@ class Proposer:
         self,
         proposals: Proposals,
         points: Float[np.ndarray, "seen dim"],
+        widest: Float[np.ndarray, " seen"],
         region: Region,
         generator: np.random.Generator,
     ) -> Proposals:
-        """The proposals, and points that surprised."""
-        widths = self._width * _scales(SEEN_WIDTHS, len(points), generator)
+        """The proposals, and points that surprised, where searchers are no wider than so many widths of the region."""
+        widths = np.minimum(self._width * _scales(SEEN_WIDTHS, len(points), generator), widest)
         return proposals.with_kind(points, widths[:, None] * region.width, self.kinds.index(SEEN))
 
     def sweep(

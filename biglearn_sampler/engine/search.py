@@ -12,6 +12,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
+from biglearn_sampler.engine.climb import STEPS as CLIMB_STEPS
+from biglearn_sampler.engine.climb import climbed
 from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
@@ -30,6 +32,15 @@ SETTLED_GAIN = 0.5
 
 SWEPT_EACH = 8
 """Unexplained points of a sweep for every searcher to choose from."""
+
+ASCENT = 0.25
+"""How far on the way to a known mode the density is asked again, to see whether a point lies on its flank."""
+
+FLANK_SHARE = 0.25
+"""Of the searchers that a sweep sends out, at most, to flanks of known modes, where there is anything else."""
+
+CLIMB_EVERY = 512
+"""Points of a sweep for every climb, of which there are as many as searchers at least."""
 
 SWEPT_AT = 2 / 3
 """Share of the failures that end the search at which it sweeps: those it sends out arrive while others still look."""
@@ -60,11 +71,33 @@ UNKNOWN_SURPRISE = 2.0
 
 
 class Unexplained(NamedTuple):
-    """Points that searchers met and that nothing known explains; as `Seen`, on the host."""
+    """Points that searchers met and that nothing known explains; as `Seen`, on the host.
+
+    Arguments:
+        points, log_target, surprise: as in `Seen`.
+        widest: standard deviation of a searcher that begins there at most, in widths of the region.
+    """
 
     points: Float[np.ndarray, "seen dim"]
     log_target: Float[np.ndarray, " seen"]
     surprise: Float[np.ndarray, " seen"]
+    widest: Float[np.ndarray, " seen"]
+
+    def take(self, chosen: Bool[np.ndarray, " seen"] | Int[np.ndarray, " chosen"]) -> Unexplained:
+        """Some of them."""
+        return Unexplained(*(leaf[chosen] for leaf in self))
+
+    def joined(self, others: Unexplained) -> Unexplained:
+        """These and others."""
+        return Unexplained(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
+    def strongest(self, count: int) -> Unexplained:
+        """So many that surprise most."""
+        return self.take(np.argsort(-self.surprise, kind="stable")[:count])
+
+    def densest(self, count: int) -> Unexplained:
+        """So many where the target has its highest density."""
+        return self.take(np.argsort(-self.log_target, kind="stable")[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,6 +285,8 @@ class Search:
     ) -> bool:
         """A last look all over: where the target exceeds what is known, the free searchers set out once more.
 
+        Few of them to flanks of what is known, along which the density only falls, where there is anything else.
+
         What others are about to find does not count: they may not arrive before the search is over. Says whether it
         sent them out.
 
@@ -260,7 +295,7 @@ class Search:
             more_points, more_log_target: points that are to count too, and the log density of the target there.
         """
         archive, account = self.archive, self.stepper.account
-        if not archive.count or not free or not account.allows(self.rules.sweep_points + self._price):
+        if not archive.count or not free or not account.allows(2 * self.rules.sweep_points + self._price):
             return False
         self._swept = True
         points = self.proposer.sweep(archive.population(), self.rules.sweep_points, self.generator)
@@ -270,10 +305,15 @@ class Search:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
         unexplained = self._unexplained(points, log_target, ())
-        if not len(unexplained.points):
+        flank = self._on_flank(unexplained)
+        elsewhere = unexplained.take(~flank)
+        # Where a flank is heavy, nothing surprises more than its far end, and searchers would see nothing else.
+        of_flanks = len(free) * FLANK_SHARE if len(elsewhere.points) else len(free) * SWEPT_EACH
+        chosen = elsewhere.strongest(len(free) * SWEPT_EACH).joined(unexplained.take(flank).strongest(int(of_flanks)))
+        chosen = chosen.joined(self._climbed(elsewhere))
+        if not len(chosen.points):
             return False
-        strongest = np.argsort(-unexplained.surprise, kind="stable")[: len(free) * SWEPT_EACH]
-        self._restart(free, Unexplained(*(leaf[strongest] for leaf in unexplained)), only=SEEN)
+        self._restart(free, chosen, only=SEEN)
         self.failures = min(self.failures, max(self.rules.failures(archive.count) - len(free), 0))
         return True
 
@@ -358,11 +398,40 @@ class Search:
         """The points that neither known modes nor the searchers that are still on their way explain."""
         archive, others = self.archive, Archive(self.archive.dim, tuple(on_their_way))
         if not archive.count:
-            return Unexplained(points[:0], log_target[:0], log_target[:0])
+            return Unexplained(points[:0], log_target[:0], log_target[:0], log_target[:0])
         known = np.logaddexp(archive.log_density(points), others.log_density(points))
         surprise = archive.surprise(log_target, known)
         new = surprise > 1.0
-        return Unexplained(points[new], log_target[new], surprise[new])
+        return Unexplained(points[new], log_target[new], surprise[new], np.full(new.sum(), np.inf))
+
+    def _on_flank(self, unexplained: Unexplained) -> Bool[np.ndarray, " seen"]:
+        """Whether the density rises on the way to the mode that explains most of it."""
+        points = unexplained.points
+        if not len(points):
+            return np.zeros(0, bool)
+        to_mode = self.archive.means[self.archive.explaining(points)] - points
+        return self.stepper.log_density(points + ASCENT * to_mode, "proposals") >= unexplained.log_target
+
+    def _climbed(self, unexplained: Unexplained) -> Unexplained:
+        """Unknown places that climbs from some of them reach, with no long way down a heavy flank left."""
+        at_once = self.searchers.count
+        wanted = max(at_once, self.rules.sweep_points // CLIMB_EVERY)
+        begun = unexplained.strongest(wanted - wanted // 2).joined(unexplained.densest(wanted // 2))
+        # As many at once as there are searchers, so that compiled code meets one size.
+        rounds = -(-min(len(begun.points), wanted) // at_once)
+        price = self.stepper.price_of_gradient.total * CLIMB_STEPS * at_once + at_once
+        if not rounds or not self.stepper.account.allows(rounds * price + self._price):
+            return unexplained.take(np.zeros(0, int))
+        width = Region.found(self.archive.population()).width
+        batches = np.resize(np.arange(len(begun.points)), (rounds, at_once))
+        ends = [
+            climbed(begun.points[batch], lambda points: self.stepper.scores(points, "proposals"), width)
+            for batch in batches
+        ]
+        points, widest = (np.concatenate(field) for field in zip(*ends, strict=True))
+        log_target = self.stepper.log_density(points, "proposals")
+        surprise = self.archive.surprise(log_target, self.archive.log_density(points))
+        return Unexplained(points, log_target, surprise, widest).take(surprise > 1.0)
 
     def _restart(self, concluded: Sequence[int], seen: Unexplained | None = None, only: str | None = None) -> None:
         """Send searchers to proposals, one after another; each start counts as known for the next ones.
@@ -380,7 +449,7 @@ class Search:
         log_target = self.stepper.log_density(proposals.points, "proposals")
         surprise = archive.surprise(log_target, known) if archive.count else UNKNOWN_SURPRISE * np.isfinite(log_target)
         if seen is not None and len(seen.points):
-            proposals = self.proposer.seen(proposals, seen.points, region, self.generator)
+            proposals = self.proposer.seen(proposals, seen.points, seen.widest, region, self.generator)
             known = np.concatenate([known, archive.log_density(seen.points)])
             log_target = np.concatenate([log_target, seen.log_target])
             surprise = np.concatenate([surprise, seen.surprise])
@@ -391,7 +460,9 @@ class Search:
             kind = self.bandit.choose(self._possible(proposals), self.generator)
             if only is not None and (surprise[proposals.kind == self.proposer.kinds.index(only)] > 1.0).any():
                 kind = only
-            chosen = self._chosen(kind, proposals, surprise)
+            # What surprises most may be the far end of a heavy flank; where the density is high there is a mode.
+            by = np.where(surprise > 1.0, log_target, -np.inf) if kind == only and number % 2 else surprise
+            chosen = self._chosen(kind, proposals, by)
             started_by[kind] += 1
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
             means[number], factors[number] = proposals.points[chosen], proposals.factor(chosen, archive)

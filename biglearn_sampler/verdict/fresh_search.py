@@ -101,7 +101,8 @@ def searched(
 ) -> FreshSearch:
     """Look for modes beyond the known ones.
 
-    A limit of evaluations cuts short the rounds, and the sweep, which gets half of what is left beyond the least.
+    A limit of evaluations cuts short the rounds, and the sweep, which gets half of what is left beyond the least: what
+    is not explained is asked for twice.
     """
     chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
@@ -109,7 +110,7 @@ def searched(
     account, prices = stepper.account, (len(proposer.kinds), stepper.price_of_gradient.total)
     spare = account.left - price_of_search(rules, known.dim, *prices)
     wanted = sweep_points(known.dim)
-    sweep = int(min(wanted, max(rules.sweep_points, 0.5 * spare)))
+    sweep = int(min(wanted, max(rules.sweep_points, 0.25 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])

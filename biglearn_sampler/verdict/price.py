@@ -20,7 +20,7 @@ def least_evaluations(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
         gradient: evaluations that a gradient costs.
     """
     looks = own_draws.DRAWS + basins.price(gradient) + broad.DRAWS + chains.price(gradient)
-    return looks + rules.sweep_points + price_of_search(rules, dim, kinds, gradient)
+    return looks + 2 * rules.sweep_points + price_of_search(rules, dim, kinds, gradient)
 
 
 def price_of_search(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
