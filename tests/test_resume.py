@@ -36,7 +36,7 @@ EVERY_UNIT = {"checkpoint.steps": 1}
 ADAPTIVE = {
     **QUICK,
     **EVERY_UNIT,
-    "components": 8,
+    "components": 12,
     "budget.evaluations": 80_000,
     "exploration.tasks": ["conditional"],  # others take time to compile
 }
@@ -137,7 +137,7 @@ def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: 
     phases = [row["phase"] for row in whole["adaptive"]["rows"]]
     assert {"search", "settle", "refine", "polish"} == set(phases)
     moves = [move for row in whole["adaptive"]["rows"] for move in row["moves"]]
-    assert {move["move"] for move in moves} >= {"found", "split", "copied", "fresh", "restored"}
+    assert {move["move"] for move in moves} >= {"found", "split", "copied", "fresh", "moved", "restored"}
     first = phases.index("settle")
     interrupted(folder, ADAPTIVE, first)
     for chunks in (2, phases.index("refine") - first + 3):
