@@ -68,6 +68,7 @@ SUBJECTS = (
     Subject("unequal_mixture", {"dim": 5}),
     Subject("mog40"),
     Subject("gmm20"),
+    Subject("stm20"),
     Subject("double_well"),
     Subject("mueller_brown"),
     Subject("rings"),
