@@ -45,8 +45,8 @@ def judge(
     modes and by those of the target; (2) importance-weighted broad and noised draws, whose estimate of `log Z` must
     agree with that of the sampler; (3) searchers that start where short tempered chains from broad and noised points
     end, where a sweep of broad points, or a draw of the sampler, meets more than the sampler explains, and where climbs
-    from there end; they pass by what it explains, and settle on the rest; (4) rays outward from its draws, along which the
-    density must fall off.
+    from there end; they pass by what it explains, and settle on the rest; (4) rays outward from its draws, along which
+    the density must fall off.
 
     Arguments:
         target: in the coordinates of training.

@@ -20,7 +20,9 @@ def least_evaluations(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
         gradient: evaluations that a gradient costs.
     """
     looks = own_draws.DRAWS + basins.price(gradient) + broad.DRAWS + chains.price(gradient)
-    return looks + 2 * rules.sweep_points + price_of_search(rules, dim, kinds, gradient)
+    # What is not explained is asked for twice.
+    swept = 2 * rules.sweep_points + own_draws.DRAWS + chains.CHAINS
+    return looks + swept + price_of_search(rules, dim, kinds, gradient)
 
 
 def price_of_search(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
