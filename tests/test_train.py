@@ -22,6 +22,9 @@ from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError, S
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.runs import AbstractReport
 from biglearn_sampler.runs.evaluate import evaluate
+from biglearn_sampler.runs.plan import make_plan
+from biglearn_sampler.runs.read_settings import read_settings
+from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.watcher import Nobody
 from biglearn_sampler.verdict import COVERED, Verdict
 
@@ -191,10 +194,10 @@ def leftovers(folder: Path) -> list[Path]:
 # which training is made
 
 
-def test_exact_channels_alone_are_used_by_the_default_scheduler(no_verdict):
-    settings = {"channels": "exact", "training": {"steps": 10, "points": 1}, "components": 2, "evaluation.draws": 200}
-    run = bl.train("two_modes", settings={**settings, "metrics": [], "reports": []})
-    sources = run.record["sources"]
+def test_exact_channels_alone_are_used_by_the_default_scheduler():
+    catalogue = bl.Catalogue()
+    read = read_settings(None, {"channels": "exact"}, catalogue)
+    sources = trainer_of(make_plan("two_modes", read, [], 0, catalogue, {})).sources
     assert set(sources) > {"joint", "transformed_conditional", "transformed_marginal", "noised"}
     assert {name for name, source in sources.items() if source == "exact channel"} == {
         name for name in sources if "marginal" in name or "noised" in name
