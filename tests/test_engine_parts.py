@@ -39,13 +39,14 @@ from biglearn_sampler.engine.progress import EngineProgress
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
-from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search, Unexplained
+from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
 from biglearn_sampler.engine.settle import GOOD, Fit, Settler, merged_twins, merges
 from biglearn_sampler.engine.spare import POINTS, restored, spared
 from biglearn_sampler.engine.state import EngineState, Factoring, Outcome, Refining
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_components, joint_steps
 from biglearn_sampler.engine.structure import block_target, find_blocks
+from biglearn_sampler.engine.unexplained import Unexplained, _on_flank, starts_of
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
@@ -478,7 +479,32 @@ def test_points_from_which_the_density_rises_towards_a_known_mode_are_on_its_fla
     # Beside the unknown mode, and on the far sides of those that are known.
     points = np.concatenate([means[2:] + [[0.1, 0.1]], 1.5 * means[:2]])
     unexplained = Unexplained(points, search.stepper.log_density(points, "proposals"), np.ones(3), np.ones(3))
-    assert search._on_flank(unexplained).tolist() == [False, True, True]
+    assert _on_flank(unexplained, search.archive, search.stepper, 0).tolist() == [False, True, True]
+    poor = search.stepper.booking(Account(Budget(evaluations=10)))
+    assert not _on_flank(unexplained, search.archive, poor, 10).any()  # nobody knows
+
+
+def test_half_of_the_climbs_begin_on_flanks_and_end_at_what_is_unknown() -> None:
+    """The far side of an unknown mode looks like a flank of one that is known."""
+    search = swept(known=2)
+    means, stepper = np.asarray(LAW.means, float), search.stepper.booking(Account())
+    # Behind the unknown mode, as seen from both known ones, and behind a known one.
+    points = np.array([1.6 * means[2], 1.8 * means[2], 2.0 * means[0]])
+    unexplained = Unexplained.by(search.archive, points, stepper.log_density(points, "proposals"))
+    assert _on_flank(unexplained, search.archive, stepper, 0).all()
+    starts = starts_of(unexplained, 4, search.archive, stepper, 32, 0)
+    climbed_ends = starts.take(np.isfinite(starts.widest))
+    np.testing.assert_allclose(climbed_ends.points, np.broadcast_to(means[2], climbed_ends.points.shape), atol=0.05)
+    assert len(climbed_ends.points) >= 16 and len(starts.points) == len(climbed_ends.points) + len(unexplained.points)
+
+
+def test_points_are_taken_by_turns_for_their_surprise_and_their_density() -> None:
+    points = np.arange(5.0)[:, None]
+    unexplained = Unexplained(
+        points, np.array([1.0, 5.0, 2.0, 3.0, 4.0]), np.array([9.0, 8.0, 7.0, 2.0, 3.0]), np.ones(5)
+    )
+    assert unexplained.strongest_and_densest(3).points[:, 0].tolist() == [0.0, 1.0, 4.0]
+    assert unexplained.strongest_and_densest(9).points[:, 0].tolist() == [0.0, 1.0, 4.0, 2.0, 3.0]
 
 
 def test_searchers_that_hardly_rise_far_below_any_mode_are_stuck() -> None:

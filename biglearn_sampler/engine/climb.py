@@ -38,11 +38,11 @@ def climbed(
     """Climb from every point along the gradient of the log density, in steps whose length learns from their turns.
 
     A step goes along the gradient and not by its size, which says nothing of how far a mode is: it is small at the far
-    end of a flank. A point beyond which there is no density stays where it is.
+    end of a flank. A step to where the density is zero, or flat, is not made.
 
     Arguments:
         points: where to begin.
-        scores_at: `grad log q`, zero or not finite where there is no density.
+        scores_at: `grad log q`; zero or not finite where the density is zero.
         width: of the coordinates, their unit; no step is longer than it.
     """
     here, (score, steep) = points, _seen(scores_at(points) * width)

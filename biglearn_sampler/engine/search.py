@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
-from biglearn_sampler.engine.climb import STEPS as CLIMB_STEPS
-from biglearn_sampler.engine.climb import climbed
 from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
@@ -21,6 +18,7 @@ from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.steps import Trace
+from biglearn_sampler.engine.unexplained import Unexplained, starts_of
 from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import Diverged
 
@@ -29,18 +27,6 @@ RESIDUAL = "residual"
 
 SETTLED_GAIN = 0.5
 """A searcher that gained fewer nats over half a round has settled."""
-
-SWEPT_EACH = 8
-"""Unexplained points of a sweep for every searcher to choose from."""
-
-ASCENT = 0.25
-"""How far on the way to a known mode the density is asked again, to see whether a point lies on its flank."""
-
-FLANK_SHARE = 0.25
-"""Of the searchers that a sweep sends out, at most, to flanks of known modes, where there is anything else."""
-
-CLIMB_EVERY = 512
-"""Points of a sweep for every climb, of which there are as many as searchers at least."""
 
 SWEPT_AT = 2 / 3
 """Share of the failures that end the search at which it sweeps: those it sends out arrive while others still look."""
@@ -68,36 +54,6 @@ NARROWER = 0.25
 
 UNKNOWN_SURPRISE = 2.0
 """Of every point with a density while nothing is known."""
-
-
-class Unexplained(NamedTuple):
-    """Points that searchers met and that nothing known explains; as `Seen`, on the host.
-
-    Arguments:
-        points, log_target, surprise: as in `Seen`.
-        widest: standard deviation of a searcher that begins there at most, in widths of the region.
-    """
-
-    points: Float[np.ndarray, "seen dim"]
-    log_target: Float[np.ndarray, " seen"]
-    surprise: Float[np.ndarray, " seen"]
-    widest: Float[np.ndarray, " seen"]
-
-    def take(self, chosen: Bool[np.ndarray, " seen"] | Int[np.ndarray, " chosen"]) -> Unexplained:
-        """Some of them."""
-        return Unexplained(*(leaf[chosen] for leaf in self))
-
-    def joined(self, others: Unexplained) -> Unexplained:
-        """These and others."""
-        return Unexplained(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
-
-    def strongest(self, count: int) -> Unexplained:
-        """So many that surprise most."""
-        return self.take(np.argsort(-self.surprise, kind="stable")[:count])
-
-    def densest(self, count: int) -> Unexplained:
-        """So many where the target has its highest density."""
-        return self.take(np.argsort(-self.log_target, kind="stable")[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,17 +231,17 @@ class Search:
         sent = self._sweeps_now and self.sweep(concluded)
         if concluded and not sent and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
-            self._restart(concluded, self._unexplained(seen_points, seen_values, on_their_way))
+            others = Archive(self.archive.dim, tuple(on_their_way))
+            self._restart(concluded, Unexplained.by(self.archive, seen_points, seen_values, others))
 
     def sweep(
         self,
         free: Sequence[int],
         more_points: Float[np.ndarray, "more dim"] | None = None,
         more_log_target: Float[np.ndarray, " more"] | None = None,
+        reserve: int | None = None,
     ) -> bool:
         """A last look all over: where the target exceeds what is known, the free searchers set out once more.
-
-        Few of them to flanks of what is known, along which the density only falls, where there is anything else.
 
         What others are about to find does not count: they may not arrive before the search is over. Says whether it
         sent them out.
@@ -293,27 +249,24 @@ class Search:
         Arguments:
             free: numbers of searchers that may leave.
             more_points, more_log_target: points that are to count too, and the log density of the target there.
+            reserve: evaluations that must be left; by default those of a round.
         """
-        archive, account = self.archive, self.stepper.account
-        if not archive.count or not free or not account.allows(2 * self.rules.sweep_points + self._price):
+        archive, account, rules = self.archive, self.stepper.account, self.rules
+        reserve = self._price if reserve is None else reserve
+        if not archive.count or not free or not account.allows(rules.sweep_points + reserve):
             return False
         self._swept = True
-        points = self.proposer.sweep(archive.population(), self.rules.sweep_points, self.generator)
+        points = self.proposer.sweep(archive.population(), rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
         self.archive = archive.calibrated(points, log_target)
         if more_points is not None and more_log_target is not None:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
-        unexplained = self._unexplained(points, log_target, ())
-        flank = self._on_flank(unexplained)
-        elsewhere = unexplained.take(~flank)
-        # Where a flank is heavy, nothing surprises more than its far end, and searchers would see nothing else.
-        of_flanks = len(free) * FLANK_SHARE if len(elsewhere.points) else len(free) * SWEPT_EACH
-        chosen = elsewhere.strongest(len(free) * SWEPT_EACH).joined(unexplained.take(flank).strongest(int(of_flanks)))
-        chosen = chosen.joined(self._climbed(elsewhere))
-        if not len(chosen.points):
+        unexplained = Unexplained.by(self.archive, points, log_target)
+        if not len(unexplained.points):
             return False
-        self._restart(free, chosen, only=SEEN)
+        starts = starts_of(unexplained, len(free), self.archive, self.stepper, self.searchers.count, reserve)
+        self._restart(free, starts, only=SEEN)
         self.failures = min(self.failures, max(self.rules.failures(archive.count) - len(free), 0))
         return True
 
@@ -389,50 +342,6 @@ class Search:
             for k in range(count)
         ]
 
-    def _unexplained(
-        self,
-        points: Float[np.ndarray, "count dim"],
-        log_target: Float[np.ndarray, " count"],
-        on_their_way: Sequence[Mode],
-    ) -> Unexplained:
-        """The points that neither known modes nor the searchers that are still on their way explain."""
-        archive, others = self.archive, Archive(self.archive.dim, tuple(on_their_way))
-        if not archive.count:
-            return Unexplained(points[:0], log_target[:0], log_target[:0], log_target[:0])
-        known = np.logaddexp(archive.log_density(points), others.log_density(points))
-        surprise = archive.surprise(log_target, known)
-        new = surprise > 1.0
-        return Unexplained(points[new], log_target[new], surprise[new], np.full(new.sum(), np.inf))
-
-    def _on_flank(self, unexplained: Unexplained) -> Bool[np.ndarray, " seen"]:
-        """Whether the density rises on the way to the mode that explains most of it."""
-        points = unexplained.points
-        if not len(points):
-            return np.zeros(0, bool)
-        to_mode = self.archive.means[self.archive.explaining(points)] - points
-        return self.stepper.log_density(points + ASCENT * to_mode, "proposals") >= unexplained.log_target
-
-    def _climbed(self, unexplained: Unexplained) -> Unexplained:
-        """Unknown places that climbs from some of them reach, with no long way down a heavy flank left."""
-        at_once = self.searchers.count
-        wanted = max(at_once, self.rules.sweep_points // CLIMB_EVERY)
-        begun = unexplained.strongest(wanted - wanted // 2).joined(unexplained.densest(wanted // 2))
-        # As many at once as there are searchers, so that compiled code meets one size.
-        rounds = -(-min(len(begun.points), wanted) // at_once)
-        price = self.stepper.price_of_gradient.total * CLIMB_STEPS * at_once + at_once
-        if not rounds or not self.stepper.account.allows(rounds * price + self._price):
-            return unexplained.take(np.zeros(0, int))
-        width = Region.found(self.archive.population()).width
-        batches = np.resize(np.arange(len(begun.points)), (rounds, at_once))
-        ends = [
-            climbed(begun.points[batch], lambda points: self.stepper.scores(points, "proposals"), width)
-            for batch in batches
-        ]
-        points, widest = (np.concatenate(field) for field in zip(*ends, strict=True))
-        log_target = self.stepper.log_density(points, "proposals")
-        surprise = self.archive.surprise(log_target, self.archive.log_density(points))
-        return Unexplained(points, log_target, surprise, widest).take(surprise > 1.0)
-
     def _restart(self, concluded: Sequence[int], seen: Unexplained | None = None, only: str | None = None) -> None:
         """Send searchers to proposals, one after another; each start counts as known for the next ones.
 
@@ -456,13 +365,12 @@ class Search:
         self.bandit.forget()
         means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
         started_by: Counter[str] = Counter()
-        for number in concluded:
-            kind = self.bandit.choose(self._possible(proposals), self.generator)
+        for turn, number in enumerate(concluded):
+            kind, values = self.bandit.choose(self._possible(proposals), self.generator), surprise
             if only is not None and (surprise[proposals.kind == self.proposer.kinds.index(only)] > 1.0).any():
-                kind = only
-            # What surprises most may be the far end of a heavy flank; where the density is high there is a mode.
-            by = np.where(surprise > 1.0, log_target, -np.inf) if kind == only and number % 2 else surprise
-            chosen = self._chosen(kind, proposals, by)
+                # By turns where the density is high, as in the middle of a mode, and where it surprises most.
+                kind, values = only, surprise if turn % 2 else np.where(surprise > 1.0, log_target, -np.inf)
+            chosen = self._chosen(kind, proposals, values)
             started_by[kind] += 1
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False
             means[number], factors[number] = proposals.points[chosen], proposals.factor(chosen, archive)
@@ -510,12 +418,12 @@ class Search:
         kinds = [self.proposer.kinds[number] for number in np.unique(proposals.kind)]
         return [*kinds, RESIDUAL] if self.archive.count else kinds
 
-    def _chosen(self, kind: str, proposals: Proposals, surprise: Float[np.ndarray, " count"]) -> int:
-        """A surprising proposal of a kind: any one of the joint kinds, the most surprising of the others."""
+    def _chosen(self, kind: str, proposals: Proposals, values: Float[np.ndarray, " count"]) -> int:
+        """A surprising proposal of a kind: any one of the joint kinds, the one of the largest value of the others."""
         names = np.array(self.proposer.kinds)[proposals.kind]
         wanted = np.isin(names, (DECLARED, FOUND)) if kind == RESIDUAL else names == kind
         places = np.flatnonzero(wanted)
         if kind not in (DECLARED, FOUND):
-            return int(places[surprise[places].argmax()])
-        open_places = places[surprise[places] > 1.0]
+            return int(places[values[places].argmax()])
+        open_places = places[values[places] > 1.0]
         return int(self.generator.choice(open_places if len(open_places) else places))

@@ -108,13 +108,14 @@ def searched(
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
     first = Population.at(chosen, rules.width * np.maximum(chosen.std(0), 1e-3))
     account, prices = stepper.account, (len(proposer.kinds), stepper.price_of_gradient.total)
-    spare = account.left - price_of_search(rules, known.dim, *prices)
+    reserve = price_of_search(rules, known.dim, *prices)
+    spare = account.left - reserve
     wanted = sweep_points(known.dim)
     sweep = int(min(wanted, max(rules.sweep_points, 0.25 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
     more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
-    search.sweep(range(first.count // 2), *more)
+    search.sweep(range(first.count // 2), *more, reserve=reserve)
     complete = False
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.
