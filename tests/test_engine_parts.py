@@ -454,6 +454,7 @@ def test_a_climb_goes_down_a_heavy_flank_into_the_core() -> None:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     begun = np.linspace(3.0, 300.0, 32)[:, None] * STUDENT_WIDTH * directions
     ends = climbed(begun, student_score, np.ones(STUDENT_DIM))
+    assert ends.arrived.all() and not climbed(1e4 * begun, student_score, np.ones(STUDENT_DIM)).arrived.any()
     # The core has a radius of about sqrt(10) widths; its log density is nowhere steeper than 12 / sqrt(8) per width.
     assert np.linalg.norm(ends.points, axis=1).max() < 0.1 * STUDENT_WIDTH
     assert ends.narrowest.min() > 8.0**0.5 / 12.0 * STUDENT_WIDTH and np.median(ends.narrowest) < STUDENT_WIDTH
@@ -469,7 +470,7 @@ def test_a_climb_stays_where_the_density_ends_and_makes_no_step_longer_than_the_
 
     ends = climbed(seen[0], walled, np.array([2.0, 1.0]))
     np.testing.assert_array_equal(ends.points[1], [90.0, 0.0])
-    assert 4.9 < ends.points[0, 0] < 5.0 and ends.points[0, 1] == 1.0
+    assert 4.9 < ends.points[0, 0] < 5.0 and ends.points[0, 1] == 1.0 and not ends.arrived.any()
     assert max(np.abs(after - before).max() for before, after in pairwise(seen)) <= 2.0
 
 
@@ -547,8 +548,10 @@ def test_who_begins_where_one_was_seen_is_no_wider_than_the_density_there() -> N
     width = Region.found(search.archive.population()).width
     ratio = np.diagonal(search.searchers.factors[:4], axis1=1, axis2=2) / width
     assert (ratio <= 1.001 / np.linalg.norm(score * width, axis=1)[:, None]).all()
-    # One score of each, beside those of two batches of climbs.
-    assert search.stepper.account.spent["proposals"].gradient == (1 + 2 * CLIMB_STEPS) * search.searchers.count
+    # One score of each, beside those of climbs, in batches of as many, which ask no more than the sweep.
+    count = search.searchers.count
+    batches = Rules().sweep_points // (CLIMB_STEPS * count)
+    assert search.stepper.account.spent["proposals"].gradient == (1 + batches * CLIMB_STEPS) * count
 
 
 def test_the_last_look_ends_the_search_where_all_is_explained() -> None:

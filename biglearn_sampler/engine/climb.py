@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-STEPS = 40
+STEPS = 64
 """Of a climb, each of which asks for a gradient at every point."""
 
 LONGER, SHORTER = 1.5, 0.5
@@ -24,10 +24,12 @@ class Climbed(NamedTuple):
         points: the ends.
         narrowest: least length over which the density changed by a factor of e, `1 / |grad log q|`, after the first
             quarter of each climb.
+        arrived: whether it came past a highest place, and is not still on its way up.
     """
 
     points: Float[np.ndarray, "count dim"]
     narrowest: Float[np.ndarray, " count"]
+    arrived: Bool[np.ndarray, " count"]
 
 
 def climbed(
@@ -47,18 +49,19 @@ def climbed(
     """
     here, (score, steep) = points, _seen(scores_at(points) * width)
     length = np.minimum(1.0 / np.maximum(steep, SMALLEST), 1.0)
-    narrowest = np.full(len(points), np.inf)
+    narrowest, arrived = np.full(len(points), np.inf), np.zeros(len(points), bool)
     for number in range(STEPS - 1):
         there = here + width * length[:, None] * score / np.maximum(steep, SMALLEST)[:, None]
         next_score, next_steep = _seen(scores_at(there) * width)
         dense = next_steep > 0.0
         onward = dense & ((next_score * score).sum(1) > 0.0)
+        arrived |= dense & ~onward
         length = np.minimum(np.where(onward, LONGER, SHORTER) * length, 1.0)
         here, score = np.where(dense[:, None], there, here), np.where(dense[:, None], next_score, score)
         steep = np.where(dense, next_steep, steep)
         if number >= STEPS // 4:
             narrowest = np.minimum(narrowest, 1.0 / np.maximum(steep, SMALLEST))
-    return Climbed(here, narrowest)
+    return Climbed(here, narrowest, arrived)
 
 
 def _seen(

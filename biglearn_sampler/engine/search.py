@@ -357,19 +357,23 @@ class Search:
         known = archive.log_density(proposals.points)
         log_target = self.stepper.log_density(proposals.points, "proposals")
         surprise = archive.surprise(log_target, known) if archive.count else UNKNOWN_SURPRISE * np.isfinite(log_target)
+        climbed = np.zeros(len(surprise), bool)
         if seen is not None and len(seen.points):
             proposals = self.proposer.seen(proposals, seen.points, seen.widest, region, self.generator)
             known = np.concatenate([known, archive.log_density(seen.points)])
             log_target = np.concatenate([log_target, seen.log_target])
             surprise = np.concatenate([surprise, seen.surprise])
+            climbed = np.concatenate([climbed, np.isfinite(seen.widest)])
         self.bandit.forget()
         means, factors = self.searchers.means.copy(), self.searchers.factors.copy()
         started_by: Counter[str] = Counter()
         for turn, number in enumerate(concluded):
             kind, values = self.bandit.choose(self._possible(proposals), self.generator), surprise
             if only is not None and (surprise[proposals.kind == self.proposer.kinds.index(only)] > 1.0).any():
-                # By turns where the density is high, as in the middle of a mode, and where it surprises most.
-                kind, values = only, surprise if turn % 2 else np.where(surprise > 1.0, log_target, -np.inf)
+                kind = only
+                # Every other one sets out where a climb ended, as long as one of these surprises.
+                if turn % 2 == 0 and (surprise[climbed] > 1.0).any():
+                    values = np.where(climbed, surprise, -np.inf)
             chosen = self._chosen(kind, proposals, values)
             started_by[kind] += 1
             self._origins[number], self._ages[number], self._confirming[number] = kind, 0, False

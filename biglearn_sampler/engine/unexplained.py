@@ -21,8 +21,8 @@ FLANK_SHARE = 0.25
 EACH = 8
 """Points for every searcher to choose from."""
 
-CLIMB_EVERY = 512
-"""Points of a sweep for every climb, of which there are as many as searchers at least."""
+CLIMB_EVERY, MOST_CLIMBS = 64, 256
+"""Points of a sweep for every climb, and climbs at most."""
 
 
 class Unexplained(NamedTuple):
@@ -30,7 +30,8 @@ class Unexplained(NamedTuple):
 
     Arguments:
         points, log_target, surprise: as in `Seen`.
-        widest: standard deviation of a searcher that begins there at most, in widths of the region.
+        widest: standard deviation of a searcher that begins there at most, in widths of the region; finite at the end
+            of a climb.
     """
 
     points: Float[np.ndarray, "seen dim"]
@@ -98,7 +99,7 @@ def starts_of(
     elsewhere, flanks = unexplained.take(~flank), unexplained.take(flank)
     most = int(np.ceil(FLANK_SHARE * searchers)) if len(elsewhere.points) else EACH * searchers
     # Far out the other side of an unknown mode looks like a flank too: half of the climbs begin there.
-    climbs = max(at_once, stepper.rules.sweep_points // CLIMB_EVERY)
+    climbs = min(stepper.rules.sweep_points // CLIMB_EVERY, MOST_CLIMBS)
     begun = elsewhere.strongest_and_densest(climbs - min(climbs // 2, len(flanks.points)))
     begun = begun.joined(flanks.strongest_and_densest(climbs - len(begun.points)))
     ends = _ends_of_climbs(begun, archive, stepper, at_once, reserve)
@@ -115,7 +116,7 @@ def _on_flank(unexplained: Unexplained, archive: Archive, stepper: Stepper, rese
 
 
 def _ends_of_climbs(begun: Unexplained, archive: Archive, stepper: Stepper, at_once: int, reserve: int) -> Unexplained:
-    """What is unexplained where climbs end; they ask no more than the sweep had points."""
+    """What is unexplained where climbs arrive; they ask no more than the sweep had points."""
     price = STEPS * at_once * stepper.price_of_gradient.total
     rounds = min(-(-len(begun.points) // at_once), stepper.rules.sweep_points // price)
     if not rounds or not stepper.account.allows(rounds * (price + at_once) + reserve):
@@ -126,5 +127,6 @@ def _ends_of_climbs(begun: Unexplained, archive: Archive, stepper: Stepper, at_o
     ends = [
         climbed(begun.points[batch], lambda points: stepper.scores(points, "proposals"), width) for batch in batches
     ]
-    points, widest = (np.concatenate(field) for field in zip(*ends, strict=True))
-    return Unexplained.by(archive, points, stepper.log_density(points, "proposals"), widest=widest)
+    points, widest, arrived = (np.concatenate(field) for field in zip(*ends, strict=True))
+    log_target = np.where(arrived, stepper.log_density(points, "proposals"), -np.inf)
+    return Unexplained.by(archive, points, log_target, widest=widest)
