@@ -479,7 +479,7 @@ def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
 
 
 def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("biglearn_sampler.verdict.price.LEAST_ROUNDS", 1)
+    monkeypatch.setattr("biglearn_sampler.verdict.price.LEAST_ROUNDS", 0)
     mixture = pair(2, 0.5)
     target = target_of(mixture)
     verdict = judged(target, mixture, most=least(target))
