@@ -6,7 +6,7 @@
 
 A run deserves `covered` if the masses that it gives the target's known modes, those of exact draws being given, are
 right to 0.05 in total variation; targets without known modes are not in the table. Whether the shape within a mode is
-right is not asked: the ESS beside says so.
+right is not asked: the ESS beside says so. A training that ends with an error gives no sampler to judge, and no row.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jaxtyping import Array
 from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
+from biglearn_sampler.errors import RunFailed
 
 ROWS = RESULTS / "verdict.jsonl"
 WRONG_MASS = 0.05
@@ -189,7 +190,10 @@ def main() -> None:
             if ways and way not in ways:
                 continue
             for seed in range(first, last + 1):
-                add_row(ROWS, measured(subject, way, seed, catalogue))
+                try:
+                    add_row(ROWS, measured(subject, way, seed, catalogue))
+                except RunFailed as error:
+                    print(f"{subject.name}, {way}, seed {seed}: no sampler to judge; {error}", flush=True)
 
 
 if __name__ == "__main__":
