@@ -6,8 +6,9 @@
 Families of tasks are left out of the proposals of the search; `no joint` draws nothing anew over a region once a mode
 is known, `no tasks` leaves the joint one alone, and `no bandit` gives every kind of proposal the same share. `no
 sharing` lets points serve one step only, `no antithetic pairs` draws them independently, `no narrow starts` makes all
-fresh searchers wide, and `nothing seen` forgets the points that searchers meet on their way. `no principal axes` draws
-in boxes what else is drawn along the principal axes of what was found. `no trust region` lets a step be as long as it
+fresh searchers wide, `nothing seen` forgets the points that searchers meet on their way, and without climbs no searcher
+begins where the gradient led. `no principal axes` draws in boxes what else is drawn along the principal axes of what
+was found. `no trust region` lets a step be as long as it
 is, `plain gradient` takes it along the gradient of the parameters, and `no whitening` trains in the target's own units.
 A figure is the median over seeds.
 """
@@ -30,7 +31,18 @@ from report import RESULTS, add_row, commit, latest_rows, write_table
 
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, Whitened
-from biglearn_sampler.engine import Account, Engine, EngineProgress, Rules, bandit, engine, proposals, search, steps
+from biglearn_sampler.engine import (
+    Account,
+    Engine,
+    EngineProgress,
+    Rules,
+    bandit,
+    engine,
+    proposals,
+    search,
+    steps,
+    unexplained,
+)
 from biglearn_sampler.engine.archive import Archive
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import Proposals, Proposer
@@ -58,6 +70,12 @@ class Subject:
 NEEDLE = GaussianMixture.of(
     [[-3.0, 0.0], [3.0, 0.0], [0.0, 3.0]], np.array([width**2 * np.eye(2) for width in (0.02, 1.0, 0.3)])
 )
+NARROW = 12.0 * np.eye(12)[:4]
+ASIDE = GaussianMixture.of(
+    np.concatenate([np.zeros((1, 12)), NARROW]),
+    np.array([width**2 * np.eye(12) for width in (1.0, 0.3, 0.3, 0.3, 0.3)]),
+    [0.5, *[0.125] * 4],
+)
 
 SUBJECTS = (
     Subject("grid25 corner", "grid25", corner=True),
@@ -68,6 +86,10 @@ SUBJECTS = (
     Subject("unequal 8-D", "unequal_mixture", {"dim": 8}),
     Subject("unequal 16-D", "unequal_mixture", {"dim": 16}),
     Subject("needle", MixtureTarget.of(NEEDLE, scale=3.0)),
+    Subject("aside 12-D", MixtureTarget.of(ASIDE, scale=6.0)),
+    Subject("aside 12-D, scale 0.2", MixtureTarget.of(ASIDE, scale=0.2)),
+    Subject("stm20", "stm20"),
+    Subject("rings", "rings"),
 )
 
 
@@ -141,6 +163,7 @@ VARIANTS = (
     Variant("neither tasks nor axes", (), constants=((proposals, "Span", Boxed),)),
     Variant("no narrow starts", constants=((proposals, "WIDTHS", (1.0, 1.0)),)),
     Variant("nothing seen", constants=((steps, "SEEN_EACH", 0),)),
+    Variant("no climbs", constants=((unexplained, "MOST_CLIMBS", 0),)),
     Variant("no sharing", rules={"window_points": 128, "settling_points": 128}),
     Variant("no antithetic pairs", constants=((steps, "_antithetic", independent),)),
     Variant("no trust region", constants=((steps, "clip_by_fisher_norm", lambda radius: optax.identity()),)),

@@ -36,7 +36,7 @@ from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
 from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.progress import EngineProgress
-from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, SPREAD, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
@@ -303,6 +303,20 @@ def test_a_sweep_meets_a_narrow_mode_aside_of_a_wider_one_where_nothing_was_foun
     assert nearby[6] > 30 > 1.5 * nearby[:6].max(), nearby
 
 
+@pytest.mark.parametrize("shares", [1, 40], ids=["known", "with_many_components_elsewhere"])
+def test_a_sweep_meets_a_narrow_mode_forty_widths_of_the_region_aside(shares: int) -> None:
+    """In twelve dimensions and another half as wide; the region is as wide as the wide one, which has half the mass."""
+    narrow, far = 0.5, 40.0 * np.eye(12)
+    means = np.concatenate([np.zeros((1, 12)), np.repeat(far[1:2], shares, 0)])
+    factors = np.concatenate([np.eye(12)[None], np.repeat(narrow * np.eye(12)[None], shares, 0)])
+    known = Population(means, factors, np.log([0.5, *[0.5 / shares] * shares]))
+    points = Proposer(12, [], 0.3, EACH).sweep(known, 70_000, generator())
+    log_wide = -0.5 * (points**2).sum(1)
+    log_narrow = -0.5 * ((points - far[0]) ** 2).sum(1) / narrow**2 - 12.0 * np.log(narrow)
+    # About 30 of 10,000 points; by components alone, one of 41 of them wide, it would be two.
+    assert (log_narrow > log_wide).sum() > 10
+
+
 @pytest.mark.parametrize(
     ("mean", "width", "declared"),
     [
@@ -382,8 +396,10 @@ def test_a_proposal_keeps_what_its_task_does_not_draw_anew(name: str) -> None:
         assert kept.stop is not None and 0 < kept.stop < 4
         assert (distance < 1e-4).all()
         anew = views[:, kept.stop :]
-        # Drawn anew over the region: neither at the known modes nor all in one place.
-        assert 1.0 < anew.std() < 2.0 and np.abs(anew.mean()) < 0.6
+        # Drawn anew over the region, half of it beyond: neither at the known modes nor all in one place. A normal draw
+        # is beyond four deviations once in sixteen thousand times, one with a scale up to thirty every third time.
+        assert 0.5 * SPREAD < np.median(np.abs(anew)) < 3.0 * SPREAD and abs(np.median(anew)) < SPREAD
+        assert np.mean(np.abs(anew) > 4.0 * SPREAD) > 0.05
 
 
 def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is_known() -> None:

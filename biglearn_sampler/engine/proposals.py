@@ -29,8 +29,8 @@ DECLARED, FOUND, NEAR = "declared", "found", "near"
 SEEN = "seen"
 """Points that surprised a searcher on its way: a narrow mode is passed more often than it catches anybody."""
 
-SPREAD = 1.5
-"""Standard deviation of what is drawn anew, in widths of the region."""
+SPREAD, FARTHEST = 1.5, 30.0
+"""Standard deviation of what is drawn anew, in widths of the region, and how many times as far half of it goes."""
 
 MAPS = 8
 """Random maps of a task in a round; each serves several proposals."""
@@ -206,11 +206,12 @@ class Proposer:
         matrices, noises = self._maps(task, generator, progress)
         parents = generator.integers(archive.count, size=self._each)
         noise = generator.standard_normal((3, self._each, self._dim))
+        anew = _spreads(self._each, generator) * noise[1]
         views = np.einsum("nij,nj->ni", matrices, (_around(archive, parents, noise[0]) - region.centre) / region.width)
         if task.shape == "conditional":
-            views[:, task.given_rows(self._dim) :] = SPREAD * noise[1, :, task.given_rows(self._dim) :]
+            views[:, task.given_rows(self._dim) :] = anew[:, task.given_rows(self._dim) :]
         elif task.shape == "marginal":
-            views[:, task.rows(self._dim) :] = SPREAD * noise[1, :, task.rows(self._dim) :]
+            views[:, task.rows(self._dim) :] = anew[:, task.rows(self._dim) :]
         views = views + noises[:, None] * noise[2]
         return self._part(region.centre + region.width * np.einsum("nji,nj->ni", matrices, views), parents)
 
@@ -239,15 +240,18 @@ def _with_one_anew(
 ) -> Float[np.ndarray, "count dim"]:
     """Points at all distances from the middle of components, one coordinate of each drawn anew over a region, by turns.
 
-    What is aside of a component and narrower than it lies beside its middle more often than beside its draws.
+    What is aside of a component and narrower than it lies beside its middle more often than beside its draws. Half of
+    the components are drawn by their weights: a wide one may be alone among many that share a narrow mode.
     """
-    dim = population.dim
+    dim, weights = population.dim, np.exp(population.log_weights)
     noise = generator.uniform(size=(count, 1)) * generator.standard_normal((count, dim))
-    points = population.around(generator.integers(population.count, size=count), noise)
+    probabilities = 0.5 / population.count + 0.5 * weights / weights.sum()
+    points = population.around(generator.choice(population.count, count, p=probabilities), noise)
     chosen = generator.integers(dim, size=count)
     for turn, region in enumerate(regions):
         mine = np.arange(turn, count, len(regions))
-        anew = region.centre + SPREAD * region.width * generator.standard_normal((len(mine), 1))
+        noise = _spreads(len(mine), generator) * generator.standard_normal((len(mine), 1))
+        anew = region.centre + region.width * noise
         points[mine, chosen[mine]] = anew[np.arange(len(mine)), chosen[mine]]
     return points
 
@@ -269,6 +273,12 @@ def _around(
         mine = parents == parent
         points[mine] = archive.means[parent] + noise[mine] @ archive.factors[parent].T
     return points
+
+
+def _spreads(count: int, generator: np.random.Generator) -> Float[np.ndarray, "count 1"]:
+    """Standard deviations of what is drawn anew: half go farther, log-uniformly, so that too small a region is left."""
+    farther = np.where(generator.random(count) < 0.5, _scales((1.0, FARTHEST), count, generator), 1.0)
+    return SPREAD * farther[:, None]
 
 
 def _scales(bounds: tuple[float, float], count: int, generator: np.random.Generator) -> Float[np.ndarray, " count"]:
