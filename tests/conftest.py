@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import count
 
 import pytest
 from jaxtyping import config, install_import_hook
@@ -42,9 +43,11 @@ install_import_hook(
 
 LIKE_OTHERS = (
     *("gmm20", "gmm100", "mog40_fab", "lj55", "dw4", "noisy_circles", "label_switching", "seeds", "brownian_motion"),
-    *("rotated_product", "aies", "tempered_smc"),
+    *("mog40", "unequal_mixture", "two_modes", "grid25", "mos10", "rotated_product", "densities_of_lines"),
+    *("aies", "tempered_smc", "pathfinder", "flow_guide", "stein_vi"),
 )
-"""Entries that differ from others in the gallery by numbers only, or take long: their conformance is a slow test."""
+"""Entries that differ from others by numbers only, or that take long and have tests of their own: their conformance is
+a slow test."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,10 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+FORGOTTEN_EVERY = 6
+FILES = count(1)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forgotten_programs() -> Iterator[None]:
-    """Compiled programs of one file are forgotten after it: a worker would grow to gigabytes."""
+    """Compiled programs are forgotten after every few files: a worker would grow by gigabytes, and files share some."""
     yield
+    if next(FILES) % FORGOTTEN_EVERY:
+        return
     import jax
 
     jax.clear_caches()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar
@@ -611,7 +612,16 @@ OUTCOMES = [
 CASES = [*(("target", *case) for case in TARGETS), *DECISIONS, *OUTCOMES]
 
 
-@pytest.mark.parametrize(("kind", "build", "name", "message"), CASES, ids=[f"{case[0]}/{case[2]}" for case in CASES])
+def parameters() -> Iterator[Any]:
+    """Every case; beyond the second that a check has to catch, as slow tests."""
+    seen = Counter[str]()
+    for case in CASES:
+        label = f"{case[0]}/{case[2]}"
+        seen[label] += 1
+        yield pytest.param(*case, id=label, marks=[pytest.mark.slow] * (seen[label] > 2))
+
+
+@pytest.mark.parametrize(("kind", "build", "name", "message"), parameters())
 def test_a_planted_fault_is_caught_by_the_check_that_names_it(kind, build, name, message):
     found, told = first_fault(kind, build)
     assert found == name, told

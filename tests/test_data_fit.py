@@ -146,7 +146,9 @@ def assert_same_law(fitted, other):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize(("count", "components", "shrunk"), [(60, 3, True), (60, 5, None), (12, 5, None)])
+@pytest.mark.parametrize(
+    ("count", "components", "shrunk"), [(60, 3, True), (60, 5, None), pytest.param(12, 5, None, marks=pytest.mark.slow)]
+)
 def test_a_weight_is_so_many_repetitions_in_any_order(count, components, shrunk, missing):
     generator = np.random.default_rng(4)
     rows, weights = clusters(count), generator.integers(0, 5, size=count)

@@ -99,7 +99,7 @@ def test_affine_changes_variables(plain: GaussianMixture) -> None:
     np.testing.assert_allclose(log_density(moved, centre + scale * POINTS), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("coordinates", [(0,), (4, 1), (3, 2, 0), (0, 1, 2, 3, 4), (4, 3, 2, 1, 0)])
+@pytest.mark.parametrize("coordinates", [(0,), (3, 2, 0), (4, 3, 2, 1, 0)])
 def test_marginals_keep_the_order_that_was_asked_for(coordinates: tuple[int, ...], plain: GaussianMixture) -> None:
     seen, expected = PRODUCT.marginal(coordinates), plain.marginal(coordinates)
     assert seen.dim == len(coordinates)

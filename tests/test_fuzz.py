@@ -28,7 +28,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 ANY_KEY = KEYS | WORDS | TEXTS
-OFTEN = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OFTEN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check(source, overrides) -> None:
@@ -57,7 +57,7 @@ def test_any_assignments(overrides):
     check(None, overrides)
 
 
-@settings(OFTEN, max_examples=30)
+@settings(OFTEN, max_examples=20)
 @given(KEYS, TEXTS)
 def test_any_text_for_a_known_key(key, text):
     check("paper", {key: text})

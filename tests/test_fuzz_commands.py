@@ -28,7 +28,7 @@ HEAVY = {
 """Where a command stops checking and begins to work."""
 
 OFTEN = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=10)
 NAMES = st.sampled_from(

@@ -132,7 +132,7 @@ def test_only_old_components_without_weight_and_improvement_are_idle():
     assert idle(state).tolist() == [False, True, False, False, False]
 
 
-@pytest.mark.parametrize("reuse", [0.0, 1.5])
+@pytest.mark.parametrize("reuse", [pytest.param(0.0, marks=pytest.mark.slow), 1.5])
 def test_all_modes_of_a_mixture(reuse):
     result = run(THREE, iterations=90, reuse=reuse)
     ratios = result.draws.log_ratios

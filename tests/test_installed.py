@@ -181,7 +181,13 @@ def test_the_plugin_template_installs_runs_passes_and_goes(installed: Environmen
     try:
         assert "biglearn_template" in plugins_of(installed)
         run = tmp_path / "run"
-        settings = ("training.steps=50", "components=8", "scheduler=my_scheduler", "reports=[]")
+        settings = (
+            "training.steps=50",
+            "components=8",
+            "scheduler=my_scheduler",
+            "reports=[]",
+            "verdict.evaluations=0",
+        )
         options = (part for setting in settings for part in ("--set", setting))
         installed.biglearn("train", "my_energy", *options, "--quiet", "--out", run)
         assert (run / "metrics.json").exists()

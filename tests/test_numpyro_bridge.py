@@ -349,7 +349,10 @@ SUPPORTS = {
 }
 
 
-@pytest.mark.parametrize("distribution", SUPPORTS.values(), ids=SUPPORTS)
+@pytest.mark.parametrize(
+    "distribution",
+    [pytest.param(law, id=name, marks=[pytest.mark.slow] * (name == "correlations")) for name, law in SUPPORTS.items()],
+)
 def test_a_sampler_is_a_distribution_on_the_support(distribution: Callable[[], dist.Distribution]) -> None:
     prior: Any = distribution()
     target = from_numpyro(prior, centre=0.0, scale=1.0)

@@ -145,7 +145,9 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(
+    "data", [pytest.param(name, marks=pytest.mark.slow) if name == "two_groups" else name for name in DATA]
+)
 def test_a_twin_is_the_stan_program(data: str, database: Path) -> None:
     with jax.enable_x64(True):
         twin = built(data, database)

@@ -29,7 +29,7 @@ def run(target, seed: int = 0, budget: int | None = None, **parameters) -> Basel
 
 
 @installed
-@pytest.mark.parametrize("moves", ["hmc", "random_walk"])
+@pytest.mark.parametrize("moves", ["hmc", pytest.param("random_walk", marks=pytest.mark.slow)])
 def test_masses_and_log_z_of_two_modes(moves):
     masses, log_z = [], []
     for seed in range(3):
@@ -74,7 +74,9 @@ def test_errors_are_those_between_families():
 
 
 @installed
-@pytest.mark.parametrize(("moves", "budget"), [("hmc", None), ("random_walk", 2_600)])
+@pytest.mark.parametrize(
+    ("moves", "budget"), [("hmc", None), pytest.param("random_walk", 2_600, marks=pytest.mark.slow)]
+)
 def test_counts_are_what_the_computer_did(moves, budget):
     calls = []
 
