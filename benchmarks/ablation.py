@@ -3,13 +3,14 @@
     python benchmarks/ablation.py [--seeds 0-4] [--only TARGET;...] [--variants NAME;...]     measure
     python benchmarks/ablation.py --table                                                     write the table
 
-Families of tasks are left out of the proposals of the search; `no joint` draws nothing anew over a region once a mode
-is known, `no tasks` leaves the joint one alone, and `no bandit` gives every kind of proposal the same share. `no
-sharing` lets points serve one step only, `no antithetic pairs` draws them independently, `no narrow starts` makes all
-fresh searchers wide, `nothing seen` forgets the points that searchers meet on their way, and without climbs no searcher
-begins where the gradient led. `no principal axes` draws in boxes what else is drawn along the principal axes of what
-was found. `no trust region` lets a step be as long as it
-is, `plain gradient` takes it along the gradient of the parameters, and `no whitening` trains in the target's own units.
+Families of tasks are left out of the proposals of the search; `no conditional at all` leaves the points with one
+coordinate anew out of sweeps as well. `no joint` draws nothing anew over a region once a mode is known, `no tasks`
+leaves the joint one alone, and `no bandit` gives every kind of proposal the same share. `no sharing` lets points
+serve one step only, `no antithetic pairs` draws them independently, `no narrow starts` makes all fresh searchers
+wide, `nothing seen` forgets the points that searchers meet on their way, and with `no climbs` no searcher begins
+where the gradient led. `no principal axes` draws in boxes what else is drawn along the principal axes of what was
+found. `no trust region` lets a step be as long as it is, `plain gradient` takes it along the gradient of the
+parameters, and `no whitening` trains in the target's own units.
 A figure is the median over seeds.
 """
 
@@ -146,6 +147,12 @@ def independent(mixture: GaussianMixture, key: Any, drawing: int, each: int, num
     return (means[:, None] + jnp.einsum("kij,kmj->kmi", factors, noise)).reshape(-1, mixture.dim)
 
 
+def all_anew(population: Population, regions: Sequence[Region], count: int, generator: np.random.Generator) -> Any:
+    """Stands for the points of a sweep with one coordinate anew: as many more draws over what was found."""
+    low, high = np.log(proposals.FOUND_SCALES)
+    return regions[-1].draws(generator, np.exp(generator.uniform(low, high, count)))
+
+
 def _without(*names: str) -> tuple[str, ...]:
     return tuple(task for task in TASKS if task not in names)
 
@@ -153,6 +160,11 @@ def _without(*names: str) -> tuple[str, ...]:
 VARIANTS = (
     Variant("everything"),
     Variant("no conditional", _without("conditional", "transformed_conditional")),
+    Variant(
+        "no conditional at all",
+        _without("conditional", "transformed_conditional"),
+        constants=((proposals, "_with_one_anew", all_anew),),
+    ),
     Variant("no marginal", _without("marginal", "transformed_marginal")),
     Variant("no transformed", _without("transformed_conditional", "transformed_marginal")),
     Variant("no noised", _without("noised")),
