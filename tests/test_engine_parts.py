@@ -36,7 +36,7 @@ from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
 from biglearn_sampler.engine.polish import polished
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.progress import EngineProgress
-from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, SPREAD, Proposer
+from biglearn_sampler.engine.proposals import DECLARED, FOUND, MAPS, NEAR, SEEN, Proposer
 from biglearn_sampler.engine.region import BETWEEN, LONGEST, STRETCHED_AXES, WITHIN, Region, Span, refining_region
 from biglearn_sampler.engine.rules import Rules
 from biglearn_sampler.engine.search import NARROWER, SWEPT_AT, Search
@@ -310,11 +310,11 @@ def test_a_sweep_meets_a_narrow_mode_forty_widths_of_the_region_aside(shares: in
     means = np.concatenate([np.zeros((1, 12)), np.repeat(far[1:2], shares, 0)])
     factors = np.concatenate([np.eye(12)[None], np.repeat(narrow * np.eye(12)[None], shares, 0)])
     known = Population(means, factors, np.log([0.5, *[0.5 / shares] * shares]))
-    points = Proposer(12, [], 0.3, EACH).sweep(known, 70_000, generator())
+    points = Proposer(12, [], 0.3, EACH).sweep(known, 280_000, generator())
     log_wide = -0.5 * (points**2).sum(1)
     log_narrow = -0.5 * ((points - far[0]) ** 2).sum(1) / narrow**2 - 12.0 * np.log(narrow)
-    # About 30 of 10,000 points; by components alone, one of 41 of them wide, it would be two.
-    assert (log_narrow > log_wide).sum() > 10
+    # 85 and 28 are expected of 40,000; without regard to weights, one of 41 components being wide, it would be three.
+    assert (log_narrow > log_wide).sum() > 12
 
 
 @pytest.mark.parametrize(
@@ -396,10 +396,8 @@ def test_a_proposal_keeps_what_its_task_does_not_draw_anew(name: str) -> None:
         assert kept.stop is not None and 0 < kept.stop < 4
         assert (distance < 1e-4).all()
         anew = views[:, kept.stop :]
-        # Drawn anew over the region, half of it beyond: neither at the known modes nor all in one place. A normal draw
-        # is beyond four deviations once in sixteen thousand times, one with a scale up to thirty every third time.
-        assert 0.5 * SPREAD < np.median(np.abs(anew)) < 3.0 * SPREAD and abs(np.median(anew)) < SPREAD
-        assert np.mean(np.abs(anew) > 4.0 * SPREAD) > 0.05
+        # Drawn anew over the region: neither at the known modes nor all in one place.
+        assert 1.0 < anew.std() < 2.0 and np.abs(anew.mean()) < 0.6
 
 
 def test_the_joint_proposals_are_of_three_kinds_and_as_declared_while_nothing_is_known() -> None:
@@ -476,7 +474,7 @@ def test_a_climb_goes_down_a_heavy_flank_into_the_core() -> None:
     assert ends.narrowest.min() > 8.0**0.5 / 12.0 * STUDENT_WIDTH and np.median(ends.narrowest) < STUDENT_WIDTH
 
 
-def test_a_climb_stays_where_the_density_ends_and_makes_no_step_longer_than_the_unit() -> None:
+def test_a_climb_arrives_where_the_density_ends_and_makes_no_step_longer_than_the_unit() -> None:
     seen = [np.array([[1.0, 1.0], [90.0, 0.0]])]
 
     def walled(points: np.ndarray) -> np.ndarray:
@@ -486,7 +484,9 @@ def test_a_climb_stays_where_the_density_ends_and_makes_no_step_longer_than_the_
 
     ends = climbed(seen[0], walled, np.array([2.0, 1.0]))
     np.testing.assert_array_equal(ends.points[1], [90.0, 0.0])
-    assert 4.9 < ends.points[0, 0] < 5.0 and ends.points[0, 1] == 1.0 and not ends.arrived.any()
+    assert 4.9 < ends.points[0, 0] < 5.0 and ends.points[0, 1] == 1.0
+    # Before the wall it is as high as it goes; where there is nothing, nobody arrives.
+    assert ends.arrived.tolist() == [True, False]
     assert max(np.abs(after - before).max() for before, after in pairwise(seen)) <= 2.0
 
 

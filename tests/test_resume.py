@@ -36,7 +36,7 @@ EVERY_UNIT = {"checkpoint.steps": 1}
 ADAPTIVE = {
     **QUICK,
     **EVERY_UNIT,
-    "components": 8,
+    "components": 10,
     "budget.evaluations": 80_000,
     "exploration.tasks": ["conditional"],  # others take time to compile
 }

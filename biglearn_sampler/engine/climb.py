@@ -16,6 +16,9 @@ LONGER, SHORTER = 1.5, 0.5
 
 SMALLEST = 1e-30
 
+LEAST_RISE = 0.01
+"""Nats that a step has to promise: where steps are refused until they promise less, a climb stands at an edge."""
+
 
 class Climbed(NamedTuple):
     """Where climbs ended.
@@ -24,7 +27,8 @@ class Climbed(NamedTuple):
         points: the ends.
         narrowest: least length over which the density changed by a factor of e, `1 / |grad log q|`, after the first
             quarter of each climb.
-        arrived: whether it came past a highest place, and is not still on its way up.
+        arrived: whether it came past a highest place, or to the edge of one that is flat or ends at a wall, and is not
+            still on its way up.
     """
 
     points: Float[np.ndarray, "count dim"]
@@ -55,7 +59,7 @@ def climbed(
         next_score, next_steep = _seen(scores_at(there) * width)
         dense = next_steep > 0.0
         onward = dense & ((next_score * score).sum(1) > 0.0)
-        arrived |= dense & ~onward
+        arrived |= np.where(dense, ~onward, (steep > 0.0) & (length * steep < LEAST_RISE))
         length = np.minimum(np.where(onward, LONGER, SHORTER) * length, 1.0)
         here, score = np.where(dense[:, None], there, here), np.where(dense[:, None], next_score, score)
         steep = np.where(dense, next_steep, steep)

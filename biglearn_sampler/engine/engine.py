@@ -16,7 +16,8 @@ from biglearn_sampler.compilation import seconds_compiling
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.account import Account, Books
-from biglearn_sampler.engine.archive import Archive, Mode
+from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
+from biglearn_sampler.engine.component_draws import ComponentDraws
 from biglearn_sampler.engine.factors import FactorFitter, block_steppers
 from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
@@ -41,7 +42,7 @@ from biglearn_sampler.engine.state import (
 )
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Trace
-from biglearn_sampler.engine.structure import find_blocks
+from biglearn_sampler.engine.structure import find_blocks, price_of_blocks
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 
@@ -188,9 +189,7 @@ class Engine:
         if known.count >= self.rules.most_modes(known.dim):
             return None
         self._moves.extend(merges(settled))
-        nothing = (np.zeros((0, known.dim)), np.zeros(0))
-        evidence = outcome.evidence + known.log_weights
-        modes = [Mode(known.means[k], known.factors[k], float(evidence[k]), *nothing) for k in range(known.count)]
+        modes = self._as_modes(known, outcome.evidence + known.log_weights, generator)
         archive = Archive(known.dim, (*modes, *found))
         return Settling(Search(self.stepper, self.rules, self._first, archive, self._proposer, generator).state, None)
 
@@ -299,7 +298,7 @@ class Engine:
         fit = settler.judged(fit, jax.random.fold_in(key, search.rounds + 1))
         if not fit.settled:  # no component met any density
             return Fit.unsettled(search.found()), False
-        if not fit.good:
+        if not fit.good or not self.account.allows(JUDGED_POINTS * fit.merged.count):
             return fit, False
         lost = self._lost(fit, search.archive, generator)
         if not lost.count or not self._can_go_on():
@@ -310,13 +309,16 @@ class Engine:
         if again.settled:
             again = settler.judged(again, jax.random.fold_in(key, search.rounds + 3))
         fit = again if again.elbo > fit.elbo else fit
-        return fit, fit.good and not self._lost(fit, search.archive, generator).count
+        if not fit.good or not self.account.allows(JUDGED_POINTS * fit.merged.count):
+            return fit, False
+        return fit, not self._lost(fit, search.archive, generator).count
 
     def _divide(self, stage: Dividing, generator: np.random.Generator) -> Stage:
         archive, fit = stage.archive, stage.fit
         # In a plane a plain mixture serves as well, and every figure can show it.
         self._moves.extend(fit.merges)
-        blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 else None
+        affordable = self.account.allows(price_of_blocks(fit.merged.dim, self.stepper.price_of_gradient.total))
+        blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 and affordable else None
         if blocks is not None:
             return Factoring(archive, fit, blocks)
         modes = self._with_lost(fit, archive, generator)
@@ -382,18 +384,8 @@ class Engine:
     ) -> tuple[Archive, tuple[Mode, ...]]:
         """The components of a fit as known modes, and the modes that it lost, as many as are allowed beside them."""
         merged = fit.merged
-        points = merged.draws(generator, JUDGED_POINTS)
-        log_target = self.stepper.log_density(points, "settle").reshape(merged.count, -1)
-        points = points.reshape(merged.count, JUDGED_POINTS, -1)
-        evidence = merged.log_weights + fit.elbo
-        settled = Archive(
-            merged.dim,
-            tuple(
-                Mode(merged.means[k], merged.factors[k], float(evidence[k]), points[k], log_target[k], settled=True)
-                for k in range(merged.count)
-                if np.isfinite(log_target[k]).any()
-            ),
-        )
+        components = self._as_modes(merged, merged.log_weights + fit.elbo, generator)
+        settled = Archive(merged.dim, tuple(mode._replace(settled=True) for mode in components))
         lost = [mode for mode in archive.modes if settled.is_news(mode)]
         if fit.good:
             lost = [mode for mode in lost if not settled.is_negligible(mode)]
@@ -403,6 +395,17 @@ class Engine:
         lost.sort(key=lambda mode: -mode.evidence)
         room = max(self.rules.most_modes(merged.dim) - merged.count, 0)
         return settled, tuple(lost[:room])
+
+    def _as_modes(
+        self, population: Population, evidence: Float[np.ndarray, " components"], generator: np.random.Generator
+    ) -> list[Mode]:
+        """The components as modes, without those that met no density."""
+        draws = ComponentDraws.of(population, self.stepper, "settle", generator)
+        return [
+            Mode(population.means[k], population.factors[k], float(evidence[k]), draws.points[k], draws.log_target[k])
+            for k in range(population.count)
+            if draws.log_ratio[k].max() > LEAST_EVIDENCE
+        ]
 
     def _lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
         """The modes that a fit lost."""

@@ -132,7 +132,7 @@ def _better(fitted: Population, marginal: Population, stepper: Stepper, generato
     if not stepper.account.allows(2 * COMPARED):
         return marginal
     elbos = []
-    for population in (fitted, marginal):
+    for population in (fitted.normalised(), marginal.normalised()):
         points = population.sample(generator, COMPARED)
         log_ratio = stepper.log_density(points, "factors") - log_density_of(population, points)
         elbos.append(bounded(log_ratio).mean())

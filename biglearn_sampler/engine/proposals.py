@@ -1,9 +1,10 @@
 """Where a searcher may go next: every cooperative task is also a way to propose a point.
 
-A task matches some view of the target given another one. Turned into a proposal, the part that it conditions on is
-taken from a mode that is known, and the part that it matches is drawn anew over the region: so conditional tasks look
-along lines through known modes, marginal tasks across them, transformed tasks along random directions, noised tasks
-around them at all scales. The joint task draws everything anew.
+A task matches some view of the target, given another one or without regard to it. Turned into a proposal, what a
+conditional task conditions on and what a marginal task matches are taken from a mode that is known, and the other
+coordinates are drawn anew over the region: so conditional tasks look along lines through known modes, marginal tasks
+across them, transformed tasks along random directions, noised tasks around them at all scales. The joint task draws
+everything anew.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ SEEN = "seen"
 """Points that surprised a searcher on its way: a narrow mode is passed more often than it catches anybody."""
 
 SPREAD, FARTHEST = 1.5, 30.0
-"""Standard deviation of what is drawn anew, in widths of the region, and how many times as far half of it goes."""
+"""Standard deviation of what is drawn anew, in widths of the region, and how many times as far half of a sweep goes.
+
+A restart takes what surprises most, which is the farthest of all where the tails are heavy; a sweep tells flanks apart.
+"""
 
 MAPS = 8
 """Random maps of a task in a round; each serves several proposals."""
@@ -202,16 +206,15 @@ class Proposer:
     def _of_task(
         self, task: Task, archive: Archive, region: Region, generator: np.random.Generator, progress: float
     ) -> Proposals:
-        """Points of known modes, with what the task matches drawn anew; maps and noise act in units of the region."""
+        """Points of known modes, with what the task draws anew; maps and noise act in units of the region."""
         matrices, noises = self._maps(task, generator, progress)
         parents = generator.integers(archive.count, size=self._each)
         noise = generator.standard_normal((3, self._each, self._dim))
-        anew = _spreads(self._each, generator) * noise[1]
         views = np.einsum("nij,nj->ni", matrices, (_around(archive, parents, noise[0]) - region.centre) / region.width)
         if task.shape == "conditional":
-            views[:, task.given_rows(self._dim) :] = anew[:, task.given_rows(self._dim) :]
+            views[:, task.given_rows(self._dim) :] = SPREAD * noise[1, :, task.given_rows(self._dim) :]
         elif task.shape == "marginal":
-            views[:, task.rows(self._dim) :] = anew[:, task.rows(self._dim) :]
+            views[:, task.rows(self._dim) :] = SPREAD * noise[1, :, task.rows(self._dim) :]
         views = views + noises[:, None] * noise[2]
         return self._part(region.centre + region.width * np.einsum("nji,nj->ni", matrices, views), parents)
 

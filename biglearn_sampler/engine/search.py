@@ -11,15 +11,15 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
+from biglearn_sampler.engine.component_draws import ComponentDraws
 from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.proposals import DECLARED, FOUND, SEEN, Proposals, Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
-from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.unexplained import Unexplained, starts_of
-from biglearn_sampler.engine.zero_density import bounded
 from biglearn_sampler.errors import Diverged
 
 RESIDUAL = "residual"
@@ -329,14 +329,9 @@ class Search:
         """Every searcher as the mode it would be; its evidence is one standard error below the estimate."""
         searchers = self.searchers
         count = searchers.count
-        points = searchers.draws(self.generator, JUDGED_POINTS)
-        log_target = self.stepper.log_density(points, self.purpose)
-        log_component = component_log_densities(points, searchers)
-        own = log_component[np.arange(len(points)), np.repeat(np.arange(count), JUDGED_POINTS)]
-        ratio = np.maximum(bounded((log_target - own).reshape(count, JUDGED_POINTS)), LEAST_EVIDENCE)
+        points, log_target, ratio = ComponentDraws.of(searchers, self.stepper, self.purpose, self.generator)
         evidence = np.maximum(ratio.mean(1) - ratio.std(1) / JUDGED_POINTS**0.5, LEAST_EVIDENCE)
         evidence = np.where(searchers.resolved(), evidence, LEAST_EVIDENCE)
-        points, log_target = points.reshape(count, JUDGED_POINTS, -1), ratio + own.reshape(count, JUDGED_POINTS)
         return [
             Mode(searchers.means[k], searchers.factors[k], float(evidence[k]), points[k], log_target[k])
             for k in range(count)

@@ -67,10 +67,9 @@ def restored(
     Returns:
         the components, those that came back behind the others, and their number.
     """
-    lost = np.flatnonzero(_needed(earlier, population, log_mass, stepper, generator))
+    lost = np.flatnonzero(_needed(earlier, population, log_mass, stepper, generator))[: population.count // 2]
     if not len(lost):
         return population, 0
-    lost = lost[: population.count // 2]
     back = earlier.take(lost).equal()
     staying = population.take(np.argsort(-population.log_weights, kind="stable")[: population.count - len(lost)])
     share = len(lost) / population.count

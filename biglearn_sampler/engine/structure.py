@@ -70,6 +70,11 @@ class BlockTarget(AbstractTarget):
         return self.original.log_density(self.held.at[self.coordinates].set(point))
 
 
+def price_of_blocks(dim: int, gradient: int = 1) -> int:
+    """What `find_blocks` asks at most, where a gradient costs so many evaluations."""
+    return PAIRS * (dim + 1) * gradient + 4 * EXCHANGES
+
+
 def find_blocks(population: Population, stepper: Stepper, generator: np.random.Generator) -> Blocks | None:
     """The groups of coordinates over which the energy is a sum, or `None` if it is not.
 
