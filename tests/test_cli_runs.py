@@ -173,7 +173,7 @@ def test_a_log_has_a_line_for_each_phase_and_one_now_and_then(monkeypatch, capsy
 
 def test_the_budget_says_what_comes_on_top(call):
     told = " ".join(call("train", "--help")[1].split())
-    assert "the verdict (usually about 170,000 to 310,000) and the figures (16,000) come on top" in told
+    assert "the verdict (usually about 150,000 to 310,000) and the figures (16,000) come on top" in told
 
 
 def test_sample_writes_the_same_draws_for_the_same_seed(trained, call, here):

@@ -182,7 +182,7 @@ class VerdictSettings(_Section):
         ge=0,
         le=2**53,
         description="of the energy and its gradient that a verdict asks at most, 0 for no verdict; some 60,000 at "
-        "least, more without a gradient; default: no limit, some 170,000 to 310,000",
+        "least, more without a gradient; default: no limit, some 150,000 to 310,000",
     )
 
 
