@@ -692,6 +692,22 @@ def test_a_perfect_fit_that_lost_a_mode_is_made_again_with_it() -> None:
     assert engine.account.spent["settle"].gradient > 0
 
 
+@pytest.mark.parametrize("walled", [False, True], ids=["everywhere", "cut_by_a_wall"])
+def test_what_a_fit_loses_is_missed_after_a_verdict_and_where_a_wall_cuts_it(walled: bool) -> None:
+    """Draws of a component lie beyond the wall, and an average over them would be minus infinity."""
+    law = GaussianMixture.of([[-10.0, 0.0], [10.0, 0.0]], 1.0, [0.5, 0.5])
+    beyond = -jnp.inf if walled else 0.0
+    target = function_target(lambda x: law.log_density(x) + jnp.where(x[1] < -0.1, beyond, 0.0), dim=2, scale=5.0)
+    engine = Engine(target, np.zeros((32, 2)), np.full(2, 0.3), (), Rules(), Account(), lambda _: None)
+    going_on = engine._settled_on(Outcome(law, "settled", 2, 0.0, {}), (), generator())
+    assert going_on is not None
+    archive = going_on.search.archive
+    assert archive.count == 2 and all(np.isfinite(mode.log_target).all() for mode in archive.modes)
+    kept = population(law).take(np.array([0])).normalised()
+    _, lost = engine._known_and_lost(Fit(kept, kept, 0.1 * GOOD, float(np.log(0.5))), archive, generator())
+    assert [mode.mean[0] for mode in lost] == [10.0]
+
+
 def test_what_a_poor_fit_lost_stays_known_although_its_gaussian_looks_light_beside_it() -> None:
     start = np.resize(np.asarray(LAW.means, float), (Rules().searchers, 2))
     engine = Engine(MixtureTarget.of(LAW, scale=1.0), start, np.full(2, 0.3), (), Rules(), Account(), lambda _: None)
