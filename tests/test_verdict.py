@@ -26,7 +26,7 @@ from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict,
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 from biglearn_sampler.verdict.fresh_search import LEAST_SWEEP, SWEEP, sweep_points
-from biglearn_sampler.verdict.missed import log_missed
+from biglearn_sampler.verdict.missed import missed_modes
 from biglearn_sampler.verdict.own_draws import own_draws
 from biglearn_sampler.verdict.price import least_evaluations
 
@@ -157,9 +157,23 @@ def test_a_mode_is_missed_where_most_of_its_mass_is_lacking(deviation: float, mi
     stepper = Stepper(target_of(law), Rules(), Account())
     mode = Mode(np.zeros(1), np.eye(1), 0.0, np.zeros((0, 1)), np.zeros(0))
     sampler = GaussianMixture.of([[0.0]], deviation**2)
-    told = [np.exp(log_missed(mode, sampler, 0.0, stepper, np.random.default_rng(seed))) for seed in range(5)]
+    found = [missed_modes([mode], sampler, 0.0, -20.0, stepper, np.random.default_rng(seed)) for seed in range(5)]
+    told = [sum(np.exp(one.evidence) for one in each) for each in found]
     # A share of about 0.64 of 256 draws is known to 0.03; five of them to 0.014; three errors.
     assert np.mean(told) == pytest.approx(missed, abs=0.042 if missed else 0.0)
+
+
+def test_what_is_missed_and_found_as_several_modes_counts_once() -> None:
+    """Half of the mass is a wide Gaussian, found as five that overlap; together they reach all but its tails."""
+    law = GaussianMixture.of([[-50.0, 0.0], [50.0, 0.0]], [np.eye(2), 4.0 * np.eye(2)], [0.5, 0.5])
+    stepper = Stepper(target_of(law), Rules(), Account())
+    places = np.array([[50.0, 0.0], [51.5, 0.0], [48.5, 0.0], [50.0, 1.5], [50.0, -1.5]])
+    found = [Mode(place, 2.0 * np.eye(2), 0.0, np.zeros((0, 2)), np.zeros(0)) for place in places]
+    sampler = GaussianMixture.of([[-50.0, 0.0]], np.eye(2), [1.0])
+    modes = missed_modes(found, sampler, np.log(0.5), np.log(0.001), stepper, np.random.default_rng(0))
+    assert len(modes) == 5
+    # Ratios of 1,280 draws that differ by less than their mean; added up one by one they would be five times as much.
+    assert sum(np.exp(mode.evidence) for mode in modes) == pytest.approx(0.5, rel=4.0 / np.sqrt(1280))
 
 
 @pytest.mark.parametrize("dim", DIMS)

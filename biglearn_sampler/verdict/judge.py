@@ -17,7 +17,7 @@ from biglearn_sampler.verdict.broad import broad_draws
 from biglearn_sampler.verdict.chains import tempered_chains
 from biglearn_sampler.verdict.decide import decided
 from biglearn_sampler.verdict.fresh_search import known_by, searched, starts_of_chains
-from biglearn_sampler.verdict.missed import log_missed
+from biglearn_sampler.verdict.missed import missed_modes
 from biglearn_sampler.verdict.own_draws import WeighedDraws, own_draws, region_of
 from biglearn_sampler.verdict.price import least_evaluations
 from biglearn_sampler.verdict.tails import runs_away
@@ -77,8 +77,7 @@ def judge(
     ends = tempered_chains(target, starts_of_chains(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
     search = searched(known, ends, own, stepper, tasks, rules, generator, key_search)
-    found = [mode._replace(evidence=log_missed(mode, sampler, own.log_z, stepper, generator)) for mode in search.modes]
-    new = [mode for mode in found if mode.evidence > own.log_z + np.log(LEAST_MODE)]
+    new = missed_modes(search.modes, sampler, own.log_z, own.log_z + np.log(LEAST_MODE), stepper, generator)
     endless = runs_away(own.points, own.log_ratio, own.log_target, stepper, generator)
     along = None if endless is None else scale * endless / np.linalg.norm(scale * endless)
     evidence = {
