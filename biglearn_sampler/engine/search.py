@@ -256,7 +256,10 @@ class Search:
         if not archive.count or not free or not account.allows(rules.sweep_points + reserve):
             return False
         self._swept = True
-        points = self.proposer.sweep(archive.population(), rules.sweep_points, self.generator)
+        known = archive.population()
+        # What a training knows are modes, light ones as good as heavy ones; a sampler has many components in one mode.
+        around = known if self.purpose == "verdict" else known.equal()
+        points = self.proposer.sweep(around, rules.sweep_points, self.generator)
         log_target = self.stepper.log_density(points, "proposals")
         self.archive = archive.calibrated(points, log_target)
         if more_points is not None and more_log_target is not None:
