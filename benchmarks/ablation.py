@@ -89,8 +89,6 @@ SUBJECTS = (
     Subject("needle", MixtureTarget.of(NEEDLE, scale=3.0)),
     Subject("aside 12-D", MixtureTarget.of(ASIDE, scale=6.0)),
     Subject("aside 12-D, scale 0.2", MixtureTarget.of(ASIDE, scale=0.2)),
-    Subject("stm20", "stm20"),
-    Subject("rings", "rings"),
 )
 
 
