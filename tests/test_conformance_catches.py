@@ -621,7 +621,7 @@ def parameters() -> Iterator[Any]:
         yield pytest.param(*case, id=label, marks=[pytest.mark.slow] * (seen[label] > 2))
 
 
-@pytest.mark.parametrize(("kind", "build", "name", "message"), parameters())
+@pytest.mark.parametrize(("kind", "build", "name", "message"), list(parameters()))
 def test_a_planted_fault_is_caught_by_the_check_that_names_it(kind, build, name, message):
     found, told = first_fault(kind, build)
     assert found == name, told
