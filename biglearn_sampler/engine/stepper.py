@@ -80,12 +80,13 @@ class Stepper:
         Arguments:
             population: all of them learn.
             key: of the points.
-            pace: rates.
+            pace: rates; as floats, whole numbers too, or each of them is compiled for itself.
             purpose: under which evaluations are booked.
             shared: as many points are shared by all components, past steps included.
             fresh: points of every component in a step.
         """
         count = self.rules.round_steps
+        pace = Pace(*map(float, pace))
         window = self._window(self._fresh(population.count, fresh), shared)
         mixture, trace = self._programs.joint(
             self._arrays, population.mixture(), key, pace, count=count, window=window, fresh=fresh
