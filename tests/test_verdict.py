@@ -176,6 +176,29 @@ def test_what_is_missed_and_found_as_several_modes_counts_once() -> None:
     assert sum(np.exp(mode.evidence) for mode in modes) == pytest.approx(0.5, rel=4.0 / np.sqrt(1280))
 
 
+def lattice(least: float) -> GaussianMixture:
+    """Four hundred narrow modes under an envelope, without the lightest ones that hold so much together."""
+    side = np.arange(20) - 9.5
+    means = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    weights = np.exp(-0.5 * (means**2).sum(1) / 3.2**2)
+    order = np.argsort(weights)
+    kept = order[np.cumsum(weights[order]) > least * weights.sum()]
+    return GaussianMixture.of(means[kept], 0.01, weights[kept] / weights[kept].sum())
+
+
+@pytest.mark.parametrize("lacking", [0.03, pytest.param(0.0, marks=pytest.mark.slow)])
+def test_what_lies_in_many_modes_too_light_to_count_alone_is_weighed(lacking: float) -> None:
+    told = judged(target_of(lattice(0.0)), lattice(lacking))
+    if not lacking:
+        assert (told.verdict, told.evidence["broad_missing"]) == (COVERED, None)
+        # Of 128 climbs many end alone in their mode.
+        assert told.wrong_mass is None and "too many" in told.sentence
+        return
+    assert told.verdict == NOT_COVERED and "broad draws find about 3%" in told.sentence and not told.found
+    # 34,768 draws, of which about a hundred meet what is lacking.
+    assert told.evidence["broad_missing"] == pytest.approx(lacking, rel=0.35)
+
+
 @pytest.mark.parametrize("dim", DIMS)
 def test_wrong_weights_are_found(dim: int) -> None:
     law = pair(dim, 0.1)
@@ -411,7 +434,7 @@ def counted(log_density: Any, sampler: GaussianMixture, share: float) -> np.ndar
     sample = sampler.sample(jax.random.key(0), 2000)
     draws, component = np.asarray(sample, float), np.asarray(sampler.responsibilities(sample)).argmax(1)
     factors = np.asarray(sampler.factors, float)
-    number = basins_of(draws, component, factors, draws.std(0), stepper, np.random.default_rng(0))
+    number, _ = basins_of(draws, component, factors, draws.std(0), stepper, np.random.default_rng(0))
     sizes = np.bincount(number) / len(number)
     return np.sort(sizes[sizes > share])
 
@@ -420,6 +443,14 @@ def test_one_component_over_two_wells_lies_in_two_basins() -> None:
     wells = counted(lambda x: -4.0 * (x[0] ** 2 - 1.0) ** 2 - x[1] ** 2, GaussianMixture.of([[0.0, 0.0]], 1.0), 0.02)
     # Half of the draws each, and an assignment by the nearest of 128 climbers that errs near the border.
     np.testing.assert_allclose(wells, [0.5, 0.5], atol=0.1)
+
+
+def test_wells_in_which_few_draws_climb_are_basins_of_their_own() -> None:
+    side = np.arange(5) - 2.0
+    means = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    law = GaussianMixture.of(means, 0.01)
+    # About five of 128 climbers in each, and eight neighbours of each.
+    assert len(counted(target_of(law).log_density, law, 0.01)) >= 23
 
 
 def test_a_ring_is_one_basin_under_many_components() -> None:

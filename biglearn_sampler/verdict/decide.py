@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.engine.archive import Mode
-from biglearn_sampler.importance import Reservoir, rounding_of
-from biglearn_sampler.verdict.broad import LEAST_EFFECTIVE, disagreement_of
+from biglearn_sampler.importance import rounding_of
+from biglearn_sampler.verdict.broad import LEAST_EFFECTIVE, BroadDraws, lacking_of
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS
 from biglearn_sampler.verdict.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict
@@ -22,6 +22,10 @@ MOST_MISSING = 0.01
 
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
+
+MOST_ALONE = 0.25
+"""Share of climbs that end each in a mode of its own, above which modes are too many for the masses of all to be told;
+a mass that lies in the wrong one may still be seen."""
 
 UNRELIABLE_KHAT, NO_MEAN_KHAT = 0.7, 1.0
 LEAST_SHARE = 0.1
@@ -37,7 +41,7 @@ MOST_ROUNDING = 0.25
 
 def decided(
     own: OwnDraws,
-    broad: Reservoir,
+    broad: BroadDraws,
     new: Sequence[Mode],
     evidence: dict[str, Any],
     asked: Evaluations,
@@ -48,7 +52,7 @@ def decided(
 
     Arguments:
         own: the sampler on its own draws.
-        broad: broad draws, with the density of their law.
+        broad: broad draws.
         new: modes that the sampler misses, each with the mass that it holds.
         evidence: the figures behind it, to which that of the broad draws is added.
         asked: evaluations that it took.
@@ -60,12 +64,16 @@ def decided(
         {"at": np.round(centre + scale * mode.mean, 4).tolist(), "share": float(np.exp(mode.evidence - total))}
         for mode in sorted(new, key=lambda mode: -mode.evidence)[:5]
     ]
-    disagreement = disagreement_of(own, broad)
-    evidence["broad_missing"] = disagreement
-    verdict, sentence = said_about(own, missing, places, disagreement, evidence["does_not_fall_along"])
+    lacking = lacking_of(own, broad)
+    evidence["broad_missing"] = lacking
+    verdict, sentence = said_about(own, missing, places, lacking, evidence["does_not_fall_along"])
     if verdict == COVERED and not evidence["search_complete"]:
         verdict, sentence = CANNOT_TELL, "Cannot tell: nothing was found that the sampler misses."
-    told = Verdict(verdict, sentence, missing, own.wrong_mass, places, evidence, asked, tuple(new))
+    many = own.alone > MOST_ALONE and own.wrong_mass is not None and own.wrong_mass <= MOST_WRONG
+    if verdict == COVERED and many:
+        sentence += " Its modes are too many to tell whether each has its right mass."
+    wrong_mass = None if many else own.wrong_mass
+    told = Verdict(verdict, sentence, missing, wrong_mass, places, evidence, asked, tuple(new))
     return replace(told, sentence=sentence + told.cut_short)
 
 
@@ -73,7 +81,7 @@ def said_about(
     own: OwnDraws,
     missing: float | None,
     places: Sequence[dict[str, Any]],
-    disagreement: float | None,
+    lacking: float | None,
     endless: Sequence[float] | None,
 ) -> tuple[str, str]:
     """The verdict and its sentence: why no figure counts, what is missing, why nothing can be said, what is wrong."""
@@ -88,8 +96,8 @@ def said_about(
     if missing is not None and missing >= MOST_MISSING:
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
-    if disagreement is not None and disagreement >= MOST_MISSING:
-        return NOT_COVERED, f"Not covered: broad draws find about {disagreement:.0%} more mass than the sampler knows."
+    if lacking is not None and lacking >= MOST_MISSING:
+        return NOT_COVERED, f"Not covered: broad draws find about {lacking:.0%} more mass than the sampler knows."
     if endless is not None:
         return NOT_COVERED, (
             f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
@@ -102,7 +110,8 @@ def said_about(
             return CANNOT_TELL, (
                 f"Cannot tell: the weights of the sampler's draws grow without bound (ESS {own.effective_share:.3f}, "
                 f"k-hat {khat}: above 1 they have no mean): its tails are too light for the density, or the density "
-                "has no finite mass; a fresh search found nothing that it misses."
+                "has no finite mass, or jumps, which its gradient does not tell; a fresh search found nothing that it "
+                "misses."
             )
         return CANNOT_TELL, (
             f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "

@@ -17,6 +17,7 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.chains import CHAINS, Ends
@@ -93,6 +94,7 @@ def searched(
     known: Archive,
     ends: Ends,
     own: OwnDraws,
+    broad: Reservoir,
     stepper: Stepper,
     tasks: Sequence[Task],
     rules: Rules,
@@ -102,7 +104,7 @@ def searched(
     """Look for modes beyond the known ones.
 
     A limit of evaluations cuts short the rounds, and the sweep, which gets half of what is left beyond the least: what
-    is not explained is asked for twice.
+    is not explained is asked for twice. Broad draws that were made already are a part of the sweep.
     """
     chosen = ends.points[generator.permutation(len(ends.points))[: rules.searchers]]
     proposer = Proposer(known.dim, tasks, rules.width, rules.proposals)
@@ -110,12 +112,13 @@ def searched(
     account, prices = stepper.account, (len(proposer.kinds), stepper.price_of_gradient.total)
     reserve = price_of_search(rules, known.dim, *prices)
     spare = account.left - reserve
-    wanted = sweep_points(known.dim)
+    wanted = max(LEAST_SWEEP, sweep_points(known.dim) - broad.count)
     sweep = int(min(wanted, max(rules.sweep_points, 0.25 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
-    more = np.concatenate([own.points, ends.points]), np.concatenate([own.log_target, ends.log_target])
-    search.sweep(range(first.count // 2), *more, reserve=reserve)
+    seen = [(part.points, part.log_target) for part in (own, ends, broad)]
+    more_points, more_log_target = map(np.concatenate, zip(*seen, strict=True))
+    search.sweep(range(first.count // 2), more_points, more_log_target, reserve=reserve)
     complete = False
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.

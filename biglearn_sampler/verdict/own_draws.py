@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
+from scipy.special import logsumexp
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.engine.groups import mode_groups
@@ -48,11 +49,12 @@ class OwnDraws:
         log_target: `log q(x)` at each.
         log_ratio: `log q(x) - log p(x)` at each.
         log_z: the importance estimate of `log Z`, by truncated weights.
-        effective: effective number of draws, by smoothed weights.
+        effective: effective number of draws, `(sum_i w_i)^2 / sum_i w_i^2`.
         khat: the shape of the weights' tail.
-        wrong_mass: total variation between raw and weighted masses of the sampler's own modes, without what noise of
-            the weights alone would give.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes, and of those of the
+            target, without what noise of the weights alone would give.
         uneven: the same of its components.
+        alone: share of climbs that found a mode which no other climb found, about the mass of those that none did.
     """
 
     points: Float[np.ndarray, "draws dim"]
@@ -63,6 +65,7 @@ class OwnDraws:
     khat: float | None
     wrong_mass: float | None
     uneven: float | None
+    alone: float = 0.0
 
     @property
     def count(self) -> int:
@@ -91,12 +94,13 @@ def own_draws(
     smoothed, khat = pareto_smooth(log_ratio)
     log_z = truncated_log_mean(log_ratio)
     weights = np.exp(smoothed)
-    effective = float(1.0 / (weights**2).sum())
+    effective = float(np.exp(2.0 * np.asarray(logsumexp(log_ratio)) - np.asarray(logsumexp(2.0 * log_ratio))))
     khat = None if khat is None or not np.isfinite(khat) else float(khat)
     wrong, uneven = _wrong_mass(sampler, points, weights)
-    if isinstance(sampler, GaussianMixture):
-        wrong = max(wrong, _wrong_basins(sampler, points, weights, stepper, generator))
-    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven)
+    if not isinstance(sampler, GaussianMixture):
+        return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven)
+    of_basins, alone = _wrong_basins(sampler, points, weights, stepper, generator)
+    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, max(wrong, of_basins), uneven, alone)
 
 
 def _wrong_mass(
@@ -126,14 +130,14 @@ def _wrong_basins(
     weights: Float[np.ndarray, " draws"],
     stepper: Stepper,
     generator: np.random.Generator,
-) -> float:
-    """The same for the modes of the target, which one component of the sampler may span."""
+) -> tuple[float, float]:
+    """The same for the modes of the target, which one component of the sampler may span, and `alone` of `OwnDraws`."""
     dense = weights > 0
     responsibilities = _responsibilities(sampler, points)
     component, factors = responsibilities.argmax(1)[dense], np.asarray(sampler.factors, float)
-    number = basins_of(points[dense], component, factors, region_of(points).width, stepper, generator)
+    number, alone = basins_of(points[dense], component, factors, region_of(points).width, stepper, generator)
     excess = weights[dense] / weights[dense].sum() - 1.0 / len(number)
-    return _distance(excess, _members(number))
+    return _distance(excess, _members(number)), alone
 
 
 def _members(number: Int[np.ndarray, " each"]) -> Float[np.ndarray, "each parts"]:
