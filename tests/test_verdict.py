@@ -24,10 +24,11 @@ from biglearn_sampler.runs.verdict import in_view_of_its_end, with_a_hint
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict, WeighedDraws, judge
 from biglearn_sampler.verdict.basins import BETWEEN, CLIMBERS, CLIMBS, NEIGHBOURS, basins_of
+from biglearn_sampler.verdict.broad import NOWHERE, BroadDraws, broad_count, broad_draws, lacking_of
 from biglearn_sampler.verdict.chains import STEPS, tempered_chains
 from biglearn_sampler.verdict.fresh_search import LEAST_SWEEP, SWEEP, sweep_points
 from biglearn_sampler.verdict.missed import missed_modes
-from biglearn_sampler.verdict.own_draws import own_draws
+from biglearn_sampler.verdict.own_draws import OwnDraws, own_draws, region_of
 from biglearn_sampler.verdict.price import least_evaluations
 
 
@@ -186,17 +187,51 @@ def lattice(least: float) -> GaussianMixture:
     return GaussianMixture.of(means[kept], 0.01, weights[kept] / weights[kept].sum())
 
 
-@pytest.mark.parametrize("lacking", [0.03, pytest.param(0.0, marks=pytest.mark.slow)])
-def test_what_lies_in_many_modes_too_light_to_count_alone_is_weighed(lacking: float) -> None:
+@pytest.mark.slow
+def test_where_modes_are_many_their_masses_are_not_told() -> None:
+    told = judged(target_of(lattice(0.0)), lattice(0.0))
+    assert (told.verdict, told.evidence["broad_missing"]) == (COVERED, None)
+    # Of 128 climbs many end alone in their mode.
+    assert told.wrong_mass is None and "too many" in told.sentence
+
+
+def test_what_lies_in_many_modes_too_light_to_count_alone_is_weighed() -> None:
+    lacking = 0.03
     told = judged(target_of(lattice(0.0)), lattice(lacking))
-    if not lacking:
-        assert (told.verdict, told.evidence["broad_missing"]) == (COVERED, None)
-        # Of 128 climbs many end alone in their mode.
-        assert told.wrong_mass is None and "too many" in told.sentence
-        return
-    assert told.verdict == NOT_COVERED and "broad draws find about 3%" in told.sentence and not told.found
+    assert told.verdict == NOT_COVERED and "broad draws find about 3% of the mass" in told.sentence and not told.found
     # 34,768 draws, of which about a hundred meet what is lacking.
-    assert told.evidence["broad_missing"] == pytest.approx(lacking, rel=0.35)
+    assert told.evidence["broad_missing"] == told.missing_mass == pytest.approx(lacking, rel=0.35)
+
+
+def weighed(target: GaussianMixture, sampler: GaussianMixture, seed: int = 0) -> tuple[OwnDraws, BroadDraws]:
+    """Draws of a sampler, and broad ones, under a target."""
+    stepper, generator = Stepper(target_of(target), Rules(), Account()), np.random.default_rng(seed)
+    own = own_draws(sampler, stepper, jax.random.key(seed), generator, None)
+    return own, broad_draws(sampler, own, region_of(own.points), broad_count(target.dim), stepper, generator)
+
+
+def test_broad_draws_have_the_density_of_their_law() -> None:
+    law = pair(2, 0.3)
+    _, broad = weighed(law, law)
+    assert (broad.count, broad.reservoir.count) == (32_768, 34_768)
+    # The mass of a normalised target; weights of a mixture with the sampler are no larger than 17.
+    assert broad.reservoir.log_mass == pytest.approx(0.0, abs=4.0 * (17.0 / broad.reservoir.count) ** 0.5)
+
+
+def test_tails_in_many_dimensions_are_nothing_that_broad_draws_find() -> None:
+    """Where draws of the sampler counted too, they would be on one seed of four."""
+    law, narrow = (GaussianMixture.of(np.zeros((1, 64)), deviation**2) for deviation in (1.0, 0.85))
+    seen = [weighed(law, narrow, seed) for seed in range(12)]
+    assert any((own.log_ratio > own.log_z + NOWHERE).any() for own, _ in seen)
+    assert [lacking_of(*draws) for draws in seen] == 12 * [None]
+
+
+def test_weights_are_as_uneven_as_they_are() -> None:
+    """And not as a smoothed tail has them, which few draws have met yet."""
+    law, sampler = GaussianMixture.of([[0.0, 0.0]], 1.0), GaussianMixture.of([[0.0, 0.0]], 0.4)
+    own, _ = weighed(law, sampler)
+    weights = np.exp(own.log_ratio - own.log_ratio.max())
+    assert own.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
 
 
 @pytest.mark.parametrize("dim", DIMS)
@@ -376,10 +411,11 @@ def test_a_tight_mode_that_one_of_twenty_thousand_points_meets_is_found() -> Non
 def test_the_evaluations_of_a_verdict_are_those_of_its_witnesses() -> None:
     law = pair(2, 0.3)
     told = judged(target_of(law), law)
-    # Draws, climbs on some of them and the lines between their ends; broad draws, chains, a sweep; and a few rounds of
-    # thirty-two searchers, 2,700 each.
+    # Draws, climbs on some of them and the lines between their ends; chains; a sweep, broad draws among it; and a few
+    # rounds of thirty-two searchers, 2,700 each.
     climbs = CLIMBERS * (2 * CLIMBS + 1 + (NEIGHBOURS + 1) * len(BETWEEN))
-    witnesses = 4000 + climbs + 4000 + 64 * (STEPS + 1) + SWEEP
+    # The sweep is a multiple of seven points.
+    witnesses = 4000 + climbs + 64 * (STEPS + 1) + SWEEP - 7
     assert witnesses < told.asked.total < witnesses + 20_000
 
 
@@ -525,6 +561,7 @@ def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
 
 def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biglearn_sampler.verdict.price.LEAST_ROUNDS", 0)
+    monkeypatch.setattr("biglearn_sampler.verdict.fresh_search.QUIET_SEARCHERS", 1000)
     mixture = pair(2, 0.5)
     target = target_of(mixture)
     verdict = judged(target, mixture, most=least(target))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from biglearn_sampler.engine.population import Population
+from biglearn_sampler.mixture import LOG_TWO_PI
 
 BETWEEN, WITHIN = 1.5, 3.0
 """Widths of a found region in standard deviations: of the modes' means, and inside a mode."""
@@ -47,6 +49,15 @@ class Region:
         """One normal draw for each scale, in units of the width."""
         noise = generator.standard_normal((len(scales), len(self.centre)))
         return self.centre + self.width * scales[:, None] * noise
+
+    def log_density(
+        self, points: Float[np.ndarray, "count dim"], scales: Sequence[float]
+    ) -> Float[np.ndarray, " count"]:
+        """That of `draws` whose scales are any of these, each as often as the others."""
+        squares, dim = (((points - self.centre) / self.width) ** 2).sum(1), len(self.centre)
+        parts = [-0.5 * squares / scale**2 - dim * np.log(scale) for scale in scales]
+        constant = np.log(len(scales)) + np.log(self.width).sum() + 0.5 * dim * LOG_TWO_PI
+        return np.logaddexp.reduce(parts) - constant
 
     def uniform_draws(
         self, generator: np.random.Generator, scales: Float[np.ndarray, " count"]

@@ -109,7 +109,7 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any], most_componen
             verdict=CANNOT_TELL,
             sentence="Cannot tell: a fresh search found nothing that the sampler misses, but with at most "
             f"{most_components:,} components it does not fit (ESS {ess:.3f}), and its tails may be short; allow more, "
-            f"or leave their number open.{verdict.cut_short}",
+            f"or leave their number open.{verdict.reservations}",
         )
     elif ess < FITTED:
         reason = (
@@ -119,7 +119,7 @@ def in_view_of_its_end(verdict: Verdict, ended: Mapping[str, Any], most_componen
     else:
         return verdict
     return replace(
-        verdict, verdict=CANNOT_TELL, sentence=f"Cannot tell: {reason}; give a larger budget.{verdict.cut_short}"
+        verdict, verdict=CANNOT_TELL, sentence=f"Cannot tell: {reason}; give a larger budget.{verdict.reservations}"
     )
 
 

@@ -16,6 +16,9 @@ CLIMBERS = 128
 CLIMBS, LAST_CLIMBS, STILL_RISING = 40, 10, 0.1
 """Steps of a climb; who gained more nats in the last of them is not at an end, and joins nothing."""
 
+LEAST_ARRIVED = 32
+"""Climbs that must arrive to say how many modes none of them found."""
+
 NEIGHBOURS = 8
 BETWEEN = np.linspace(0.0, 1.0, 7)[1:-1]
 """Places between two neighbouring ends where the density is asked for."""
@@ -58,7 +61,8 @@ def basins_of(
         return np.zeros(len(points), int), 0.0
     number = _connected(ends[arrived], heights[arrived], width, stepper)
     _, nearest = KDTree(points[chosen][arrived] / width).query(points / width)
-    return number[nearest], float((np.bincount(number) == 1).sum() / len(number))
+    alone = float((np.bincount(number) == 1).sum() / len(number)) if len(number) >= LEAST_ARRIVED else 0.0
+    return number[nearest], alone
 
 
 def _climbed(

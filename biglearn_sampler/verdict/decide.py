@@ -15,17 +15,13 @@ from biglearn_sampler.importance import rounding_of
 from biglearn_sampler.verdict.broad import LEAST_EFFECTIVE, BroadDraws, lacking_of
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS
-from biglearn_sampler.verdict.verdict import CANNOT_TELL, COVERED, NOT_COVERED, Verdict
+from biglearn_sampler.verdict.verdict import CANNOT_TELL, COVERED, MOST_ALONE, NOT_COVERED, Verdict
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
 
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
-
-MOST_ALONE = 0.25
-"""Share of climbs that end each in a mode of its own, above which modes are too many for the masses of all to be told;
-a mass that lies in the wrong one may still be seen."""
 
 UNRELIABLE_KHAT, NO_MEAN_KHAT = 0.7, 1.0
 LEAST_SHARE = 0.1
@@ -69,12 +65,11 @@ def decided(
     verdict, sentence = said_about(own, missing, places, lacking, evidence["does_not_fall_along"])
     if verdict == COVERED and not evidence["search_complete"]:
         verdict, sentence = CANNOT_TELL, "Cannot tell: nothing was found that the sampler misses."
-    many = own.alone > MOST_ALONE and own.wrong_mass is not None and own.wrong_mass <= MOST_WRONG
-    if verdict == COVERED and many:
-        sentence += " Its modes are too many to tell whether each has its right mass."
-    wrong_mass = None if many else own.wrong_mass
+    unseen = own.alone > MOST_ALONE and own.wrong_mass is not None and own.wrong_mass <= MOST_WRONG
+    missing = missing if lacking is None else max(missing or 0.0, lacking)
+    wrong_mass = None if unseen else own.wrong_mass
     told = Verdict(verdict, sentence, missing, wrong_mass, places, evidence, asked, tuple(new))
-    return replace(told, sentence=sentence + told.cut_short)
+    return replace(told, sentence=sentence + told.reservations)
 
 
 def said_about(
@@ -97,7 +92,10 @@ def said_about(
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
     if lacking is not None and lacking >= MOST_MISSING:
-        return NOT_COVERED, f"Not covered: broad draws find about {lacking:.0%} more mass than the sampler knows."
+        return NOT_COVERED, (
+            f"Not covered: broad draws find about {lacking:.0%} of the mass where the sampler has less than a "
+            "twentieth of the density."
+        )
     if endless is not None:
         return NOT_COVERED, (
             f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "

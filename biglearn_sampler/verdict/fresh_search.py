@@ -17,9 +17,9 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.stepper import Stepper
-from biglearn_sampler.importance import Reservoir
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
+from biglearn_sampler.verdict.broad import BroadDraws, broad_count
 from biglearn_sampler.verdict.chains import CHAINS, Ends
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.price import price_of_end, price_of_search
@@ -45,8 +45,8 @@ class FreshSearch(NamedTuple):
 
     Arguments:
         modes: on which searchers settled.
-        swept: points of the sweep as a share of those that it has without a limit of evaluations; `None` of a sampler
-            of which all is found again, for which there is no sweep.
+        swept: points of the sweep, broad draws among them, as a share of those that it has without a limit of
+            evaluations; `None` of a sampler of which all is found again, for which there is no sweep.
         complete: whether no limit of evaluations cut it short.
     """
 
@@ -94,7 +94,7 @@ def searched(
     known: Archive,
     ends: Ends,
     own: OwnDraws,
-    broad: Reservoir,
+    broad: BroadDraws,
     stepper: Stepper,
     tasks: Sequence[Task],
     rules: Rules,
@@ -112,14 +112,14 @@ def searched(
     account, prices = stepper.account, (len(proposer.kinds), stepper.price_of_gradient.total)
     reserve = price_of_search(rules, known.dim, *prices)
     spare = account.left - reserve
-    wanted = max(LEAST_SWEEP, sweep_points(known.dim) - broad.count)
-    sweep = int(min(wanted, max(rules.sweep_points, 0.25 * spare)))
+    left = max(LEAST_SWEEP, sweep_points(known.dim) - broad.count)
+    sweep = int(min(left, max(rules.sweep_points, 0.25 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
     seen = [(part.points, part.log_target) for part in (own, ends, broad)]
     more_points, more_log_target = map(np.concatenate, zip(*seen, strict=True))
     search.sweep(range(first.count // 2), more_points, more_log_target, reserve=reserve)
-    complete = False
+    wanted, complete = max(sweep_points(known.dim), LEAST_SWEEP + broad_count(known.dim)), False
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.
         found = search.archive.count - known.count
@@ -128,7 +128,7 @@ def searched(
         search.round(jax.random.fold_in(key, search.rounds))
         complete = search.failures >= QUIET_SEARCHERS or search.rounds == MOST_ROUNDS
     modes = [mode for mode in search.archive.modes if not mode.settled]
-    return FreshSearch(modes, sweep / wanted if known.count else None, complete)
+    return FreshSearch(modes, min(1.0, (sweep + broad.count) / wanted) if known.count else None, complete)
 
 
 def _with_room(rules: Rules, known: Archive) -> Rules:

@@ -13,7 +13,7 @@ from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine import Account, Budget, Rules, Stepper, kinds_of_proposals
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.tasks import Task
-from biglearn_sampler.verdict.broad import LEAST, broad_count, broad_draws
+from biglearn_sampler.verdict.broad import LEAST_DRAWS, broad_count, broad_draws
 from biglearn_sampler.verdict.chains import tempered_chains
 from biglearn_sampler.verdict.decide import decided
 from biglearn_sampler.verdict.fresh_search import known_by, searched, starts_of_chains
@@ -22,6 +22,9 @@ from biglearn_sampler.verdict.own_draws import WeighedDraws, own_draws, region_o
 from biglearn_sampler.verdict.price import least_evaluations
 from biglearn_sampler.verdict.tails import runs_away
 from biglearn_sampler.verdict.verdict import CANNOT_TELL, Verdict
+
+SPARE_SHARE = 0.25
+"""Of what a limit leaves beyond the least, for broad draws."""
 
 LEAST_MODE = 0.001
 """Share of the mass from which a mode counts as missed."""
@@ -42,11 +45,10 @@ def judge(
     """Look for mass that a sampler misses, with fresh draws, tempered chains and a fresh search.
 
     Four witnesses that the training did not hear: (1) the weights of fresh draws of the sampler, grouped by its own
-    modes and by those of the target; (2) importance-weighted broad draws, by what they weigh where the sampler knows
-    nothing; (3) searchers that start where short tempered chains from broad and noised points
-    end, where a sweep of broad points, or a draw of the sampler, meets more than the sampler explains, and where climbs
-    from there end; they pass by what it explains, and settle on the rest; (4) rays outward from its draws, along which
-    the density must fall off.
+    modes and by those of the target; (2) broad draws, by what they weigh where the sampler knows nothing; (3) searchers
+    that start where short tempered chains from broad and noised points end, where a sweep of broad points, or a draw
+    of the sampler, meets more than the sampler explains, and where climbs from there end; they pass by what it
+    explains, and settle on the rest; (4) rays outward from its draws, along which the density must fall off.
 
     Arguments:
         target: in the coordinates of training.
@@ -70,15 +72,14 @@ def judge(
     least = least_evaluations(rules, target.dim, kinds, target.price_of_gradient.total)
     if not account.allows(least):
         return Verdict.bare(CANNOT_TELL, f"Cannot tell: a verdict takes at least {least:,} evaluations, not {most:,}.")
-    # Under a limit, a fourth of what it leaves beyond the least.
-    count = int(min(broad_count(target.dim), LEAST + 0.25 * (account.left - least)))
+    count = int(min(broad_count(target.dim), LEAST_DRAWS + SPARE_SHARE * (account.left - least)))
     own = own_draws(sampler, stepper, key_own, generator, more)
     region = region_of(own.points)
     broad = broad_draws(sampler, own, region, count, stepper, generator)
     known = known_by(sampler, own, rules)
     ends = tempered_chains(target, starts_of_chains(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
-    search = searched(known, ends, own, broad.reservoir, stepper, tasks, rules, generator, key_search)
+    search = searched(known, ends, own, broad, stepper, tasks, rules, generator, key_search)
     new = missed_modes(search.modes, sampler, own.log_z, own.log_z + np.log(LEAST_MODE), stepper, generator)
     endless = runs_away(own.points, own.log_ratio, own.log_target, stepper, generator)
     along = None if endless is None else scale * endless / np.linalg.norm(scale * endless)

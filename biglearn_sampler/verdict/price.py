@@ -19,9 +19,9 @@ def least_evaluations(rules: Rules, dim: int, kinds: int, gradient: int) -> int:
         kinds: of proposals.
         gradient: evaluations that a gradient costs.
     """
-    looks = own_draws.DRAWS + basins.price(gradient) + broad.OWN + broad.LEAST + chains.price(gradient)
+    looks = own_draws.DRAWS + basins.price(gradient) + broad.LEAST_DRAWS + chains.price(gradient)
     # What is not explained is asked for twice.
-    swept = 2 * rules.sweep_points + own_draws.DRAWS + chains.CHAINS + broad.OWN + broad.LEAST
+    swept = 2 * rules.sweep_points + own_draws.DRAWS + chains.CHAINS + broad.LEAST_DRAWS
     return looks + swept + price_of_search(rules, dim, kinds, gradient)
 
 

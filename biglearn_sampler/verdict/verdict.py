@@ -11,6 +11,10 @@ from biglearn_sampler.engine.archive import Mode
 
 COVERED, NOT_COVERED, CANNOT_TELL = "covered", "not covered", "cannot tell"
 
+MOST_ALONE = 0.25
+"""Share of climbs that end each in a mode of its own, above which modes are too many for the masses of all to be told;
+that some mass lies in the wrong one may still be seen."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -19,8 +23,10 @@ class Verdict:
     Arguments:
         verdict: `covered`, `not covered` or `cannot tell`.
         sentence: the same for people, with how much is missing and where, or why it cannot be told.
-        missing_mass: share of the mass found now that the sampler does not know; `None` if nothing can be said.
-        wrong_mass: total variation between raw and weighted masses of the sampler's own modes.
+        missing_mass: share of the mass found now that the sampler does not know, in modes that were found or, where
+            that is more, by broad draws; `None` if nothing can be said.
+        wrong_mass: total variation between raw and weighted masses of the sampler's own modes, and of those of the
+            target; `None` if nothing can be said, or if these are too many for all to be told.
         places: where mass is missing, in the target's own units, each with its share, the largest first.
         evidence: the figures behind it.
         asked: evaluations of energy and gradient that it took.
@@ -42,8 +48,14 @@ class Verdict:
         return cls(verdict, sentence, None, None, [], {}, Evaluations())
 
     @property
-    def cut_short(self) -> str:
-        """A sentence where a limit of evaluations cut the search short, with a space before it; empty otherwise."""
+    def reservations(self) -> str:
+        """Sentences on what could not be seen, each with a space before it; mostly none."""
+        many = self.wrong_mass is None and self.evidence.get("modes_of_one_climb", 0.0) > MOST_ALONE
+        said = " Modes are too many to tell whether each has its right mass." if many else ""
+        return said + self._cut_short
+
+    @property
+    def _cut_short(self) -> str:
         swept = self.evidence.get("sweep")
         if not self.evidence.get("search_complete", True):
             return " The search was ended by verdict.evaluations before it was done."
