@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from biglearn_sampler.compilation import seconds_compiling
 from biglearn_sampler.energy import Evaluations, function_target
 from biglearn_sampler.engine import Account, Rules, Stepper, stepper
 from biglearn_sampler.engine.population import Population, equal_log_weights
 from biglearn_sampler.engine.shapes import LEAST_ROWS, on_device, padded, powers
 from biglearn_sampler.engine.stepper import component_log_densities
+from biglearn_sampler.engine.steps import Pace
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 63, 64, 1003, 70_000])
@@ -67,3 +70,16 @@ def test_an_energy_is_asked_at_every_point_once() -> None:
     points = np.random.default_rng(1).normal(size=(1003, 2))
     np.testing.assert_allclose(asked.log_density(points, "verdict"), -0.5 * (points**2).sum(1), rtol=1e-5)
     assert account.total == Evaluations(energy=1003)
+
+
+def test_whole_numbers_in_a_pace_are_not_compiled_for_themselves() -> None:
+    asked = Stepper(function_target(lambda x: -0.5 * (x**2).sum(), dim=2, scale=1.0), Rules(), Account())
+    begun = Population.at(np.zeros((4, 2)), 1.0)
+
+    def compiling(pace: Pace) -> float:
+        before = seconds_compiling()
+        asked.steps(begun, jax.random.key(0), pace, "settle", 512, 2)
+        return seconds_compiling() - before
+
+    assert compiling(Pace(0.0, 80.0)) > 0.0
+    assert compiling(Pace(0, 80)) == compiling(Pace(0.0, 80.0)) == 0.0
