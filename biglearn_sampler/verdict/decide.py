@@ -91,16 +91,16 @@ def said_about(
     if missing is not None and missing >= MOST_MISSING:
         where = ", ".join(f"{place['share']:.1%} near {_short(place['at'])}" for place in places[:3])
         return NOT_COVERED, f"Not covered: about {missing:.0%} of the mass is missing: {where}."
-    if lacking is not None and lacking >= MOST_MISSING:
-        return NOT_COVERED, (
-            f"Not covered: broad draws find about {lacking:.0%} of the mass where the sampler has less than a "
-            "twentieth of the density."
-        )
     if endless is not None:
         return NOT_COVERED, (
             f"Not covered: along {_short(endless)} the density does not fall off within {DOUBLINGS[-1]:.0f} standard "
             "deviations of the sampler: it is far wider there, or has no finite mass. Widen the declared scale, or "
             "bound the density, for example by a prior."
+        )
+    if lacking is not None and lacking >= MOST_MISSING:
+        return NOT_COVERED, (
+            f"Not covered: broad draws find about {lacking:.0%} of the mass where the sampler has less than a "
+            "twentieth of the density."
         )
     if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
