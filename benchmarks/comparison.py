@@ -1,11 +1,12 @@
 """Our sampler beside every kind of method over the gallery: the same start, the same budget, several seeds.
 
-    python benchmarks/comparison.py --out DIR [--only NAME,...]     measure, and add to results/comparison.jsonl
+    python benchmarks/comparison.py --out DIR [--only "NAME; ..."]  measure, and add to results/comparison.jsonl
+    python benchmarks/comparison.py --posteriordb FOLDER            the posteriors of a copy of posteriordb too
     python benchmarks/comparison.py --table                         write results/comparison.md from it
 
 Made by `bl.compare`, so each case is also one command, which stands above its table. DIR gets the folder of every
 comparison, with its page; a case that was interrupted goes on there. Our sampler ends earlier than the budget when it
-is done. About an hour on one core.
+is done. An hour and a half on one core.
 """
 
 from __future__ import annotations
@@ -85,8 +86,17 @@ GALLERY = (
     "ising",
     "gmm100",
     "lj13",
+    "lj55",
+    "cox_process",
 )
-"""All targets but posteriordb, whose data are not shipped, and cox_process and lj55, where methods take very long."""
+"""All targets but posteriordb, whose data are not shipped."""
+
+POSTERIORS = (
+    "posteriordb:low_dim_gauss_mix-low_dim_gauss_mix",
+    "posteriordb:gp_pois_regr-gp_regr",
+)
+FOLDER = {"data.posteriordb": "FOLDER"}
+"""How the command of these says where the data lie."""
 
 CASES = {
     "grid25, corner": Case(
@@ -96,21 +106,26 @@ CASES = {
         seeds=10,
     ),
     **{name: Case(name) for name in GALLERY},
+    **{name: Case(name, FOLDER) for name in POSTERIORS},
 }
 
 
-def measure(name: str, case: Case, out: Path) -> None:
-    """Run one comparison, or go on with it, and keep its table."""
+def measure(name: str, case: Case, out: Path, posteriordb: Path | None) -> None:
+    """Run one comparison, or go on with it, and keep its table; those of posteriordb, where there is a copy."""
+    if case.settings == FOLDER and posteriordb is None:
+        print(f"{name}: needs --posteriordb FOLDER, left out")
+        return
     from biglearn_sampler.cli.method_names import methods_named
 
     catalogue = bl.Catalogue()
-    folder = out / name.replace(", ", "-")
+    folder = out / name.replace(", ", "-").replace(":", "-")
+    overrides = {"data.posteriordb": str(posteriordb)} if case.settings == FOLDER else case.settings
     comparison = bl.compare(
         case.target,
         baselines=methods_named(case.methods, catalogue),
         budget=BUDGET,
         seeds=case.seeds,
-        overrides=case.settings,
+        overrides=overrides,
         parameters=case.parameters,
         out=folder,
         resume=folder.exists(),
@@ -143,11 +158,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help=f"of {'; '.join(CASES)}; with ; between")
     parser.add_argument("--out", type=Path, default=Path("comparisons"), help="folder of the comparisons")
+    parser.add_argument("--posteriordb", type=Path, help="a copy of the database, whose data are not shipped")
     parser.add_argument("--table", action="store_true", help="only write the table")
     arguments = parser.parse_args()
     if not arguments.table:
         for name in arguments.only.split(";") if arguments.only else CASES:
-            measure(name.strip(), CASES[name.strip()], arguments.out)
+            measure(name.strip(), CASES[name.strip()], arguments.out, arguments.posteriordb)
     write()
 
 
