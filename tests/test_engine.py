@@ -73,6 +73,7 @@ def test_all_modes_of_a_grid_are_found_from_one_corner() -> None:
     assert run.metrics["mode_mass_tv"] < 0.04
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_a_folder_changes_nothing(tmp_path: Any) -> None:
     run = trained("grid25", verdict=False, out=tmp_path / "run", **CORNER)
     one = grid_from_the_corner()

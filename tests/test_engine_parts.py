@@ -832,6 +832,7 @@ def test_a_refined_training_of_few_components_gives_none_of_more_mass_away(compo
     assert (engine.go_on(ended, [heavy], Evaluations()) is None) == (components == 1)
 
 
+@pytest.mark.slow
 def test_a_mode_more_than_is_allowed_does_not_keep_the_training_going() -> None:
     how, _, account = run_engine(MixtureTarget.of(LAW, scale=4.0), 200_000, most_components=2)
     assert how == "settled" and account.total.total < 50_000
@@ -1118,7 +1119,7 @@ def test_evaluations_counted_are_evaluations_made(
         assert account.total.total <= 30_000
 
 
-@pytest.mark.parametrize("budget", [100, 2000])
+@pytest.mark.parametrize("budget", [pytest.param(100, marks=pytest.mark.slow), 2000])
 def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole(budget: int) -> None:
     """Also where what was fitted with the little that was left is worse."""
     mixing = np.array([[[0.3, 0.0, 0.0], [0.2, 0.3, 0.0], [0.0, 0.1, 0.3]]] * 2)

@@ -376,6 +376,7 @@ def test_ksd_of_exact_draws_keeps_its_quantile():
 
 
 @pytest.mark.parametrize("kind", DEPENDENT)
+@pytest.mark.slow
 def test_ksd_of_dependent_draws_keeps_its_quantile(kind):
     _, above = above_quantile("ksd", kind, 100)
     # 5 of 100 are expected; 2.2 is their standard error.

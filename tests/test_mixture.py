@@ -535,7 +535,9 @@ def test_a_component_without_weight_may_be_anywhere() -> None:
     np.testing.assert_array_equal(slope.means[3], 0.0)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (40, 50)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(3, 5), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((1, 1), (40, 50)))]
+)
 def test_factors_of_roots_are_those_of_the_product_with_their_derivatives(rows: int, columns: int) -> None:
     roots, along = np.random.default_rng(4).normal(size=(2, 3, rows, columns))
     found, slope = jax.jit(lambda at, way: jax.jvp(factors_of_roots, (at,), (way,)))(roots, along)

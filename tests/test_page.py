@@ -168,7 +168,7 @@ def test_the_page_is_written_beside_the_results(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
 @pytest.mark.parametrize("target", [known, unknown])
 def test_any_target_with_and_without_draws(target, dim):
     trial = Trial("biglearn", 0, dict(COSTS), (), draws_on(target(dim), 0))
@@ -195,6 +195,7 @@ def test_a_picture_that_fails_costs_a_sentence():
 
 
 @pytest.mark.parametrize("seeds", [3, 7, 10])
+@pytest.mark.slow
 def test_seeds_that_end_alike_can_be_drawn(seeds):
     """The mean of equal numbers may lie a rounding beside them."""
     target = rich().target

@@ -55,6 +55,7 @@ def divergence(run: bl.Run, seed: int = 5) -> tuple[float, float]:
     return float(ratios.mean()), float(ratios.std() / np.sqrt(DRAWS))
 
 
+@pytest.mark.slow
 def test_two_modes_are_found_with_their_mass() -> None:
     run = trained("two_modes", SHORT)
     assert_masses_are_right(run)

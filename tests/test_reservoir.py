@@ -160,6 +160,7 @@ def test_the_density_of_a_view_is_unbiased_although_proposals_follow_the_points(
     assert abs(masses.mean() - 1.0) < 4 * error_of(masses) < 0.1
 
 
+@pytest.mark.slow
 def test_the_test_above_would_see_weights_without_the_proposals() -> None:
     values, _ = estimated_densities(weigh=False, replicates=REPLICATES // 4)  # a quarter is enough to tell
     exact = exact_densities()

@@ -148,6 +148,7 @@ def test_an_adaptive_run_goes_on_bit_for_bit_wherever_it_was_interrupted(whole: 
     assert len(run.record["resumed"]) == 3
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uninterrupted, and interrupted after the verdict; what the verdict asked counts for the training then."""
     needle, width, asked = np.full(2, 3.0), 1.5e-3, Evaluations(energy=1000)

@@ -96,6 +96,7 @@ def test_the_joint_gradient_is_that_of_quadrature() -> None:
     assert abs(float(told.elbo.mean()) + float(value)) < 0.004 + ERRORS * float(told.elbo.std()) / REPEATS**0.5
 
 
+@pytest.mark.slow
 def test_the_gradient_of_components_alone_is_that_of_quadrature() -> None:
     def one(key: Array) -> SharedEstimate:
         window = full_window(SAMPLER, key)

@@ -257,6 +257,7 @@ class Plain(AbstractTarget):
         return -0.5 * ((point - self.middle) ** 2).sum()
 
 
+@pytest.mark.slow
 def test_a_target_that_is_no_pytree_gives_the_same_result() -> None:
     by_class, by_function = fitted(training_of(Plain())), in_chunks(100)
     np.testing.assert_allclose(by_class[-1].mixture.means, by_function[-1].mixture.means, rtol=1e-4, atol=1e-4)

@@ -44,6 +44,7 @@ def test_masses_and_log_z_of_two_modes(moves):
 
 
 @installed
+@pytest.mark.slow
 def test_the_pilot_only_finds_out_how_many_temperatures_there_are():
     budget = 60_000
     result = run(TWO, budget=budget, moves="random_walk")

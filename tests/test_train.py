@@ -519,6 +519,7 @@ def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_p
 # what breaks in the middle
 
 
+@pytest.mark.slow
 def test_modes_that_are_nowhere_at_some_draws_cost_no_run(no_verdict, tmp_path):
     """Outside all supports the share of every mode is zero by zero; JSON has no NaN. No verdict asks known modes."""
 

@@ -195,6 +195,7 @@ def test_where_modes_are_many_their_masses_are_not_told() -> None:
     assert told.wrong_mass is None and "too many" in told.sentence
 
 
+@pytest.mark.slow
 def test_what_lies_in_many_modes_too_light_to_count_alone_is_weighed() -> None:
     lacking = 0.03
     told = judged(target_of(lattice(0.0)), lattice(lacking))
@@ -218,6 +219,7 @@ def test_broad_draws_have_the_density_of_their_law() -> None:
     assert broad.reservoir.log_mass == pytest.approx(0.0, abs=4.0 * (17.0 / broad.reservoir.count) ** 0.5)
 
 
+@pytest.mark.slow
 def test_tails_in_many_dimensions_are_nothing_that_broad_draws_find() -> None:
     """Where draws of the sampler counted too, they would be on one seed of four."""
     law, narrow = (GaussianMixture.of(np.zeros((1, 64)), deviation**2) for deviation in (1.0, 0.85))
@@ -291,7 +293,7 @@ def test_a_sampler_elsewhere_does_not_cover() -> None:
     assert told.missing_mass is not None and told.missing_mass > 0.9
 
 
-@pytest.mark.parametrize("scatter", [0.0, 0.5])
+@pytest.mark.parametrize("scatter", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_noise_of_uneven_weights_is_no_wrong_mass(scatter: float) -> None:
     """Of many modes with the right masses none is right to the last draw, and all together look wrong by several %."""
     places = np.array(np.meshgrid(*[[-8.0, 0.0, 8.0]] * 4)).reshape(4, -1).T[:64]
@@ -369,6 +371,7 @@ def test_a_sampler_that_did_not_fit_yet_when_it_was_stopped_is_not_called_covere
     assert in_view_of_its_end(verdict, {"training_ended": "refined"}, 8).verdict == expected
 
 
+@pytest.mark.slow
 def test_log_densities_that_are_rounding_give_no_verdict() -> None:
     def law(x: jax.Array) -> jax.Array:
         return -0.5 * (x**2).sum() - 1e8
@@ -574,6 +577,7 @@ def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPat
     assert "larger budget" in told.sentence and told.sentence.endswith("before it was done.")
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_never_met_changes_nothing() -> None:
     mixture = pair(2, 0.5)
     free, limited = (judged(target_of(mixture), mixture, most=most) for most in (None, 10**9))

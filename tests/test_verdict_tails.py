@@ -143,6 +143,7 @@ def test_weights_without_a_mean_are_called_so() -> None:
     assert "they have no mean" not in said_about(replace(own, khat=0.9), 0.0, [], None, None)[1]
 
 
+@pytest.mark.slow
 def test_an_infinite_density_at_a_line_is_not_covered() -> None:
     """`1 / x^2` has no integral there: no ray goes on, and no mean of the weights exists."""
     sampler = GaussianMixture.of(np.zeros((1, 2)), np.eye(2), [1.0])
