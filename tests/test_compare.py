@@ -385,6 +385,10 @@ def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
         ({"baselines": 3}, r"baselines must be a list of names such as 'nuts' or 'nuts\(chains=8\)', got 3"),
         ({"baselines": ["nuts(chains"]}, r"is written NAME or NAME\(parameter=value,...\), got 'nuts\(chains'"),
         ({"baselines": ["nuts(chain=8)"]}, "chain"),
+        (
+            {"overrides": {"budget.evaluations": 60_000}},
+            "budget.evaluations is 60,000 in the settings, and the comparison has a budget of 2,000 for every method",
+        ),
         ({"budget": "20000"}, "budget must be a whole number of evaluations, such as 1_000_000, got '20000'"),
         ({"budget": 1000.5}, "budget must be a whole number of evaluations"),
     ],
@@ -593,7 +597,7 @@ def test_runs_become_a_comparison(tmp_path, catalogue, monkeypatch):
         with pytest.raises(UserError, match=told):
             comparison_of([run, replace(run, record=changed)])
     (folders[1] / "metrics.json").unlink()
-    with pytest.raises(RunFolderError, match="did not finish: it has no figures"):
+    with pytest.raises(RunFolderError, match="has no figures, metrics.json: it did not finish, or the file"):
         gathered(folders, catalogue)
 
 
@@ -768,6 +772,12 @@ def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):
     written.append(tmp_path / "report.html")
     assert call("report", compared.folder, "--out", "new/place") == (0, f"{tmp_path / 'report.html'}\n", "")
     assert (tmp_path / "new" / "place").is_dir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("a thesis")
+    status, _, errors = call("report", compared.folder, "--out", "mine")
+    assert status == 2 and "mine exists already and is not empty" in errors
+    assert (tmp_path / "mine" / "report.html").read_text() == "a thesis"
+    assert call("report", compared.folder, "--out", compared.folder)[0] == 0
     status, _, errors = call("report", compared.folder, compared.folder)
     assert status == 2 and "say where it shall be, with --out DIR" in errors
     status, _, errors = call("report", "nowhere")

@@ -76,8 +76,53 @@ def test_labels_are_a_column_or_a_file(here):
         read_labels("last", table)
     with pytest.raises(DataError, match="the first column was to be labels, and row 0 has none"):
         read_labels("first", np.full((3, 2), np.nan))
-    with pytest.raises(DataError, match="none.csv cannot be read: No such file"):
+    with pytest.raises(DataError, match="there is no file 'none.csv'; expected first or last"):
         read_labels("none.csv", ROWS)
+    with pytest.raises(DataError, match="the first column was to be labels, and has 89 different ones for 90 points"):
+        read_labels("first", np.vstack([ROWS[:1], ROWS[:-1]]))
+    np.savez("kinds.npz", one=KINDS, other=KINDS)
+    with pytest.raises(DataError, match="labels, which need one array of numbers, or a line for each in a .txt file: "):
+        read_labels("kinds.npz", ROWS)
+
+
+@pytest.mark.parametrize("heading", ["", "x,y,kind\n"])
+def test_words_in_the_column_of_labels_are_classes(here, heading):
+    names = np.array(["setosa", " virginica", "a"])[KINDS]
+    lines = [f"{x},{y},{name}" for (x, y), name in zip(ROWS, names, strict=True)]
+    Path("rows.csv").write_text(heading + "\n".join(lines))
+    rest, labels = read_labels("last", read_table(Path("rows.csv"), classes="last"))
+    np.testing.assert_allclose(rest, ROWS)
+    assert adjusted_rand_index(labels, KINDS) == 1.0
+    with pytest.raises(DataError, match="expected a number, got|beside"):
+        read_table(Path("rows.csv"))
+    Path("rows.csv").write_text(heading + "\n".join([*lines[:5], "1,2,", *lines[5:]]))
+    with pytest.raises(DataError, match="the last column was to be labels, and row 5 has none"):
+        read_labels("last", read_table(Path("rows.csv"), classes="last"))
+    Path("rows.csv").write_text("kind,x\nb,1\na,2\nb,3")
+    assert read_table(Path("rows.csv"), classes="first").tolist() == [[1.0, 1.0], [0.0, 2.0], [1.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "mark"),
+    [("1;2\n3;4", "semicolons"), ("x;y\n1,5;2,5", "semicolons"), ("1\t2\n3\t4", "tabs"), ("1 2.5\n3 4", "spaces")],
+)
+def test_another_separator_is_told(here, content, mark):
+    Path("rows.csv").write_text(content)
+    with pytest.raises(DataError, match=f"its columns are separated by {mark}; expected commas"):
+        read_table(Path("rows.csv"))
+
+
+def test_a_file_without_a_table_says_what_it_holds(here):
+    np.save("rows.npy", ROWS[None])
+    with pytest.raises(
+        DataError, match=r"no table of real numbers .* holds an array of shape \(1, 90, 2\) and type float64"
+    ):
+        read_table(Path("rows.npy"))
+    np.savez("rows.npz", words=np.array(["a"]), turned=1j * ROWS)
+    with pytest.raises(
+        DataError, match=r"holds turned an array of shape \(90, 2\) and type complex128; words an array"
+    ):
+        read_table(Path("rows.npz"))
 
 
 @pytest.mark.parametrize("content", ["a\nb\na\n", "kind\na\nb\na", "kind\na\nb\na\n\n\n", "a\nb\na\n\n", '"a"\nb\na'])
@@ -130,6 +175,7 @@ def test_a_line_of_names_is_no_point(here, heading):
             "'0,1,2', may be the numbers of the columns or a point; write a line of names in its place, or above",
         ),
         (",0,1", "',0,1', may be the numbers of the columns"),
+        ("1,2,3", "'1,2,3', may be the numbers of the columns or a point"),
         ("x,y", "its first line has 2 names, and its rows have 3 cells; give every column a name"),
         ("1.5,N/A,2", "first line has the number '1.5' beside 'N/A'; give every column a name that is no number"),
     ],
@@ -146,9 +192,9 @@ def test_a_first_line_that_may_be_no_names_is_told(here, heading, text):
         ("a.txt", b"1,2", "expected a file that ends in .csv, .npy, .npz, .mat"),
         ("a.csv", None, "a.csv cannot be read: No such file"),
         ("a.csv", b"", "it is empty"),
-        ("a.csv", b"x,y\n", "different lengths, or there are none"),
-        ("a.csv", b"1,2\n1\n", "different lengths"),
-        ("a.csv", b"1,2\n3,cat\n", "row 1, column 1: expected a number, got 'cat'"),
+        ("a.csv", b"x,y\n", "it has a line of names, and no rows"),
+        ("a.csv", b"1,2\n1\n", "different lengths: row 0 has 2 cells, and row 1 has 1"),
+        ("a.csv", b"1,2\n3,cat\n", "row 1, column 1 .counted from 0.: expected a number, got 'cat'"),
         ("a.csv", b"\xff\xfe\x00", "a.csv cannot be read"),
         ("a.npy", b"nonsense", "a.npy cannot be read: it is no whole file of numpy's format"),
         ("a.npz", b"nonsense", "a.npz cannot be read: it is no whole file of numpy's format"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 from xml.etree import ElementTree
@@ -177,6 +178,14 @@ def test_any_target_with_and_without_draws(target, dim):
         page = document(comparison)
         assert len(images_of(page)) == images
         assert "could not be drawn" not in page and "No verdict" in text_of(page)
+
+
+def test_an_interrupted_comparison_says_what_it_lacks():
+    whole = bare(known(2))
+    record = {"status": "interrupted", "methods": {"nuts": None, "hmc": None}, "seeds": [0, 1]}
+    assert "Interrupted" not in text_of(document(whole))
+    assert "Interrupted: 1 of 6 trials are here." in text_of(document(replace(whole, record=record)))
+    assert "Our sampler has no trial yet." in text_of(document(replace(whole, trials=[], record=record)))
 
 
 def test_many_modes_become_one_picture():

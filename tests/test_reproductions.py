@@ -144,6 +144,11 @@ def test_the_command_comes_by_the_public_hook_and_writes_a_folder(tmp_path, monk
     called = CliRunner().invoke(app, ["reproduce", "all", "--out", str(tmp_path / "pages")])
     assert called.exit_code == 0 and "quick: agrees" in called.output and "It is 3 < 4." in called.output
     assert {path.name for path in (tmp_path / "pages").iterdir()} == {"report.html", "quick-1.svg", "quick.gif"}
+    again = CliRunner().invoke(app, ["reproduce", "all", "--out", str(tmp_path / "pages")])
+    assert isinstance(again.exception, UserError) and "exists already and is not empty" in str(again.exception)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["reproduce", "all"]).exit_code == 0
+    assert (tmp_path / "reproduced-001" / "report.html").exists()
 
 
 def called(monkeypatch, folder, *reproductions: Reproduction):

@@ -289,6 +289,10 @@ def test_a_finished_run_says_so_and_stays_as_it_is(tmp_path: Path, caplog: Any) 
     again = bl.resume(folder, target=RIDGE, budget=10**9)
     assert f"the run in {folder} is finished: its training ended by itself (scheduled), and nothing is" in caplog.text
     assert again.metrics == run.metrics and left_behind(folder) == before
+    # Figures that were deleted are measured again.
+    (folder / "metrics.json").unlink()
+    assert bl.resume(folder, target=RIDGE).metrics["training_ended"] == "scheduled"
+    assert left_behind(folder) == before
 
 
 # what cannot go on

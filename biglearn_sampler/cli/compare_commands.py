@@ -99,7 +99,7 @@ def report(
     ctx: typer.Context,
     folders: Folders,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="where to write; default: the folder, if there is only one")
+        Path | None, typer.Option(metavar="DIR", help="a new folder; default: that of the run, if there is only one")
     ] = None,
     name: Annotated[str, typer.Option("--report", metavar="NAME", help="which report to write")] = REPORT,
     trust: Trust = False,
@@ -111,10 +111,10 @@ def report(
         raise UserError("the page is about several runs; say where it shall be, with --out DIR")
     catalogue = catalogue_of(ctx)
     comparison = gathered(folders, catalogue, trusted=trust)
-    where = out or folders[0]
+    where, new = out or folders[0], out is not None and not any(_same(out, folder) for folder in folders)
     built = catalogue.build("report", name)
     try:
-        with _folder(where):
+        with _folder(where, new=new):
             written = built.value.write_comparison(comparison, where)
             if not written:
                 raise UserError(f"the report '{name}' is about single runs, not about comparisons")
@@ -137,11 +137,24 @@ def cite(
         typer.echo(f"{name}: {reference}")
 
 
+def _same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
 @contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """A folder to write into; where that fails, what was made of it and is empty is taken away again."""
+def _folder(path: Path, *, new: bool) -> Iterator[None]:
+    """A folder to write into; where that fails, what was made of it and is empty is taken away again.
+
+    Arguments:
+        path: the folder.
+        new: whether it must not hold anything yet.
+    """
+    from biglearn_sampler.runs.whole_files import new_folder
+
     made = [each for each in (path, *path.parents) if not each.exists()]
     try:
+        if new:
+            new_folder(path)
         path.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:

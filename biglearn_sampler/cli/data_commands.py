@@ -28,7 +28,8 @@ def cluster(
         str | None,
         typer.Option(
             metavar="first|last|FILE",
-            help="true labels, only to compare with: a column of the table, which is then no data, or a file",
+            help="true labels, only to compare with: a column of the table, which is then no data and may have words, "
+            "or a file",
         ),
     ] = None,
     array: Annotated[str | None, typer.Option(metavar="NAME", help="which array of an .npz or .mat file")] = None,
@@ -64,10 +65,10 @@ def cluster(
     from biglearn_sampler.data.cluster import Clustering
     from biglearn_sampler.data.files import read_table
     from biglearn_sampler.data.held_out import held_out
-    from biglearn_sampler.data.labels import read_labels
+    from biglearn_sampler.data.labels import COLUMNS, read_labels
     from biglearn_sampler.runs.cluster_folder import write_clustering
 
-    table, truth = read_table(file, array), None
+    table, truth = read_table(file, array, labels if labels in COLUMNS else None), None
     if labels is not None:
         table, truth = read_labels(labels, table)
     options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}

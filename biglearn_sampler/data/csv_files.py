@@ -16,15 +16,22 @@ MISSING = ("", "NA", "?")
 UNNAMED = "Unnamed: 0"
 """What pandas calls a column of row numbers that it has read."""
 
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What separates columns elsewhere."""
+
 NO_INDEX = "leave row numbers out, as pandas does with to_csv(index=False) and R with row.names = FALSE"
 
 
-def csv_table(path: Path) -> Float[np.ndarray, "count columns"]:
+def csv_table(path: Path, classes: str | None = None) -> Float[np.ndarray, "count columns"]:
     """The numbers of a CSV file; cells without a value are NaN.
 
+    Arguments:
+        path: the file.
+        classes: the column in which words are classes, `first` or `last`; they are numbered in their alphabetic order.
+
     The first line is one of names if it has names and no number. One that has both is refused. So is `0,1,2,...` in
-    all of several columns, above other than whole numbers: it may be the names that pandas gives to columns without
-    any, or a point.
+    all of several columns, or `1,2,3,...`, above other than whole numbers: it may be the names that pandas and others
+    give to columns without any, or a point.
 
     Raises:
         OSError: the file cannot be read.
@@ -33,10 +40,19 @@ def csv_table(path: Path) -> Float[np.ndarray, "count columns"]:
     rows = [row for row in csv_rows(path) if row]
     if not rows:
         raise ValueError("it is empty")
+    _check_separator(rows)
+    if classes is not None:
+        rows = _numbered_classes(rows, 0 if classes == "first" else -1)
     named = _is_heading(rows[0], rows[1:])
     lines = [[_cell(cell, number, place) for place, cell in enumerate(row)] for number, row in enumerate(rows[named:])]
-    if len({len(line) for line in lines}) != 1:
-        raise ValueError("its rows have different lengths, or there are none")
+    if not lines:
+        raise ValueError("it has a line of names, and no rows")
+    other = next((number for number, line in enumerate(lines) if len(line) != len(lines[0])), None)
+    if other is not None:
+        raise ValueError(
+            f"its rows have different lengths: row 0 has {len(lines[0])} cells, and row {other} has "
+            f"{len(lines[other])} (counted from 0)"
+        )
     if named and len(rows[0]) != len(lines[0]):
         told = f"its first line has {len(rows[0])} names, and its rows have {len(lines[0])} cells"
         raise ValueError(f"{told}; give every column a name, and {NO_INDEX}")
@@ -58,6 +74,34 @@ def number_in(text: str) -> float | None:
         return float(stripped)
     except ValueError:
         return None
+
+
+def _check_separator(rows: Sequence[Sequence[str]]) -> None:
+    """See that the first lines, of names and of numbers, are not separated by something else.
+
+    Raises:
+        ValueError: they are, with what by.
+    """
+    for cell in (cell for row in rows[:2] for cell in row):
+        found = next((name for mark, name in SEPARATORS.items() if mark in cell), None)
+        if found is None and len(cell.split()) > 1 and None not in map(number_in, cell.split()):
+            found = "spaces"
+        if found is not None:
+            raise ValueError(f"its columns are separated by {found}; expected commas, and points in the numbers")
+
+
+def _numbered_classes(rows: list[list[str]], column: int) -> list[list[str]]:
+    """The same rows, with numbers for the classes in one column where some are words."""
+    columns = len(rows[0])
+    named = any(number_in(cell) is None for place, cell in enumerate(rows[0]) if place != column % columns)
+    classes = [row[column].strip() for row in rows[named:]]
+    if None not in map(number_in, classes):
+        return rows
+    numbers = {name: str(number) for number, name in enumerate(sorted(set(classes) - set(MISSING)))}
+    numbered = [list(row) for row in rows]
+    for row, name in zip(numbered[named:], classes, strict=True):
+        row[column] = numbers.get(name, name)
+    return numbered
 
 
 def _is_heading(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
@@ -87,16 +131,17 @@ def _is_heading(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
 
 
 def _is_whole(row: Sequence[str]) -> bool:
-    """Whether a line has whole numbers only."""
-    return all((number_in(cell) or 0.0).is_integer() for cell in row)
+    """Whether a line has whole numbers only, where it has any."""
+    values = [number_in(cell) or 0.0 for cell in row]
+    return all(value.is_integer() or math.isnan(value) for value in values)
 
 
 def _are_column_numbers(cells: Sequence[str]) -> bool:
-    return len(cells) > 0 and list(cells) == [str(place) for place in range(len(cells))]
+    return len(cells) > 0 and list(cells) in ([str(first + place) for place in range(len(cells))] for first in (0, 1))
 
 
 def _cell(text: str, row: int, column: int) -> float:
     value = number_in(text)
     if value is None:
-        raise ValueError(f"row {row}, column {column}: expected a number, got '{text}'")
+        raise ValueError(f"row {row}, column {column} (counted from 0): expected a number, got '{text}'")
     return value

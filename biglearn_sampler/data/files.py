@@ -23,13 +23,14 @@ UNREADABLE = (OSError, ValueError, csv.Error)
 """What the readers below raise on files that are not what their names say."""
 
 
-def read_table(path: Path, name: str | None = None) -> np.ndarray:
+def read_table(path: Path, name: str | None = None, classes: str | None = None) -> np.ndarray:
     """The table of a file, of shape `(count, columns)`.
 
     Arguments:
         path: `.csv`, with or without a line of names, as `csv_table` reads it; `.npy`, which is mapped; `.npz`; or
             `.mat` of MATLAB before version 7.3.
         name: which array of an `.npz` or `.mat` file; needed only where there are several tables.
+        classes: the column of a `.csv` file in which words are classes, as of `csv_table`.
 
     Raises:
         DataError: the file cannot be read, or has no such table.
@@ -38,12 +39,12 @@ def read_table(path: Path, name: str | None = None) -> np.ndarray:
         raise DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
     if name is not None and path.suffix.lower() in (".csv", ".npy"):
         raise DataError(f"{path} has one table, without a name; leave '{name}' out")
-    return _chosen(path, _tables(path), name)
+    return _chosen(path, _tables(path, classes), name)
 
 
-def _tables(path: Path) -> Mapping[str, np.ndarray]:
+def _tables(path: Path, classes: str | None) -> Mapping[str, np.ndarray]:
     readers: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
-        ".csv": lambda file: {"": csv_table(file)},
+        ".csv": lambda file: {"": csv_table(file, classes)},
         ".npy": lambda file: {"": mapped(file)},
         ".npz": _npz,
         ".mat": _mat,
@@ -65,9 +66,17 @@ def _chosen(path: Path, tables: Mapping[str, np.ndarray], name: str | None) -> n
         return _table(next(iter(numbers.values())))
     if name in numbers:
         return _table(numbers[name])
-    there_are = ", ".join(sorted(numbers)) or "none"
-    what = "no table" if name is None and not numbers else f"no table '{name}'" if name else "several tables"
-    raise DataError(f"{path} has {what}; say which one with --array. Tables of numbers in it: {there_are}")
+    if not numbers:
+        held = "; ".join(f"{key} {_described(table)}".strip() for key, table in sorted(tables.items())) or "nothing"
+        raise DataError(f"{path} has no table of real numbers with one point in each row; it holds {held}")
+    what = f"no table '{name}'" if name else "several tables"
+    raise DataError(
+        f"{path} has {what}; say which one with --array. Tables of numbers in it: {', '.join(sorted(numbers))}"
+    )
+
+
+def _described(array: np.ndarray) -> str:
+    return f"an array of shape {array.shape} and type {array.dtype}"
 
 
 def _table(array: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from biglearn_sampler.data.agenda import check_tasks
 from biglearn_sampler.data.course import Course, Outcome
 from biglearn_sampler.data.files import mapped
 from biglearn_sampler.data.masks import unmasked
-from biglearn_sampler.data.options import DataOptions, is_count, options_of
+from biglearn_sampler.data.options import SEEDS, DataOptions, is_count, options_of
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of
 from biglearn_sampler.data.result import DataFit
@@ -75,8 +75,8 @@ def fit_data(
     began, chosen = time.perf_counter(), options_of(options)
     if not is_count(components):
         raise DataError(f"components must be a whole number of at least 1, got {components!r}")
-    if not is_count(seed, least=0):
-        raise DataError(f"seed must be a whole number and not negative, got {seed!r}")
+    if not is_count(seed, least=0) or seed >= SEEDS:
+        raise DataError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
     rows = _mapped(points) if isinstance(points, str | Path) else unmasked(np.asanyarray(points))
     data = points_of(
         rows,

@@ -9,8 +9,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from biglearn_sampler.data.csv_files import csv_rows, number_in
-from biglearn_sampler.data.files import UNREADABLE, read_table, unreadable
+from biglearn_sampler.data.files import ENDINGS, UNREADABLE, read_table, unreadable
 from biglearn_sampler.errors import DataError
+
+COLUMNS = ("first", "last")
+"""Of a table, that can hold its labels."""
 
 SEPARATORS = ";\t"
 """What separates columns beside a comma."""
@@ -27,12 +30,17 @@ def read_labels(spec: str, table: np.ndarray) -> tuple[np.ndarray, Shaped[np.nda
 
     Raises:
         DataError: the file cannot be read, has several columns, or has another number of labels; a label is missing,
-            or each is another one.
+            or they are no classes.
     """
-    if spec in ("first", "last"):
+    if spec in COLUMNS:
         place = 0 if spec == "first" else table.shape[1] - 1
         return np.delete(table, place, 1), _checked(table[:, place], f"the {spec} column", "is it the other one?")
     path = Path(spec)
+    if not path.exists():
+        raise DataError(
+            f"labels: there is no file '{spec}'; expected first or last, for that column of the table, or a file: .csv "
+            f"or .txt with a label in each line, or {', '.join(ENDINGS[1:])} with one column"
+        )
     labels = _lines(path, len(table)) if path.suffix.lower() in (".csv", ".txt") else _column(path)
     if len(labels) != len(table):
         raise DataError(f"{path}: expected one label for each of {len(table)} points, got {len(labels)}")
@@ -43,13 +51,23 @@ def _checked(labels: np.ndarray, where: str, hint: str) -> np.ndarray:
     absent = np.isnan(labels) if labels.dtype.kind == "f" else np.zeros(len(labels), bool)
     if absent.any():
         raise DataError(f"{where} was to be labels, and row {int(absent.argmax())} has none")
-    if len(labels) > 1 and len(np.unique(labels)) == len(labels):
+    different = len(np.unique(labels))
+    if len(labels) > 1 and different == len(labels):
         raise DataError(f"{where} was to be labels, and all {len(labels)} are different; {hint}")
+    if labels.dtype.kind == "f" and (labels % 1.0).any() and 2 * different > len(labels):
+        raise DataError(
+            f"{where} was to be labels, and has {different} different ones for {len(labels)} points; {hint}"
+        )
     return labels
 
 
 def _column(path: Path) -> np.ndarray:
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except DataError as error:
+        raise DataError(
+            f"labels, which need one array of numbers, or a line for each in a .txt file: {error}"
+        ) from error
     if min(table.shape) > 1:
         raise DataError(f"{path}: expected one column of labels, got a table of shape {table.shape}")
     return table.reshape(-1)

@@ -13,6 +13,10 @@ from biglearn_sampler.errors import DataError
 Coordinates = Literal["standardized", "raw"]
 
 
+SEEDS = 2**32
+"""Number of seeds: JAX cuts off the rest of a larger one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """What can be set; the defaults serve data in any units.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
@@ -27,6 +28,9 @@ CONSTANT = 1e-12
 
 ROUNDING = 1e-9
 """Share of a sum of weights that its rounding may cost."""
+
+ROOM = 1e6
+"""Between the largest or smallest numbers of the device and what a mixture may be made of."""
 
 SHOWN = 5
 """Columns that an error names."""
@@ -207,8 +211,21 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
         places = ", ".join(map(str, np.flatnonzero(~np.isfinite(spread))[:SHOWN]))
         raise DataError(f"values are too large to be squared in columns {places}; divide them by a constant")
     deviation = np.sqrt(spread / np.maximum(count, np.finfo(float).tiny))
+    _check_range(largest, deviation)
     _check_columns(deviation <= CONSTANT * largest)
     return centre, deviation
+
+
+def _check_range(largest: np.ndarray, deviation: np.ndarray) -> None:
+    """See that a mixture of such columns has numbers on the device, with room for what is computed of them."""
+    device = np.finfo(jnp.result_type(float))
+    beyond = (largest > device.max / ROOM) | ((deviation > 0.0) & (deviation < device.tiny * ROOM))
+    if beyond.any():
+        places = ", ".join(map(str, np.flatnonzero(beyond)[:SHOWN]))
+        raise DataError(
+            f"values in columns {places} are beyond what {device.dtype} holds ({device.tiny:.0e} to {device.max:.0e}); "
+            "multiply them by a constant, or let JAX compute with 64 bits (JAX_ENABLE_X64=1)"
+        )
 
 
 def _check_values(block: np.ndarray, missing: bool, start: int) -> None:

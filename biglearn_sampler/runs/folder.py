@@ -32,6 +32,13 @@ NO_WEIGHT = -1e4
 """Log weight of components that only fill up a table."""
 
 
+OTHERS = {
+    "comparison.json": ". It holds a comparison: `biglearn report`, or bl.load_comparison",
+    "study.json": ". It holds a study: its table is results.csv",
+}
+"""What else a folder may be, and who reads it."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """One run on disk.
@@ -69,7 +76,10 @@ class RunFolder:
         """
         if not os.path.isfile(path / "run.json"):
             missing = "holds no run.json" if os.path.exists(path) else "does not exist"
-            raise RunFolderError(f"{path} {missing}; expected the folder of a run, as `biglearn train` writes it")
+            other = next((told for record, told in OTHERS.items() if os.path.isfile(path / record)), "")
+            raise RunFolderError(
+                f"{path} {missing}; expected the folder of a run, as `biglearn train` writes it{other}"
+            )
         return cls(path)
 
     @property

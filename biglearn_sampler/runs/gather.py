@@ -109,7 +109,10 @@ def _check_complete(run: Run, folder: RunFolder) -> None:
         RunFolderError: what is missing.
     """
     if not run.metrics:
-        raise RunFolderError(f"the run in {folder.path} did not finish: it has no figures")
+        raise RunFolderError(
+            f"the run in {folder.path} has no figures, metrics.json: it did not finish, or the file was deleted; "
+            f"`biglearn train --resume {folder.path}` makes them"
+        )
     try:
         checked_seed(run.record.get("seed"))
     except UserError as error:

@@ -98,6 +98,8 @@ def _why_finished(
     if record.get("status") != "finished":
         return None
     how = opened.read_json("metrics.json").get("training_ended")
+    if how is None:  # its figures were deleted; what is left of the run is measured again
+        return None
     if how != "stopped":
         return f"its training ended by itself ({how}), and nothing is left to do"
     before = record["settings"].get("budget", {})

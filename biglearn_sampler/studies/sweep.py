@@ -185,9 +185,9 @@ def _close(folder: StudyFolder, results: StudyResults, record: Mapping[str, Any]
         folder.write_record({**record, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
     if status == "interrupted":
         logger.warning(
-            "%d jobs are in %s; the same command with --out %s --resume goes on",
-            len(results.outcomes),
+            "Jobs that are in %s: %d; the same command with --out %s --resume goes on",
             folder.path,
+            len(results.outcomes),
             shlex.quote(str(folder.path)),
         )
 

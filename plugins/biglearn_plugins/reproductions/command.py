@@ -15,7 +15,9 @@ REPRODUCED = Path("reproduced")
 
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME", help="such as fig1, or all; an unknown name lists them")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the page")] = REPRODUCED,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="a new folder for the page; default: reproduced-001, or the next")
+    ] = None,
 ) -> None:
     """Make simulations of the papers again, and say where they differ.
 
@@ -24,8 +26,10 @@ def reproduce(
     """
     from biglearn_plugins.reproductions.folder import write
     from biglearn_plugins.reproductions.registry import reproductions_named
+    from biglearn_sampler.runs.whole_files import new_folder, numbered_folder
 
     chosen = reproductions_named(name)
+    folder = new_folder(out or numbered_folder(REPRODUCED))
     found: list[tuple[Reproduction, Finding]] = []
     page: Path | None = None
     try:
@@ -36,7 +40,7 @@ def reproduce(
             typer.echo(
                 f"{reproduction.name}: {finding.verdict}\n  paper: {reproduction.claim}\n  found: {finding.sentence}"
             )
-            page = write(out, found, len(chosen))
+            page = write(folder, found, len(chosen))
     except KeyboardInterrupt:
         if page is not None:
             typer.echo(f"\nThe page as far as it came is {page}.", err=True)

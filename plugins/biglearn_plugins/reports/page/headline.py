@@ -83,7 +83,8 @@ def _because(comparison: Comparison, word: str) -> Markup:
 
 def _why_none(comparison: Comparison) -> str:
     if OURS not in comparison.methods:
-        return "Our sampler is not among the methods."
+        begun = comparison.record.get("status") == "interrupted"
+        return "Our sampler has no trial yet." if begun else "Our sampler is not among the methods."
     if not comparison.finished(OURS):
         return "Our sampler finished on no seed."
     return "The runs of our sampler have no verdict on record."
@@ -124,7 +125,16 @@ def _effort(comparison: Comparison) -> str:
     seeds = {trial.seed for trial in comparison.trials}
     methods = counted(len(comparison.methods), "method")
     allowed = "" if comparison.budget is None else f", at most about {comparison.budget:,} evaluations for each trial"
-    return f"{_capital(methods)}, {counted(len(seeds), 'seed')}{allowed}."
+    return f"{_capital(methods)}, {counted(len(seeds), 'seed')}{allowed}.{_left_out(comparison)}"
+
+
+def _left_out(comparison: Comparison) -> str:
+    """What an interrupted comparison does not have yet."""
+    record = comparison.record
+    if record.get("status") != "interrupted":
+        return ""
+    wanted = (1 + len(record["methods"])) * len(record["seeds"])
+    return f" Interrupted: {len(comparison.trials)} of {counted(wanted, 'trial')} are here."
 
 
 def _capital(text: str) -> str:
