@@ -170,7 +170,7 @@ def test_khat_tells_wide_from_narrow_samplers():
 
 def test_khat_of_constant_weights_is_missing():
     assert measure("khat", EXACT)["khat"] == Measured.missing(
-        "the weights are constant to rounding; k-hat has no meaning there"
+        "the largest weights are equal to rounding; k-hat has no meaning there"
     )
     # Rounding grows with the size of the log densities.
     rounding = 1e-3 * np.random.default_rng(0).normal(size=500)

@@ -103,7 +103,9 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np
     if np.ptp(values[finite]) > 0 and not gradients[finite].any():
         raise TargetError(
             "the gradient of the log density is zero everywhere in the start region, while its values differ; expected "
-            "a function that is differentiable (look for rounding, integers, comparisons or stop_gradient)"
+            "a function that is differentiable (look for rounding, integers, comparisons or stop_gradient). A density "
+            "of several constant levels has no gradient that tells them apart: let it rise or fall a little on each, "
+            "or join them by steep slopes"
         )
     if not np.isfinite(gradients[finite]).any():
         raise TargetError(

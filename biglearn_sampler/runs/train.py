@@ -40,6 +40,7 @@ from biglearn_sampler.runs.report import paths_problem
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.shorthands import with_shorthands
 from biglearn_sampler.runs.trainers import AbstractTrainer, trainer_of
+from biglearn_sampler.runs.trust import needs_trust
 from biglearn_sampler.runs.verdict import in_view_of_its_end, verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
 
@@ -344,7 +345,8 @@ def _close(
         return
     logger.warning("the run is %s; as far as it came it is in %s", status, folder.path)
     if goes_on and checkpoints_of(folder).names():
-        logger.warning("`biglearn train --resume %s` goes on with the run", shlex.quote(str(folder.path)))
+        trust = " --trust" if needs_trust(record["target"]) else ""
+        logger.warning("`biglearn train --resume %s%s` goes on with the run", shlex.quote(str(folder.path)), trust)
     try:
         folder.write_json("run.json", {**record, "status": status, "finished": _now(), "reason": reason})
     except RunFailed as error:

@@ -10,6 +10,12 @@ from biglearn_sampler.bridges import is_of_file
 from biglearn_sampler.errors import RunFolderError
 
 
+def needs_trust(record: Mapping[str, Any]) -> bool:
+    """Whether a target is code in a file, by its record."""
+    name = record.get("name")
+    return isinstance(name, str) and is_of_file(name)
+
+
 def check_trusted(record: Mapping[str, Any], folder: Path, trusted: bool) -> None:
     """See that a target which is code in a file is run only where the user says so.
 
@@ -24,9 +30,8 @@ def check_trusted(record: Mapping[str, Any], folder: Path, trusted: bool) -> Non
     Raises:
         RunFolderError: the target is in a file, and nobody said that it may be run.
     """
-    name = record.get("name")
-    if isinstance(name, str) and is_of_file(name) and not trusted:
+    if needs_trust(record) and not trusted:
         raise RunFolderError(
-            f"the target of {folder} is a model in a file, {name}, and to load it is to run that file; if the folder "
-            "is your own, say --trust, or load(folder, trusted=True) in Python"
+            f"the target of {folder} is a model in a file, {record['name']}, and to load it is to run that file; if "
+            "the folder is your own, say --trust, or load(folder, trusted=True) in Python"
         )

@@ -72,7 +72,7 @@ def _metrics() -> dict[str, Any]:
         "ess": 0.7,
         "khat": None,
         "standard_errors": {"elbo": 0.01},
-        "reasons": {"khat": "the weights are constant to rounding; k-hat has no meaning there"},
+        "reasons": {"khat": "the largest weights are equal to rounding; k-hat has no meaning there"},
         "moments": {"x[0]": {"mean": 0.1, "sd": 1.0, "mcse": 0.02}},
         **Evaluations(gradient=9000).to_json(),
         "baselines": {},

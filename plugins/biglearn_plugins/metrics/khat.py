@@ -21,7 +21,7 @@ RELIABLE = 0.7
 # Rounding errors of a few additions in float32, relative to the size of a log density.
 FLOAT32_ERRORS = 8 * float(np.finfo(np.float32).eps)
 
-CONSTANT = "the weights are constant to rounding; k-hat has no meaning there"
+CONSTANT = "the largest weights are equal to rounding; k-hat has no meaning there"
 
 
 @dataclass(frozen=True)
