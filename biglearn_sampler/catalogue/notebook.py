@@ -67,7 +67,7 @@ def picture(report: str, draw: Callable[[Any, Path], Any], alternative: str) -> 
         content = path.read_bytes()
     kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return f'<img width="{WIDTH}" alt="{escape(alternative)}" src="{source}">'
+    return f'<img width="{WIDTH}" style="max-width: 100%" alt="{escape(alternative)}" src="{source}">'
 
 
 def _row(cells: Sequence[str]) -> str:
