@@ -17,7 +17,7 @@ def optima_rows(surfaces: Iterable[Surface]) -> tuple[tuple[str, ...], ...]:
 
 
 def _row(surface: Surface) -> tuple[str, ...]:
-    losses = sorted({number(each.loss, 3) for each in surface.local_optima})
+    losses = sorted({_loss(each.loss) for each in surface.local_optima})
     curvatures = {number(each.curvature, 3) for each in surface.global_optima}
     return (
         surface.name,
@@ -27,6 +27,11 @@ def _row(surface: Surface) -> tuple[str, ...]:
         ", ".join(map(_place, surface.local_optima)),
         ", ".join(sorted(curvatures)) or "flat",
     )
+
+
+def _loss(loss: float) -> str:
+    """A loss above zero never looks like that of a global optimum."""
+    return number(loss, 3) if loss >= 5e-4 else f"{loss:.1e}"
 
 
 def _place(optimum: Optimum) -> str:
