@@ -28,9 +28,11 @@ def find(tell: Tell) -> Finding:
     ]
     counts = [len(each.local_optima) for each in averages]
     trapped, trapping = (sum(bool(each.local_optima) for each in some) for some in (surfaces, rotated))
+    flat = [each.name for each in rotated if not each.global_optima]
     sentence = (
         f"{trapped} of {len(SHOWN)} tasks with one rotation and one condition have local optima, and {trapping} of "
-        f"{len(ROTATED)} with one rotation and the conditions of the target. The average over {len(ROTATIONS)} "
+        f"{len(ROTATED)} with one rotation and the conditions of the target. No curvature at all: "
+        f"{'; '.join(flat) or 'none'}. The average over {len(ROTATIONS)} "
         f"rotations has {counts[0]} local optima with conditions uniform on {len(CONDITIONS)} values from "
         f"{CONDITIONS[0]:g} to {CONDITIONS[-1]:g}, and {counts[1]} with the conditions of the target."
     )
