@@ -348,7 +348,7 @@ def write_arrays(**changes):
     ("write", "told"),
     [
         (lambda path: path.write_bytes(b""), r"it is damaged, or no file of a run \("),
-        (lambda path: path.write_bytes(b"not a zip file"), r"it is damaged, or no file of a run \("),
+        (lambda path: path.write_bytes(b"not a zip file"), r"it is damaged, or no file of a run$"),
         (lambda path: path.mkdir(), r"it is damaged, or no file of a run \(IsADirectoryError"),
         (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00"), "it is damaged, or no file of a run"),
         (write_pickled, "it is damaged, or no file of a run"),
