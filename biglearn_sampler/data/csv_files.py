@@ -17,7 +17,7 @@ UNNAMED = "Unnamed: 0"
 """What pandas calls a column of row numbers that it has read."""
 
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
-"""What separates columns elsewhere."""
+"""What separates columns elsewhere, and what these marks are called."""
 
 NO_INDEX = "leave row numbers out, as pandas does with to_csv(index=False) and R with row.names = FALSE"
 

@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from biglearn_sampler.data.csv_files import csv_rows, number_in
+from biglearn_sampler.data.csv_files import SEPARATORS, csv_rows, number_in
 from biglearn_sampler.data.files import ENDINGS, UNREADABLE, read_table, unreadable
 from biglearn_sampler.errors import DataError
 
 COLUMNS = ("first", "last")
 """Of a table, that can hold its labels."""
-
-SEPARATORS = ";\t"
-"""What separates columns beside a comma."""
 
 
 def read_labels(spec: str, table: np.ndarray) -> tuple[np.ndarray, Shaped[np.ndarray, " count"]]:

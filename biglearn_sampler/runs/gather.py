@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def _check_complete(run: Run, folder: RunFolder) -> None:
     if not run.metrics:
         raise RunFolderError(
             f"the run in {folder.path} has no figures, metrics.json: it did not finish, or the file was deleted; "
-            f"`biglearn train --resume {folder.path}` makes them"
+            f"`biglearn train --resume {shlex.quote(str(folder.path))}` makes them"
         )
     try:
         checked_seed(run.record.get("seed"))

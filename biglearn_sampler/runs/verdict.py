@@ -18,15 +18,13 @@ from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.verdict import CANNOT_TELL, COVERED, Verdict, WeighedDraws, judge
+from biglearn_sampler.verdict.decide import FITTED
 from biglearn_sampler.verdict.price import least_evaluations
 
 logger = logging.getLogger(__name__)
 
 ENDLESS = "the density does not fall off"
 """How a verdict begins to say so."""
-
-FITTED = 0.9
-"""ESS from which a sampler whose training was stopped is taken for one that fits."""
 
 
 def check_limit(plan: Plan) -> None:

@@ -25,8 +25,8 @@ MOST_WRONG = 0.05
 
 UNRELIABLE_KHAT, NO_MEAN_KHAT = 0.7, 1.0
 FITTED = 0.9
-"""Effective draws as a share of all, from which on a heavy tail of the weights is that of next to nothing; below, the
-sampler may end where the density goes on: of a thin curved tail 3 % of the mass were missing at 0.8."""
+"""ESS from which a sampler is taken for one that fits, and a heavy tail of its weights for one of next to nothing;
+below it may end where the density goes on: of a thin curved tail 3 % of the mass were missing at 0.8."""
 
 LEAST_SHARE = 0.1
 """Effective draws as a share of all below which weights say nothing: a sampler that is so far from what it sees may
