@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from multiprocessing import active_children
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,10 +19,11 @@ from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
 from biglearn_plugins.reproductions.inner_steps import successes
+from biglearn_plugins.reproductions.making import made
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
-from biglearn_plugins.reproductions.progress import Tell, silence
+from biglearn_plugins.reproductions.progress import ProgressLines, Tell, silence
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import Surface, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -124,10 +129,10 @@ def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
     assert animation_of([surface, surface]).startswith(b"GIF89a")
 
 
-def quick(agrees: bool) -> Reproduction:
+def quick(agrees: bool, name: str = "quick") -> Reproduction:
     drawn = picture(50, 50, lambda figure: None, alt="nothing", caption="Empty.")
     finding = Finding(agrees, "It is 3 < 4.", (drawn,), ("a", "b"), (("1", "<2>"),), {"quick.gif": b"GIF89a"})
-    return Reproduction("quick", "A quick one", "The paper says so.", lambda tell: finding)
+    return Reproduction(name, "A quick one", "The paper says so.", lambda tell: finding)
 
 
 def test_the_page_has_claim_and_verdict_side_by_side_and_escapes():
@@ -155,7 +160,7 @@ def called(monkeypatch, folder, *reproductions: Reproduction):
     monkeypatch.setattr(registry, "REPRODUCTIONS", reproductions)
     app = typer.Typer()
     Catalogue(modules=["biglearn_plugins.reproductions"], entry_points=False).add_commands(app)
-    return CliRunner().invoke(app, ["reproduce", "all", "--out", str(folder)])
+    return CliRunner().invoke(app, ["reproduce", "all", "--processes", "1", "--out", str(folder)])
 
 
 def raising(error: BaseException) -> Reproduction:
@@ -175,12 +180,44 @@ def test_one_that_fails_is_a_section_with_its_reason_and_the_others_go_on(tmp_pa
 
 
 def test_what_was_found_before_an_interruption_is_on_the_page(tmp_path, monkeypatch):
-    ended = called(monkeypatch, tmp_path, quick(agrees=True), raising(KeyboardInterrupt()), quick(agrees=True))
+    last = quick(agrees=True, name="last")
+    ended = called(monkeypatch, tmp_path, quick(agrees=True), raising(KeyboardInterrupt()), last)
     assert ended.exit_code not in (0, 1) and f"as far as it came is {tmp_path / 'report.html'}" in ended.output
     assert (
         "1 of 1 agree with what the papers say; 2 more were still to be made." in (tmp_path / "report.html").read_text()
     )
     assert (tmp_path / "quick-1.svg").exists()
+
+
+def killed(tell: Tell) -> Finding:
+    tell("about to go")
+    os._exit(9)
+
+
+def slow(tell: Tell) -> Finding:
+    time.sleep(1)
+    return Finding(True, f"made by {os.getpid()}", (), (), ())
+
+
+def endless(tell: Tell) -> Finding:
+    while True:
+        time.sleep(1)
+
+
+def test_several_at_once_have_processes_of_their_own_and_a_killed_one_does_not_end_the_others():
+    wanted = [Reproduction(f"{each.__name__} {n}", "t", "so", each) for n, each in enumerate((slow, killed, slow))]
+    found = list(made(wanted, 2, ProgressLines(3)))
+    assert [finding.failed for each, finding in found if each.name == "killed 1"] == [True]
+    assert "process ended with status 9" in str(found)
+    makers = {finding.sentence for each, finding in found if each.name != "killed 1"}
+    assert len(found) == 3 and len(makers) == 2 and f"made by {os.getpid()}" not in makers
+
+
+def test_who_does_not_wait_for_the_rest_leaves_no_process_behind():
+    both = made([Reproduction(each.__name__, "t", "so", each) for each in (killed, endless)], 2, ProgressLines(2))
+    assert next(both)[1].failed and len(active_children()) == 1
+    both.close()
+    assert active_children() == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,12 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="a new folder for the page; default: reproduced-001, or the next")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="how many are made at once; default: as many as there are processor cores"
+        ),
+    ] = None,
 ) -> None:
     """Make simulations of the papers again, and say where they differ.
 
@@ -25,40 +32,35 @@ def reproduce(
     each simulation. One that fails is a section with the reason, and the others go on; the status is 1 then.
     """
     from biglearn_plugins.reproductions.folder import write
+    from biglearn_plugins.reproductions.making import made
+    from biglearn_plugins.reproductions.progress import ProgressLines
     from biglearn_plugins.reproductions.registry import reproductions_named
+    from biglearn_sampler.cli.signals import signals_heard
     from biglearn_sampler.runs.whole_files import new_folder, numbered_folder
 
     chosen = reproductions_named(name)
     folder = new_folder(out or numbered_folder(REPRODUCED))
-    found: list[tuple[Reproduction, Finding]] = []
+    found: dict[Reproduction, Finding] = {}
     page: Path | None = None
+    lines = ProgressLines(len(chosen))
+    at_once = min(processes or os.cpu_count() or 1, len(chosen))
     try:
-        for number, reproduction in enumerate(chosen, 1):
-            typer.echo(f"[{number}/{len(chosen)}] {reproduction.title}", err=True)
-            finding = _made(reproduction)
-            found.append((reproduction, finding))
-            typer.echo(
-                f"{reproduction.name}: {finding.verdict}\n  paper: {reproduction.claim}\n  found: {finding.sentence}"
-            )
-            page = write(folder, found, len(chosen))
+        with signals_heard():
+            for reproduction, finding in made(chosen, at_once, lines):
+                found[reproduction] = finding
+                with lines.hidden():
+                    typer.echo(_told(reproduction, finding))
+                page = write(folder, [(each, found[each]) for each in chosen if each in found], len(chosen))
     except KeyboardInterrupt:
         if page is not None:
             typer.echo(f"\nThe page as far as it came is {page}.", err=True)
         raise
+    finally:
+        lines.close()
     typer.echo(f"\nThe page is {page}.")
-    if any(finding.failed for _, finding in found):
+    if any(finding.failed for finding in found.values()):
         raise typer.Exit(1)
 
 
-def _made(reproduction: Reproduction) -> Finding:
-    """What a reproduction finds, or why it could not be made."""
-    from biglearn_plugins.reproductions.progress import progress
-    from biglearn_plugins.reproductions.reproduction import Finding
-    from biglearn_sampler.catalogue.problems import told
-    from biglearn_sampler.precision import full_precision
-
-    try:
-        with full_precision(), progress() as tell:
-            return reproduction.find(tell)
-    except Exception as error:
-        return Finding.missing(told(error))
+def _told(reproduction: Reproduction, finding: Finding) -> str:
+    return f"{reproduction.name}: {finding.verdict}\n  paper: {reproduction.claim}\n  found: {finding.sentence}"

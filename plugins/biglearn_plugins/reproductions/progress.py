@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
 Tell = Callable[[str], None]
 """Is told what is done now, in a few words."""
 
@@ -14,16 +18,46 @@ def silence(_: str) -> None:
     """Tells nobody."""
 
 
-@contextmanager
-def progress() -> Iterator[Tell]:
-    """One line on a terminal that says what is done now; silence for pipes and files."""
-    if not sys.stderr.isatty():
-        yield silence
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+class ProgressLines:
+    """Says what begins; on a terminal also, in a line of its own, what each is at, until it ends.
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda text: bar.update(task, description=text)
+    Arguments:
+        total: how many will begin.
+    """
+
+    def __init__(self, total: int) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._bars = Progress(
+            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._lines: dict[str, TaskID] = {}
+        self._begun, self._total = 0, total
+        self._on_terminal = sys.stderr.isatty()
+
+    def begin(self, name: str, title: str) -> None:
+        """Say that something begins."""
+        self._begun += 1
+        with self.hidden():
+            typer.echo(f"[{self._begun}/{self._total}] {title}", err=True)
+        self._lines[name] = self._bars.add_task(f"{name}: starting", total=None)
+
+    def tell(self, name: str, text: str) -> None:
+        """Say what something is at."""
+        self._bars.update(self._lines[name], description=f"{name}: {text}")
+
+    def end(self, name: str) -> None:
+        """Its line goes."""
+        self._bars.remove_task(self._lines.pop(name))
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Without the lines, so that something can be printed."""
+        self.close()
+        yield
+        if self._on_terminal:
+            self._bars.start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._on_terminal:
+            self._bars.stop()
