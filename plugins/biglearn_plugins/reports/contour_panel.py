@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
@@ -51,20 +52,25 @@ class ContourPanel(AbstractPanel):
         modes = np.empty((0, 2)) if known is None else np.asarray(known, float)
         return cls(view, view.target_log_density(run.target), modes)
 
-    def draw(self, axes: Axes, sampler: GaussianMixture) -> None:
+    def draw_target(self, axes: Axes) -> None:
         horizontal, vertical = self.view.axes
         fill_regions(axes, horizontal, vertical, self.target)
-        lines = with_levels(self.view.mixture_log_density(sampler))
-        if lines is not None:
-            values, levels = lines
-            axes.contour(horizontal, vertical, values.T, levels, colors=VERMILLION, linewidths=1.2, linestyles="solid")
-        axes.add_collection(component_ellipses(sampler))
-        axes.plot(*self.modes.T, "+", color=BLACK, markersize=5, markeredgewidth=0.8)
         axes.set_xlim(self.view.lower[0], self.view.upper[0])
         axes.set_ylim(self.view.lower[1], self.view.upper[1])
         axes.set_box_aspect(1)
         axes.set_xlabel("x[0]")
         axes.set_ylabel("x[1]")
+
+    def draw_sampler(self, axes: Axes, sampler: GaussianMixture) -> list[Artist]:
+        horizontal, vertical = self.view.axes
+        drawn: list[Artist] = []
+        lines = with_levels(self.view.mixture_log_density(sampler))
+        if lines is not None:
+            values, levels = lines
+            style: dict[str, Any] = {"colors": VERMILLION, "linewidths": 1.2, "linestyles": "solid"}
+            drawn.append(axes.contour(horizontal, vertical, values.T, levels, **style))
+        drawn.append(axes.add_collection(component_ellipses(sampler)))
+        return [*drawn, *axes.plot(*self.modes.T, "+", color=BLACK, markersize=5, markeredgewidth=0.8)]
 
     def legend(self) -> list[tuple[Any, str]]:
         shades = tuple(Patch(color=shade) for shade in reversed(GREYS))

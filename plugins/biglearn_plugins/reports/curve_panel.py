@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -44,18 +45,24 @@ class CurvePanel(AbstractPanel):
         modes = np.empty(0) if known is None else np.asarray(known, float)[:, 0]
         return cls(view, _normalised(view.target_log_density(run.target), view.axes[0]), modes)
 
-    def draw(self, axes: Axes, sampler: GaussianMixture) -> None:
+    def draw_target(self, axes: Axes) -> None:
         points = self.view.axes[0]
         axes.fill_between(points, self.target, color=GREYS[1], linewidth=0)
-        components = np.exp(np.asarray(sampler.component_log_densities(self.view.grid), float))
-        axes.plot(points, components * np.asarray(sampler.weights), color=BLUE, linewidth=0.7)
-        axes.plot(points, np.exp(self.view.mixture_log_density(sampler)), color=VERMILLION, linewidth=1.4)
-        if len(self.modes):
-            axes.plot(self.modes, np.zeros_like(self.modes), "|", color=BLACK, markersize=10, clip_on=False)
         axes.set_xlim(points[0], points[-1])
         axes.set_ylim(0.0, (self.target.max() or 1.0) / FILLED)
         axes.set_xlabel("x[0]")
         axes.set_ylabel("density")
+
+    def draw_sampler(self, axes: Axes, sampler: GaussianMixture) -> list[Artist]:
+        points = self.view.axes[0]
+        components = np.exp(np.asarray(sampler.component_log_densities(self.view.grid), float))
+        drawn: list[Artist] = [
+            *axes.plot(points, components * np.asarray(sampler.weights), color=BLUE, linewidth=0.7),
+            *axes.plot(points, np.exp(self.view.mixture_log_density(sampler)), color=VERMILLION, linewidth=1.4),
+        ]
+        if len(self.modes):
+            drawn += axes.plot(self.modes, np.zeros_like(self.modes), "|", color=BLACK, markersize=10, clip_on=False)
+        return drawn
 
     def legend(self) -> list[tuple[Any, str]]:
         entries: list[tuple[Any, str]] = [

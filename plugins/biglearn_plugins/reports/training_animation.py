@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from biglearn_plugins.reports.canvas import new_figure
 from biglearn_plugins.reports.panel import AbstractPanel
-from biglearn_plugins.reports.training_figure import add_legend, draw_snapshot, panel_of, spread_out
+from biglearn_plugins.reports.training_figure import add_legend, entitle, panel_of, spread_out
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.run import Run, Snapshot
@@ -65,13 +66,23 @@ def _pictures(panel: AbstractPanel, snapshots: list[Snapshot]) -> list[Image.Ima
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     add_legend(figure, panel, columns=2, size=8)
+    panel.draw_target(axes)
+    # The first drawing places the axes, with room for a title; they must not move from frame to frame.
+    title = entitle(axes, snapshots[0])
+    canvas.draw()
+    figure.set_layout_engine("none")
+    title.set_visible(False)
+    canvas.draw()
+    title.set_visible(True)
+    without_sampler = canvas.copy_from_bbox(figure.bbox)
     pictures = []
     for snapshot in snapshots:
-        axes.clear()
-        draw_snapshot(axes, panel, snapshot)
-        canvas.draw()
-        # The first drawing has placed the axes; they must not move from frame to frame.
-        figure.set_layout_engine("none")
+        canvas.restore_region(without_sampler)
+        drawn = panel.draw_sampler(axes, snapshot.mixture)
+        for artist in sorted([*drawn, entitle(axes, snapshot)], key=Artist.get_zorder):
+            axes.draw_artist(artist)
+        for artist in drawn:
+            artist.remove()
         pictures.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB"))
     both_ends = Image.fromarray(np.hstack([np.asarray(pictures[0]), np.asarray(pictures[-1])]))
     colours = both_ends.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from biglearn_plugins.reports.contour_panel import ContourPanel
 from biglearn_plugins.reports.curve_panel import CurvePanel
@@ -16,11 +18,18 @@ from biglearn_sampler.runs.run import Run, Snapshot
 
 KINDS: dict[int, type[ContourPanel] | type[CurvePanel]] = {1: CurvePanel, 2: ContourPanel}
 
+# Strip and animation show the same panel, and the target's values on its grid take long to ask for.
+_MADE: WeakKeyDictionary[Run, AbstractPanel] = WeakKeyDictionary()
+
 
 def panel_of(run: Run) -> AbstractPanel | None:
     """The kind of panel that fits the dimension of the target; `None` beyond two, or without snapshots."""
     kind = KINDS.get(run.target.dim)
-    return None if kind is None or not run.snapshots else kind.of(run)
+    if kind is None or not run.snapshots:
+        return None
+    if run not in _MADE:
+        _MADE[run] = kind.of(run)
+    return _MADE[run]
 
 
 def spread_out(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
@@ -29,10 +38,9 @@ def spread_out(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     return [snapshots[index] for index in chosen]
 
 
-def draw_snapshot(axes: Axes, panel: AbstractPanel, snapshot: Snapshot) -> None:
-    """One panel with its step as title."""
-    panel.draw(axes, snapshot.mixture)
-    axes.set_title(f"step {snapshot.step:,}", fontsize=11)
+def entitle(axes: Axes, snapshot: Snapshot) -> Text:
+    """The step as the title of a panel."""
+    return axes.set_title(f"step {snapshot.step:,}", fontsize=11)
 
 
 def add_legend(figure: Figure, panel: AbstractPanel, columns: int, size: int = 10) -> None:

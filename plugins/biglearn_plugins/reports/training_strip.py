@@ -10,7 +10,7 @@ from typing import Annotated
 from matplotlib.axes import Axes
 
 from biglearn_plugins.reports.canvas import new_figure, save
-from biglearn_plugins.reports.training_figure import add_legend, draw_snapshot, panel_of, spread_out
+from biglearn_plugins.reports.training_figure import add_legend, entitle, panel_of, spread_out
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.run import Run
@@ -40,7 +40,8 @@ class TrainingStrip(AbstractReport):
         figure = new_figure(WIDTH, rows * WIDTH // MOST_COLUMNS + LEGEND_HEIGHT)
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for index, (axes, snapshot) in enumerate(zip(grid.flat, shown, strict=False)):
-            draw_snapshot(axes, panel, snapshot)
+            panel.draw(axes, snapshot.mixture)
+            entitle(axes, snapshot)
             _label(axes, leftmost=index % columns == 0, lowest=index + columns >= len(shown))
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
