@@ -184,7 +184,7 @@ def test_an_interrupted_comparison_says_what_it_lacks():
     whole = bare(known(2))
     record = {"status": "interrupted", "methods": {"nuts": None, "hmc": None}, "seeds": [0, 1]}
     assert "Interrupted" not in text_of(document(whole))
-    assert "Interrupted: 1 of 6 trials are here." in text_of(document(replace(whole, record=record)))
+    assert "Interrupted, with 1 of 6 trials done." in text_of(document(replace(whole, record=record)))
     assert "Our sampler has no trial yet." in text_of(document(replace(whole, trials=[], record=record)))
 
 

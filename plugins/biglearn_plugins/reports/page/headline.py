@@ -134,7 +134,7 @@ def _left_out(comparison: Comparison) -> str:
     if record.get("status") != "interrupted":
         return ""
     wanted = (1 + len(record["methods"])) * len(record["seeds"])
-    return f" Interrupted: {len(comparison.trials)} of {counted(wanted, 'trial')} are here."
+    return f" Interrupted, with {len(comparison.trials)} of {counted(wanted, 'trial')} done."
 
 
 def _capital(text: str) -> str:
