@@ -93,7 +93,6 @@ def known_by(sampler: Mixture, own: OwnDraws, rules: Rules) -> Archive:
 def searched(
     known: Archive,
     ends: Ends,
-    pushed: Ends | None,
     own: OwnDraws,
     broad: BroadDraws,
     stepper: Stepper,
@@ -117,7 +116,7 @@ def searched(
     sweep = int(min(left, max(rules.sweep_points, 0.25 * spare)))
     sweeping = _with_room(replace(rules, sweep_points=sweep), known)
     search = Search(stepper.under(sweeping), sweeping, first, known, proposer, generator, "verdict", sweeps=False)
-    seen = [(part.points, part.log_target) for part in (own, ends, pushed, broad) if part is not None]
+    seen = [(part.points, part.log_target) for part in (own, ends, broad)]
     more_points, more_log_target = map(np.concatenate, zip(*seen, strict=True))
     search.sweep(range(first.count // 2), more_points, more_log_target, reserve=reserve)
     wanted, complete = max(sweep_points(known.dim), LEAST_SWEEP + broad_count(known.dim)), False

@@ -18,7 +18,6 @@ from biglearn_sampler.verdict.chains import tempered_chains
 from biglearn_sampler.verdict.decide import decided
 from biglearn_sampler.verdict.fresh_search import known_by, searched, starts_of_chains
 from biglearn_sampler.verdict.missed import missed_modes
-from biglearn_sampler.verdict.outward import outward_chains
 from biglearn_sampler.verdict.own_draws import WeighedDraws, own_draws, region_of
 from biglearn_sampler.verdict.price import least_evaluations
 from biglearn_sampler.verdict.tails import runs_away
@@ -80,10 +79,7 @@ def judge(
     known = known_by(sampler, own, rules)
     ends = tempered_chains(target, starts_of_chains(own, region, generator), region.width, key_chains)
     account.add("verdict", ends.evaluations)
-    pushed = outward_chains(target, sampler, own, jax.random.fold_in(key_chains, 1))
-    if pushed is not None:
-        account.add("verdict", pushed.evaluations)
-    search = searched(known, ends, pushed, own, broad, stepper, tasks, rules, generator, key_search)
+    search = searched(known, ends, own, broad, stepper, tasks, rules, generator, key_search)
     new = missed_modes(search.modes, sampler, own.log_z, own.log_z + np.log(LEAST_MODE), stepper, generator)
     endless = runs_away(own.points, own.log_ratio, own.log_target, stepper, generator)
     along = None if endless is None else scale * endless / np.linalg.norm(scale * endless)
