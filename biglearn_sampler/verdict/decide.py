@@ -103,8 +103,8 @@ def said_about(
         )
     if lacking is not None and lacking >= MOST_MISSING:
         return NOT_COVERED, (
-            f"Not covered: broad draws find about {lacking:.0%} of the mass where the sampler has less than a "
-            "twentieth of the density."
+            f"Not covered: broad draws find about {lacking:.0%} of the mass or more where the sampler has less "
+            "than a twentieth of the density; modes that none of them met are not in that."
         )
     if _too_uneven(own):
         khat = "-" if own.khat is None else f"{own.khat:.2f}"
