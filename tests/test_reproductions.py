@@ -204,13 +204,13 @@ def endless(tell: Tell) -> Finding:
         time.sleep(1)
 
 
-def test_several_at_once_have_processes_of_their_own_and_a_killed_one_does_not_end_the_others():
-    wanted = [Reproduction(f"{each.__name__} {n}", "t", "so", each) for n, each in enumerate((slow, killed, slow))]
-    found = list(made(wanted, 2, ProgressLines(3)))
-    assert [finding.failed for each, finding in found if each.name == "killed 1"] == [True]
-    assert "process ended with status 9" in str(found)
-    makers = {finding.sentence for each, finding in found if each.name != "killed 1"}
-    assert len(found) == 3 and len(makers) == 2 and f"made by {os.getpid()}" not in makers
+def test_several_at_once_have_processes_of_their_own_and_a_killed_one_does_not_end_the_others(capsys):
+    makers = (slow, killed, slow)
+    wanted = [Reproduction(f"r{n}", f"Number {n}", "so", each, minutes=n) for n, each in enumerate(makers)]
+    found = {each.name: finding for each, finding in made(wanted, 2, ProgressLines(3))}
+    assert found["r1"].failed and "process ended with status 9" in found["r1"].sentence
+    assert len({f"made by {os.getpid()}", found["r0"].sentence, found["r2"].sentence}) == 3
+    assert capsys.readouterr().err.startswith("[1/3] Number 2\n")  # the longest first
 
 
 def test_who_does_not_wait_for_the_rest_leaves_no_process_behind():

@@ -174,4 +174,5 @@ FIGURE_3 = Reproduction(
     claim="Joint matching suffers severely from mode collapse and explores feebly; big cooperative learning delivers a "
     "surprising power of exploration from the same information.",
     find=find,
+    minutes=15.0,
 )

@@ -23,7 +23,7 @@ def made(
     """What each finds, or why it could not be made, as soon as it is known.
 
     Arguments:
-        reproductions: begun in this order.
+        reproductions: begun in this order; of several at once the longest first.
         processes: how many are made at once; where it is 1 this process makes them.
         lines: are told what begins, what it is at, and what has ended.
     """
@@ -85,7 +85,8 @@ def _work(reproduction: Reproduction, sender: Connection) -> None:
 def _made_at_once(
     reproductions: Sequence[Reproduction], processes: int, lines: ProgressLines
 ) -> Generator[tuple[Reproduction, Finding], None, None]:
-    waiting, running = deque(reproductions), list[_Worker]()
+    waiting = deque(sorted(reproductions, key=lambda each: -each.minutes))
+    running: list[_Worker] = []
     try:
         while waiting or running:
             while waiting and len(running) < processes:
