@@ -67,7 +67,7 @@ class _Worker:
         """The next one: what it is at, or what it found."""
         try:
             return self.receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):  # between two messages, or within one
             self.process.join()
             return Finding.missing(f"its process ended with status {self.process.exitcode}")
 
