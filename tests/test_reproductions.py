@@ -32,7 +32,7 @@ from biglearn_plugins.reproductions.view import View
 from biglearn_plugins.tasks.families import transformed_marginal
 from biglearn_plugins.transformations.orthogonal import Orthogonal
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.errors import UserError
+from biglearn_sampler.errors import Terminated, UserError
 from biglearn_sampler.estimators.energy import EnergyEstimator
 from biglearn_sampler.estimators.exact_channel import ExactChannelEstimator
 from biglearn_sampler.estimators.marginal_quadrature import MarginalQuadrature
@@ -179,9 +179,10 @@ def test_one_that_fails_is_a_section_with_its_reason_and_the_others_go_on(tmp_pa
     assert page.count("<table") == 1 and 'class="verdict cannot-tell"' in page
 
 
-def test_what_was_found_before_an_interruption_is_on_the_page(tmp_path, monkeypatch):
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, Terminated])
+def test_what_was_found_before_an_interruption_is_on_the_page(interruption, tmp_path, monkeypatch):
     last = quick(agrees=True, name="last")
-    ended = called(monkeypatch, tmp_path, quick(agrees=True), raising(KeyboardInterrupt()), last)
+    ended = called(monkeypatch, tmp_path, quick(agrees=True), raising(interruption()), last)
     assert ended.exit_code not in (0, 1) and f"as far as it came is {tmp_path / 'report.html'}" in ended.output
     assert (
         "1 of 1 agree with what the papers say; 2 more were still to be made." in (tmp_path / "report.html").read_text()

@@ -44,19 +44,19 @@ def reproduce(
     page: Path | None = None
     lines = ProgressLines(len(chosen))
     at_once = min(processes or os.cpu_count() or 1, len(chosen))
-    try:
-        with signals_heard():
+    with signals_heard():
+        try:
             for reproduction, finding in made(chosen, at_once, lines):
                 found[reproduction] = finding
                 with lines.hidden():
                     typer.echo(_told(reproduction, finding))
                 page = write(folder, [(each, found[each]) for each in chosen if each in found], len(chosen))
-    except KeyboardInterrupt:
-        if page is not None:
-            typer.echo(f"\nThe page as far as it came is {page}.", err=True)
-        raise
-    finally:
-        lines.close()
+        except KeyboardInterrupt:
+            if page is not None:
+                typer.echo(f"\nThe page as far as it came is {page}.", err=True)
+            raise
+        finally:
+            lines.close()
     typer.echo(f"\nThe page is {page}.")
     if any(finding.failed for finding in found.values()):
         raise typer.Exit(1)
