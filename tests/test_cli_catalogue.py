@@ -587,6 +587,13 @@ def test_help_answers_without_heavy_imports():
     assert "biglearn_plugin.py" in done.stdout
 
 
+@pytest.mark.parametrize(("argument", "status"), [("--version", 0), ("--nothing", 2)])
+def test_the_module_is_the_command(argument, status):
+    done = subprocess.run([sys.executable, "-m", "biglearn_sampler", argument], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert version("biglearn-sampler") in done.stdout if status == 0 else "No such option" in done.stderr
+
+
 def test_a_typer_app_gets_the_commands_of_good_plugins(folder):
     app = typer.Typer()
     Catalogue(files=[folder / "extras.py"], entry_points=False).add_commands(app)

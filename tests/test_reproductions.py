@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
-from multiprocessing import active_children
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,11 +15,10 @@ from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
 from biglearn_plugins.reproductions.inner_steps import successes
-from biglearn_plugins.reproductions.making import made
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
-from biglearn_plugins.reproductions.progress import ProgressLines, Tell, silence
+from biglearn_plugins.reproductions.progress import Tell, silence
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
 from biglearn_plugins.reproductions.surface import Surface, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
@@ -188,37 +183,6 @@ def test_what_was_found_before_an_interruption_is_on_the_page(interruption, tmp_
         "1 of 1 agree with what the papers say; 2 more were still to be made." in (tmp_path / "report.html").read_text()
     )
     assert (tmp_path / "quick-1.svg").exists()
-
-
-def killed(tell: Tell) -> Finding:
-    tell("about to go")
-    os._exit(9)
-
-
-def slow(tell: Tell) -> Finding:
-    time.sleep(1)
-    return Finding(True, f"made by {os.getpid()}", (), (), ())
-
-
-def endless(tell: Tell) -> Finding:
-    while True:
-        time.sleep(1)
-
-
-def test_several_at_once_have_processes_of_their_own_and_a_killed_one_does_not_end_the_others(capsys):
-    makers = (slow, killed, slow)
-    wanted = [Reproduction(f"r{n}", f"Number {n}", "so", each, minutes=n) for n, each in enumerate(makers)]
-    found = {each.name: finding for each, finding in made(wanted, 2, ProgressLines(3))}
-    assert found["r1"].failed and "process ended with status 9" in found["r1"].sentence
-    assert len({f"made by {os.getpid()}", found["r0"].sentence, found["r2"].sentence}) == 3
-    assert capsys.readouterr().err.startswith("[1/3] Number 2\n")  # the longest first
-
-
-def test_who_does_not_wait_for_the_rest_leaves_no_process_behind():
-    both = made([Reproduction(each.__name__, "t", "so", each) for each in (killed, endless)], 2, ProgressLines(2))
-    assert next(both)[1].failed and len(active_children()) == 1
-    both.close()
-    assert active_children() == []
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def reproduce(
     each simulation. One that fails is a section with the reason, and the others go on; the status is 1 then.
     """
     from biglearn_plugins.reproductions.folder import write
+    from biglearn_plugins.reproductions.job import first_jobs
     from biglearn_plugins.reproductions.making import made
     from biglearn_plugins.reproductions.progress import ProgressLines
     from biglearn_plugins.reproductions.registry import reproductions_named
@@ -43,7 +44,7 @@ def reproduce(
     found: dict[Reproduction, Finding] = {}
     page: Path | None = None
     lines = ProgressLines(len(chosen))
-    at_once = min(processes or os.cpu_count() or 1, len(chosen))
+    at_once = min(processes or os.cpu_count() or 1, sum(len(first_jobs(each)) for each in chosen))
     with signals_heard():
         try:
             for reproduction, finding in made(chosen, at_once, lines):

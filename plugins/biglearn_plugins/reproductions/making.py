@@ -1,107 +1,118 @@
-"""Making reproductions, one after another in this process or several at once, each in a process of its own."""
+"""Making reproductions, one after another in this process or several at once, each job in a process of its own."""
 
 from __future__ import annotations
 
-import signal
-from collections import deque
+from collections import defaultdict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
+from typing import Any
 
-from biglearn_plugins.reproductions.progress import ProgressLines, Tell
+from biglearn_plugins.reproductions.job import Job, first_jobs
+from biglearn_plugins.reproductions.progress import ProgressLines
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
-from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.precision import full_precision
+from biglearn_plugins.reproductions.worker import Worker
+
+Found = Generator[tuple[Reproduction, Finding], None, None]
+"""What each finds, or why it could not be made, as soon as it is known."""
 
 
-def made(
-    reproductions: Sequence[Reproduction], processes: int, lines: ProgressLines
-) -> Generator[tuple[Reproduction, Finding], None, None]:
-    """What each finds, or why it could not be made, as soon as it is known.
+def made(reproductions: Sequence[Reproduction], processes: int, lines: ProgressLines) -> Found:
+    """Make them.
 
     Arguments:
-        reproductions: begun in this order; of several at once the longest first.
-        processes: how many are made at once; where it is 1 this process makes them.
+        reproductions: begun in this order; of several at once what takes longest first.
+        processes: how many jobs are done at once; where it is 1 this process does them.
         lines: are told what begins, what it is at, and what has ended.
     """
     if processes > 1:
-        yield from _made_at_once(reproductions, processes, lines)
-        return
+        return _Pool(reproductions, processes, lines).made()
+    return _made_here(reproductions, lines)
+
+
+def _made_here(reproductions: Sequence[Reproduction], lines: ProgressLines) -> Found:
     for each in reproductions:
-        lines.begin(each.name, each.title)
-        finding = _finding(each, partial(lines.tell, each.name))
-        lines.end(each.name)
-        yield each, finding
+        lines.announce(each.title)
+        yield each, _found_here(each, lines)
 
 
-def _finding(reproduction: Reproduction, tell: Tell) -> Finding:
-    try:
-        with full_precision():
-            return reproduction.find(tell)
-    except Exception as error:
-        return Finding.missing(told(error))
+def _found_here(reproduction: Reproduction, lines: ProgressLines) -> Finding:
+    given: list[Any] = []
+    for part in reproduction.parts:
+        result = _done_here(Job(reproduction, part), lines)
+        if isinstance(result, Finding):  # it could not be made
+            return result
+        given.append(result)
+    return _done_here(Job(reproduction, given=tuple(given)), lines)
 
 
-@dataclass(frozen=True)
-class _Worker:
-    """A process that makes one reproduction, and where it tells of it."""
+def _done_here(job: Job, lines: ProgressLines) -> Any:
+    lines.begin(job.name)
+    result = job.do(partial(lines.tell, job.name))
+    lines.end(job.name)
+    return result
 
-    reproduction: Reproduction
-    process: SpawnProcess
-    receiver: Connection
 
-    @classmethod
-    def of(cls, reproduction: Reproduction) -> _Worker:
-        context = get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(reproduction, sender), daemon=True)
-        process.start()
-        # The worker has its own; with this one closed, its end is the end of what can be received.
-        sender.close()
-        return cls(reproduction, process, receiver)
+class _Pool:
+    """Several jobs at once."""
 
-    def message(self) -> str | Finding:
-        """The next one: what it is at, or what it found."""
+    def __init__(self, reproductions: Sequence[Reproduction], processes: int, lines: ProgressLines) -> None:
+        self._waiting = [job for each in reproductions for job in first_jobs(each)]
+        self._running: list[Worker] = []
+        self._parts: dict[str, dict[str, Any]] = defaultdict(dict)
+        self._announced: set[str] = set()
+        self._processes, self._lines = processes, lines
+
+    def made(self) -> Found:
+        """All of them; who does not wait for the rest leaves no process behind."""
         try:
-            return self.receiver.recv()
-        except (EOFError, OSError):  # between two messages, or within one
-            self.process.join()
-            return Finding.missing(f"its process ended with status {self.process.exitcode}")
+            while self._waiting or self._running:
+                while self._waiting and len(self._running) < self._processes:
+                    self._begin(max(self._waiting, key=lambda job: job.minutes))
+                for receiver in wait([each.receiver for each in self._running]):
+                    # One whose reproduction has just failed is not there any more.
+                    for worker in [each for each in self._running if each.receiver is receiver]:
+                        finding = self._hear(worker)
+                        if finding is not None:
+                            yield worker.job.reproduction, finding
+        finally:
+            for worker in self._running:
+                worker.stop()
 
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.join()
+    def _begin(self, job: Job) -> None:
+        self._waiting.remove(job)
+        self._running.append(Worker.of(job))
+        if job.reproduction.name not in self._announced:
+            self._announced.add(job.reproduction.name)
+            self._lines.announce(job.reproduction.title)
+        self._lines.begin(job.name)
 
+    def _hear(self, worker: Worker) -> Finding | None:
+        """Of a job: what its reproduction found, if that is known now."""
+        job, message = worker.job, worker.message()
+        if isinstance(message, str):
+            self._lines.tell(job.name, message)
+            return None
+        worker.process.join()
+        self._end(worker)
+        if isinstance(message, Finding):
+            self._drop(job.reproduction)
+            return message
+        assert job.part  # the finding is a `Finding`
+        made = self._parts[job.reproduction.name]
+        made[job.part.name] = message
+        if len(made) == len(job.reproduction.parts):
+            given = tuple(made[part.name] for part in job.reproduction.parts)
+            self._waiting.append(Job(job.reproduction, given=given))
+        return None
 
-def _work(reproduction: Reproduction, sender: Connection) -> None:
-    """Of a worker: Ctrl-C is for the process that started it, which stops it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sender.send(_finding(reproduction, sender.send))
+    def _end(self, worker: Worker) -> None:
+        self._running.remove(worker)
+        self._lines.end(worker.job.name)
 
-
-def _made_at_once(
-    reproductions: Sequence[Reproduction], processes: int, lines: ProgressLines
-) -> Generator[tuple[Reproduction, Finding], None, None]:
-    waiting = deque(sorted(reproductions, key=lambda each: -each.minutes))
-    running: list[_Worker] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                running.append(_Worker.of(waiting.popleft()))
-                lines.begin(running[-1].reproduction.name, running[-1].reproduction.title)
-            ready = wait([each.receiver for each in running])
-            for worker in [each for each in running if each.receiver in ready]:
-                name, message = worker.reproduction.name, worker.message()
-                if isinstance(message, str):
-                    lines.tell(name, message)
-                    continue
-                running.remove(worker)
-                worker.process.join()
-                lines.end(name)
-                yield worker.reproduction, message
-    finally:
-        for worker in running:
+    def _drop(self, reproduction: Reproduction) -> None:
+        """What is not needed any more: the other parts of one that could not be made."""
+        self._waiting = [job for job in self._waiting if job.reproduction is not reproduction]
+        for worker in [each for each in self._running if each.job.reproduction is reproduction]:
             worker.stop()
+            self._end(worker)

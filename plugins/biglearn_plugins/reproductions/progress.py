@@ -19,7 +19,7 @@ def silence(_: str) -> None:
 
 
 class ProgressLines:
-    """Says what begins; on a terminal also, in a line of its own, what each is at, until it ends.
+    """Announces what begins; on a terminal also says, in lines of their own, what is made of it, until that ends.
 
     Arguments:
         total: how many will begin.
@@ -34,11 +34,14 @@ class ProgressLines:
         self._begun, self._total = 0, total
         self._on_terminal = sys.stderr.isatty()
 
-    def begin(self, name: str, title: str) -> None:
-        """Say that something begins."""
+    def announce(self, title: str) -> None:
+        """Say that the next one begins."""
         self._begun += 1
         with self.hidden():
             typer.echo(f"[{self._begun}/{self._total}] {title}", err=True)
+
+    def begin(self, name: str) -> None:
+        """A line for what begins."""
         self._lines[name] = self._bars.add_task(f"{name}: starting", total=None)
 
     def tell(self, name: str, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from biglearn_plugins.reports.page.drawing import Picture
 from biglearn_plugins.reproductions.progress import Tell
@@ -42,6 +43,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What takes long of a reproduction, and can be made beside its other parts.
+
+    Arguments:
+        name: among them.
+        make: makes it, the same numbers every time, and tells what it is at.
+        minutes: that it takes, about; of several at once the longest begins first.
+    """
+
+    name: str
+    make: Callable[[Tell], Any]
+    minutes: float
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """One simulation of a paper.
 
@@ -49,12 +65,15 @@ class Reproduction:
         name: what users type.
         title: a heading.
         claim: what the paper says, in short.
-        find: makes the simulation again, the same numbers every time, and tells what it is at.
-        minutes: that it takes, about; of several at once the longest begins first.
+        find: makes the simulation again, the same numbers every time, and tells what it is at; also given what its
+            parts made, one after another.
+        parts: none where `find` does everything.
+        minutes: that `find` takes, as of a part.
     """
 
     name: str
     title: str
     claim: str
-    find: Callable[[Tell], Finding]
+    find: Callable[..., Finding]
+    parts: tuple[Part, ...] = ()
     minutes: float = 2.0
