@@ -217,11 +217,23 @@ def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_
     before = left_behind(folder)
     for budget in (None, 12_000, 5_000):
         assert bl.resume(folder, target=RIDGE, budget=budget).metrics == stopped.metrics
-    assert "its budget was spent; it goes on with a larger one (--budget EVALS, --minutes M)" in caplog.text
+    assert bl.resume(folder, target=RIDGE, minutes=60.0).metrics == stopped.metrics
+    assert "its budget of evaluations was spent; it goes on with more of it (--budget EVALS)" in caplog.text
     assert left_behind(folder) == before
     run = bl.resume(folder, target=RIDGE, budget=80_000)
     assert left_behind(folder) == whole["adaptive"]
     assert run.record["settings"]["budget"]["evaluations"] == 80_000
+
+
+def test_a_run_that_its_time_ended_goes_on_with_more_time_and_loses_nothing(tmp_path: Path, caplog: Any) -> None:
+    folder = tmp_path / "run"
+    stopped = bl.train(RIDGE, settings=SCHEDULED, minutes=1e-9, out=folder)
+    assert stopped.metrics["training_ended"] == "stopped" and len(stopped.history) == 1
+    assert bl.resume(folder, target=RIDGE, budget=10**9).metrics == stopped.metrics
+    assert "its budget of minutes was spent; it goes on with more of it (--minutes M)" in caplog.text
+    # With too little more it stands where it stood.
+    assert len(bl.resume(folder, target=RIDGE, minutes=2e-9).history) == 1
+    assert bl.resume(folder, target=RIDGE, minutes=60.0).metrics["training_ended"] == "scheduled"
 
 
 def test_a_scheduled_run_goes_no_chunk_beyond_a_smaller_budget(tmp_path: Path) -> None:

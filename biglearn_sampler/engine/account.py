@@ -47,7 +47,7 @@ class Account:
         budget: the limits.
         spent, zero_density, rejected: as in `Books`.
         began: time of the beginning; of work that goes on, so long ago as it has lasted.
-        limited: whether the budget has ever refused anything. Until then all is as it would be without one.
+        limited_by: the limits, `evaluations` or `minutes`, that have ever refused anything.
     """
 
     budget: Budget = Budget()
@@ -55,7 +55,7 @@ class Account:
     zero_density: int = 0
     rejected: int = 0
     began: float = field(default_factory=time.monotonic)
-    limited: bool = False
+    limited_by: set[str] = field(default_factory=set)
 
     @classmethod
     def continued(cls, budget: Budget, books: Books) -> Account:
@@ -68,6 +68,11 @@ class Account:
     def books(self) -> Books:
         """What it holds now."""
         return Books(dict(self.spent), self.zero_density, self.rejected, self.seconds)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the budget has ever refused anything. Until then all is as it would be without one."""
+        return bool(self.limited_by)
 
     @property
     def seconds(self) -> float:
@@ -101,11 +106,12 @@ class Account:
     def allows(self, evaluations: int) -> bool:
         """Whether so many more evaluations fit into the budget, and time is left."""
         in_time = self.budget.minutes is None or self.seconds < 60.0 * self.budget.minutes
-        allowed = in_time and evaluations <= self.left
-        self.limited |= not allowed
-        return allowed
+        if not in_time:
+            self.limited_by.add("minutes")
+        return self.affordable(evaluations) == evaluations and in_time
 
     def affordable(self, evaluations: int) -> int:
         """So many evaluations, or as many as are left."""
-        self.limited |= evaluations > self.left
+        if evaluations > self.left:
+            self.limited_by.add("evaluations")
         return int(min(evaluations, self.left))

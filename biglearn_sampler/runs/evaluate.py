@@ -34,6 +34,7 @@ COSTS = (
     "skipped_steps",
     "evaluations_by_purpose",
     "training_ended",
+    "stopped_by",
     "convergence",
     "components_found",
     "components",

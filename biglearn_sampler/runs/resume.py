@@ -97,18 +97,18 @@ def _why_finished(
     """What there is to say of a run that is over; `None` where there is something left to do."""
     if record.get("status") != "finished":
         return None
-    how = opened.read_json("metrics.json").get("training_ended")
+    figures = opened.read_json("metrics.json")
+    how = figures.get("training_ended")
     if how is None:  # its figures were deleted; what is left of the run is measured again
         return None
     if how != "stopped":
         return f"its training ended by itself ({how}), and nothing is left to do"
-    before = record["settings"].get("budget", {})
-    larger = [
-        given is not None and (before.get(name) is None or given > before[name])
-        for name, given in (("evaluations", budget), ("minutes", minutes))
-    ]
-    if not any(larger):
-        return "its budget was spent; it goes on with a larger one (--budget EVALS, --minutes M)"
+    before = {name: limit for name, limit in record["settings"].get("budget", {}).items() if limit is not None}
+    given = {"evaluations": budget, "minutes": minutes}
+    spent = [name for name in figures.get("stopped_by") or before if not (given.get(name) or 0) > before.get(name, 0)]
+    if spent:
+        more = ", ".join(f"--{'budget EVALS' if name == 'evaluations' else 'minutes M'}" for name in spent)
+        return f"its budget of {' and '.join(spent)} was spent; it goes on with more of it ({more})"
     return None
 
 

@@ -154,7 +154,7 @@ class ScheduledTrainer(AbstractTrainer):
             account.spent = {"training": progress.evaluations}
             if not account.allows(fitter.most_of_chunk(state)):
                 listener.stands_at(progress)
-                return {"training_ended": "stopped"}
+                return _stopped(account)
         bound = UNBOUNDED * max(1.0, self._reach(fitter.progress(fitter.begin()).mixture))
         while True:
             reached(state)
@@ -170,7 +170,8 @@ class ScheduledTrainer(AbstractTrainer):
             if fitter.has_ended(state):
                 return {"training_ended": "scheduled"}
             if not account.allows(fitter.most_of_chunk(state)):
-                return {"training_ended": "stopped"}
+                reached(state)
+                return _stopped(account)
 
     def compiled(self) -> None:
         self._fitter()
@@ -244,7 +245,7 @@ class AdaptiveTrainer(AbstractTrainer):
         outcome = state.stage
         assert isinstance(outcome, Outcome)
         return {
-            "training_ended": outcome.how,
+            **(_stopped(engine.account) if outcome.how == "stopped" else {"training_ended": outcome.how}),
             "components_found": outcome.modes,
             "components": outcome.mixture.components,
             "convergence": dict(outcome.grounds),
@@ -292,7 +293,6 @@ def trainer_of(plan: Plan) -> AbstractTrainer:
         UserError: something cannot be had; told before anything is written or trained.
     """
     look = plan.look()
-    check_limit(plan)
     trainer = unprobed_trainer(plan)
     trainer.look = look
     plan.devices.team.agree(agreement(plan))
@@ -306,7 +306,13 @@ def unprobed_trainer(plan: Plan) -> AbstractTrainer:
     Raises:
         UserError: something cannot be had.
     """
+    check_limit(plan)
     return AdaptiveTrainer(plan) if plan.settings.method == "adaptive" else ScheduledTrainer(plan)
+
+
+def _stopped(account: Account) -> dict[str, Any]:
+    """What there is to say of a training that its budget ended."""
+    return {"training_ended": "stopped", "stopped_by": sorted(account.limited_by)}
 
 
 def _have_settled(trends: Mapping[str, LossTrend | None]) -> bool:
