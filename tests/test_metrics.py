@@ -340,6 +340,14 @@ def test_densities_of_correlated_coordinates_far_from_zero_keep_their_digits():
     assert np.std(draws.log_sampler_at(draws.points) - exact) < 4e-3
 
 
+def test_a_sampler_of_unlike_widths_is_not_taken_for_a_broken_one():
+    """The mean density of few draws goes by how many of them fell on the narrow component."""
+    law = GaussianMixture.of(10.0 * np.eye(2, 50), np.square([1.0, 0.01])[:, None, None] * np.eye(50), [0.5, 0.5])
+    target = MixtureTarget.of(law, scale=10.0)
+    for seed in range(12):
+        assert draws_of(law, target, 1000, jax.random.key(seed)).count == 1000
+
+
 @pytest.mark.parametrize(("least", "turned", "told"), [(1e-9, True, False), (1e-9, False, True), (1e-3, True, True)])
 def test_no_figure_is_given_where_rounding_decides_the_density_of_draws(least, turned, told):
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0] if turned else np.eye(3)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities, log_density_of
+from biglearn_sampler.importance import truncated_log_mean
 
 BATCHES, BATCH = 32, 4096
 """Draws on which the masses of modes are weighed, at most, beside those that tell how wide these should be."""
@@ -93,7 +94,9 @@ def balanced(population: Population, stepper: Stepper, generator: np.random.Gene
     weights = np.concatenate(log_weights)
     if not np.isfinite(weights).any():
         return population
-    shifts = mass_shifts(np.concatenate(claims), np.concatenate(log_presence), weights)
+    # The noise of the sampler's own masses goes with that of the weighed ones where these are of its own draws only.
+    mass = None if width == 1.0 else claimed(np.exp(population.log_weights)[None], group)[0]
+    shifts = mass_shifts(np.concatenate(claims), np.concatenate(log_presence), weights, mass)
     return population.weighted(population.log_weights + shifts[group])
 
 
@@ -110,6 +113,7 @@ def mass_shifts(
     claims: Float[np.ndarray, "points groups"],
     log_presence: Float[np.ndarray, " points"],
     log_weights: Float[np.ndarray, " points"],
+    mass: Float[np.ndarray, " groups"] | None = None,
 ) -> Float[np.ndarray, " groups"]:
     """What to add to the log weights of every group, so that it has its importance-weighted mass.
 
@@ -121,13 +125,15 @@ def mass_shifts(
         claims: probability that a point came from a group.
         log_presence: `log p - log b` at points of any law `b`.
         log_weights: `log q - log b`.
+        mass: of every group in the sampler; estimated at the points if not given.
     """
     presence = np.exp(log_presence - log_presence.max())
-    presence, weights = presence / presence.sum(), truncated(log_weights)
-    mass, weighed = presence @ claims, weights @ claims
-    known = (mass > TINY) & (weighed > TINY)
+    weights = truncated(log_weights)
+    held = np.asarray(presence / presence.sum() @ claims if mass is None else mass)
+    weighed = weights @ claims
+    known = (held > TINY) & (weighed > TINY)
     weighed = np.where(known, weighed, 1.0)
-    shift = np.where(known, np.log(weighed / np.where(known, mass, 1.0)), 0.0)
+    shift = np.where(known, np.log(weighed / np.where(known, held, 1.0)), 0.0)
     variance = ((weights[:, None] * (claims / weighed - 1.0)) ** 2).sum(0)
     return np.maximum(1.0 - variance / np.maximum(shift**2, TINY), 0.0) * shift
 
@@ -143,15 +149,16 @@ def largest_error(claims: Float[np.ndarray, "points groups"], log_weights: Float
 def truncated(
     log_weights: Float[np.ndarray, " points"], shares: Float[np.ndarray, " points"] | None = None
 ) -> Float[np.ndarray, " points"]:
-    """Weights that sum to one, none above `sqrt(n)` times the mean of all `n`: a poor sampler has heavy tails.
+    """Weights that sum to one, before that none above `sqrt(n)` times their `truncated_log_mean`.
+
+    A poor sampler has heavy tails, and a draw in what it does not know outweighs all others together.
 
     Arguments:
         log_weights: up to a constant; one is finite.
-        shares: what every point counts for in the mean, where they do not count alike.
+        shares: what every point counts for in the mean, with sum one, where they do not count alike.
 
     Reference: Ionides, "Truncated importance sampling", Journal of Computational and Graphical Statistics 17 (2008).
     """
-    weights = np.exp(log_weights - log_weights.max())
-    mean = weights.mean() if shares is None else shares @ weights
-    weights = np.minimum(weights, mean * np.sqrt(len(weights)))
+    most = truncated_log_mean(log_weights, shares) + 0.5 * np.log(len(log_weights))
+    weights = np.exp(np.minimum(log_weights, most) - min(most, log_weights.max()))
     return weights / weights.sum()

@@ -15,7 +15,7 @@ from biglearn_sampler.engine.stepper import Stepper, component_log_densities
 from biglearn_sampler.engine.zero_density import bounded
 
 LEAST_LOG_RATIO = -1e6
-"""Bounds `log q - log p` of the first weights."""
+"""Bounds `log q - log p` of the first weights, as it lies below the largest."""
 
 ROUNDS = 200
 """Of the descent."""
@@ -41,6 +41,7 @@ class Polished:
         variance: of `log q - log p` under the sampler.
         elbo: its mean.
         log_mass: of the target, by importance weights.
+        points: on which they are judged.
     """
 
     population: Population
@@ -48,6 +49,7 @@ class Polished:
     variance: float
     elbo: float
     log_mass: float
+    points: int
 
 
 def polished(population: Population, stepper: Stepper, generator: np.random.Generator, points: int = 0) -> Polished:
@@ -83,12 +85,16 @@ def polished(population: Population, stepper: Stepper, generator: np.random.Gene
         return np.log(component @ np.exp(log_weights).astype(np.float32) + TINY) + highest
 
     if not np.isfinite(log_target).any():
-        return Polished(population, 0.0, np.inf, -np.inf, -np.inf)
+        return Polished(population, 0.0, np.inf, -np.inf, -np.inf, len(drawn))
     log_weights = population.log_weights
     first = log_sampler(log_weights)
-    log_target = first + np.maximum(bounded(log_target - first, np.exp(first - log_equal)), LEAST_LOG_RATIO)
+    log_ratio = bounded(log_target - first, np.exp(first - log_equal))
+    log_ratio = np.maximum(log_ratio, log_ratio.max() + LEAST_LOG_RATIO)
+    log_target = first + log_ratio
+    # A constant changes nothing but the rounding: what `log q` lacks of being normalised may be large.
+    level = np.median(log_ratio)
     for _ in range(ROUNDS):
-        ratios = share @ (log_sampler(log_weights) - log_target).astype(np.float32)
+        ratios = share @ (log_sampler(log_weights) - log_target + level).astype(np.float32)
         excess = ratios - np.exp(log_weights) @ ratios
         log_weights = log_weights - RATE * np.clip(excess, -LARGEST_SIGNAL, LARGEST_SIGNAL)
         log_weights = np.maximum(log_weights - logsumexp(log_weights), LEAST_LOG_WEIGHT)
@@ -113,4 +119,5 @@ def _judged(
     effective_share = float((presence @ weights) ** 2 / (presence @ weights**2))
     elbo = float(presence @ log_ratio)
     log_mass = float(np.asarray(logsumexp(log_ratio, b=presence)))
-    return Polished(population, effective_share, float(presence @ (log_ratio - elbo) ** 2), elbo, log_mass)
+    variance = float(presence @ (log_ratio - elbo) ** 2)
+    return Polished(population, effective_share, variance, elbo, log_mass, len(log_ratio))

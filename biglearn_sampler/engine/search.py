@@ -329,7 +329,7 @@ class Search:
                 self.moves.append({"move": "found", "searcher": number, "by": origin or "start", "evidence": evidence})
 
     def _modes(self) -> list[Mode]:
-        """Every searcher as the mode it would be; its evidence is one standard error below the estimate."""
+        """Every searcher as the mode it would be; its evidence is a little below the mean ratio where draws differ."""
         searchers = self.searchers
         count = searchers.count
         points, log_target, ratio = ComponentDraws.of(searchers, self.stepper, self.purpose, self.generator)

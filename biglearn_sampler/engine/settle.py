@@ -47,7 +47,7 @@ ANNEALED_AGAIN = (
 and how many stretches that takes. A refinement would cost many times as much."""
 
 JUDGED_ON = 4096
-"""Fresh points of a judgement, or `LEAST_EACH` of every component if that is more."""
+"""Fresh points of a judgement that is to be close; otherwise `LEAST_EACH` of every component, or if that is more."""
 
 TELLING = 2.0
 """Standard errors by which ELBOs must differ to say which fit is the better one."""
@@ -80,12 +80,14 @@ class Fit:
         merged: without twins and weightless ones.
         variance: of `log q - log p`.
         elbo: of the mixture.
+        judged_on: as many points of the sampler.
     """
 
     population: Population
     merged: Population
     variance: float
     elbo: float
+    judged_on: int = JUDGED_ON
 
     @classmethod
     def unsettled(cls, population: Population) -> Fit:
@@ -113,7 +115,7 @@ class Fit:
         By the ELBO where it tells, since a mode that was lost shows there alone; else by the variance of
         `log q - log p`, about twice the divergence, and far less noisy.
         """
-        error = np.sqrt((self.variance + other.variance) / JUDGED_ON)
+        error = np.sqrt(self.variance / self.judged_on + other.variance / other.judged_on)
         if abs(self.elbo - other.elbo) > TELLING * error:
             return self.elbo > other.elbo
         return self.variance < other.variance
@@ -194,7 +196,7 @@ class Settler:
             closely = 0.1 * GOOD < fit.variance < HOPELESS
             points = JUDGED_ON if closely and self.stepper.account.allows(JUDGED_ON) else 0
             told = polished(fit.population, self.stepper, self.generator, points)
-            fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo)
+            fit = Fit(told.population, merged_twins(told.population), told.variance, told.elbo, told.points)
             best = fit if best is None or fit.is_closer(best) else best
             if attempt == len(ANNEALED_AGAIN) or not self._can_pay(best.population):
                 break

@@ -21,6 +21,9 @@ BATCH = 4000
 ROUNDING = 1.0
 """Nats, and a hundredth for each dimension, by which rounding may make the mean density of draws too low."""
 
+TELLING = 4.0
+"""Standard errors by which the mean density of draws must be too low to say that it is."""
+
 
 def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
     """Fresh draws of a sampler, with both log densities at them.
@@ -52,12 +55,14 @@ def _check_told(mixture: GaussianMixture, log_density: Float[np.ndarray, " count
     """See that draws of a mixture are about as dense as they must be.
 
     `E_p[-log p] <= sum_k w_k (H[N_k] - log w_k)`, where `H` is the entropy: a draw is at least as dense as its own
-    component makes it.
+    component makes it. The mean is one of draws, and may be off by `TELLING` standard errors, those of the entropies.
     """
     weights = np.asarray(mixture.weights, float)
     sizes = np.log(np.abs(np.diagonal(np.asarray(mixture.factors, float), axis1=1, axis2=2))).sum(1)
     entropies = sizes + 0.5 * mixture.dim * (1.0 + LOG_TWO_PI) - np.log(np.maximum(weights, np.finfo(float).tiny))
-    if not -log_density.mean() <= weights @ entropies + ROUNDING + 0.01 * mixture.dim:
+    most = weights @ entropies
+    error = np.sqrt(weights @ (entropies - most) ** 2 / len(log_density))
+    if not -log_density.mean() <= most + TELLING * error + ROUNDING + 0.01 * mixture.dim:
         raise Diverged(
             "the sampler has components so thin that single precision cannot tell the density at their draws, and no "
             "figure can be given; the log density may be flat, or broken by rounding: smooth it, or give another start "

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpyro.diagnostics import effective_sample_size
 
 from biglearn_sampler.evaluation.draws import Draws
-from biglearn_sampler.importance.pareto import pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, resolution_of
 
 LEAST_WORTH = 1.0 + 1e-6
 """Independent draws from which an error can be told."""
@@ -76,7 +76,7 @@ def draw_weights(draws: Draws) -> Float[np.ndarray, " count"]:
         return draws.shares
     if not np.isfinite(ratios).any():
         return np.zeros(draws.count)
-    smoothed, _ = pareto_smooth(ratios)
+    smoothed, _ = pareto_smooth(ratios, resolution_of(draws.log_target))
     return np.exp(smoothed)
 
 

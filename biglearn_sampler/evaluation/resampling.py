@@ -10,19 +10,16 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
-from biglearn_sampler.compilation import jit_quickly
-from biglearn_sampler.energy import AbstractTarget, Evaluations, split_arrays
+from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import RunFailed, UserError
+from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.evaluation.metric import Measured
-from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, resolution_of
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.precision import full_precision
 
 CANDIDATES = 10
 """As many times as many candidates as draws, where the user says nothing."""
-
-BATCH = 4000
-"""Candidates that are evaluated at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,20 +77,22 @@ def resample(
     if count < 1 or candidates < 2:
         raise UserError(f"expected at least 1 draw from at least 2 candidates, got {count} from {candidates}")
     key_points, key_choice, key_order = jax.random.split(key, 3)
-    points, log_weights = _weighed(sampler, target, key_points, candidates)
+    drawn = draws_of(sampler, target, candidates, key_points)
+    log_weights = drawn.log_target - np.asarray(drawn.log_sampler)
     if not np.isfinite(log_weights).any():
         raise RunFailed(f"the target has density zero at all {candidates} candidates of the sampler")
-    smoothed, khat = pareto_smooth(log_weights)
+    smoothed, khat = pareto_smooth(log_weights, resolution_of(drawn.log_target))
     offset = float(jax.random.uniform(key_choice))
     chosen = systematic(np.exp(smoothed), count, offset)
     log_total = float(np.asarray(logsumexp(log_weights)))
     left = float(np.sum(np.exp(log_weights - log_total) ** 2))
+    spread = math.sqrt(max(left - 1.0 / candidates, 0.0))
     return Resampled(
-        points=points[chosen][np.asarray(jax.random.permutation(key_order, count))],
+        points=drawn.points[chosen][np.asarray(jax.random.permutation(key_order, count))],
         distinct=len(np.unique(chosen)),
         ess=1.0 / (left * candidates),
         khat=khat,
-        log_z=Measured(log_total - math.log(candidates), math.sqrt(max(left - 1.0 / candidates, 0.0))),
+        log_z=Measured(log_total - math.log(candidates), math.hypot(spread, drawn.rounding)),
         evaluations=Evaluations(energy=candidates),
     )
 
@@ -108,19 +107,3 @@ def systematic(weights: Float[np.ndarray, " candidates"], count: int, offset: fl
     """
     marks = (np.arange(count) + offset) / count
     return np.minimum(np.searchsorted(np.cumsum(weights), marks, side="right"), len(weights) - 1)
-
-
-def _weighed(
-    sampler: Mixture, target: AbstractTarget, key: Key[Array, ""], count: int
-) -> tuple[Float[np.ndarray, "count dim"], Float[np.ndarray, " count"]]:
-    """Draws of a sampler and their log weights, `-inf` where the target has no density."""
-    arrays, rebuilt = split_arrays(target)
-
-    @jit_quickly
-    def drawn(arrays: list[Array], sampler: Mixture, key: Key[Array, ""]) -> tuple[Array, Array, Array]:
-        points = sampler.sample(key, count)
-        log_target = jax.lax.map(rebuilt(arrays).log_density, points, batch_size=BATCH)
-        return points, log_target, jax.lax.map(sampler.log_density, points, batch_size=BATCH)
-
-    points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, sampler, key))
-    return points, np.where(np.isfinite(log_target), log_target - log_sampler, -np.inf)

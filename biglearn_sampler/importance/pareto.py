@@ -17,6 +17,14 @@ PROFILE_SCALE = 3
 SMALLEST_TAIL = 5
 # Log densities in float32 have rounding errors of 1e-7 of their size for each term of their sums.
 FLOAT32_RESOLUTION = 1e-4
+# Those of a few additions, relative to the size of a log density.
+FLOAT32_ERRORS = 8 * float(np.finfo(np.float32).eps)
+
+
+def resolution_of(log_densities: Float[np.ndarray, " count"]) -> float:
+    """Size of the rounding errors in log weights: it grows with that of the log densities, of which one is finite."""
+    size = float(np.median(np.abs(log_densities[np.isfinite(log_densities)])))
+    return max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size)
 
 
 def pareto_smooth(

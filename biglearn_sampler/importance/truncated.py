@@ -9,8 +9,13 @@ from scipy.special import logsumexp
 ROUNDS, CLOSE = 1000, 1e-9
 """Fixed-point steps at most, and the change in nats from which on they have arrived."""
 
+TINY = 1e-300
+"""Stands for a share of zero."""
 
-def truncated_log_mean(log_weights: Float[np.ndarray, " count"]) -> float:
+
+def truncated_log_mean(
+    log_weights: Float[np.ndarray, " count"], shares: Float[np.ndarray, " count"] | None = None
+) -> float:
     """`log Z` of the largest `Z = mean(min(w, sqrt(n) Z))`: as the mean of the weights, but none counts for much more.
 
     The bound grows with the number of draws, so the estimate is consistent wherever the mean exists. A draw in a mode
@@ -19,6 +24,7 @@ def truncated_log_mean(log_weights: Float[np.ndarray, " count"]) -> float:
 
     Arguments:
         log_weights: `log q(x) - log p(x)`; `-inf` is weight zero. At least one is finite, none is `+inf` or NaN.
+        shares: what every draw counts for in the mean, with sum one; all alike if not given.
 
     Returns:
         the log of it; of the plain mean where hardly any weight is above zero, since truncation ends at zero there.
@@ -35,13 +41,14 @@ def truncated_log_mean(log_weights: Float[np.ndarray, " count"]) -> float:
         True
     """
     count = len(log_weights)
-    plain = log_mean = float(logsumexp(log_weights) - np.log(count))
+    log_shares = -np.log(count) if shares is None else np.log(np.maximum(shares, TINY))
+    plain = log_mean = float(np.asarray(logsumexp(log_weights + log_shares)))
     room = 0.5 * np.log(count)
     if np.isfinite(log_weights).sum() <= 2.0 * np.sqrt(count):
         return plain
     for _ in range(ROUNDS):
         before, bounded = log_mean, np.minimum(log_weights, log_mean + room)
-        log_mean = float(logsumexp(bounded) - np.log(count))
+        log_mean = float(np.asarray(logsumexp(bounded + log_shares)))
         if before - log_mean < CLOSE:
             break
     return log_mean

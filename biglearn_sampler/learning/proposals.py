@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 from biglearn_sampler.mixture import Channel, GaussianMixture
 
 BROAD = 2.0
-"""Half-width of the broad law, in declared scales."""
+"""Standard deviation of the broad law, in declared scales: wider than the region, in case that was drawn too small."""
 
 SMALLEST_LEVEL, LARGEST_LEVEL = 0.05, 1.0
 """Of the noise on a noised sampler, in declared scales."""

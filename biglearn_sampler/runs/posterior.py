@@ -13,7 +13,7 @@ from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
 from biglearn_sampler.evaluation.resampling import systematic
-from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, resolution_of
 from biglearn_sampler.mixture import Mixture
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def _resampled(
             f"the target has density zero at all {draws.count} draws of the sampler, so they have no weights; train "
             "longer, or ask for the sampler's own draws with resample=False"
         )
-    log_weights, khat = pareto_smooth(ratios)
+    log_weights, khat = pareto_smooth(ratios, resolution_of(draws.log_target))
     if khat is not None and khat > RELIABLE:
         logger.warning(
             "k-hat is %.2f, above %s: the resampled draws rest on a few draws of the sampler and repeat them",

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.forward_weights import check_exact, forward_weights
-from biglearn_plugins.metrics.khat import heavy_tail, size_of
+from biglearn_plugins.metrics.khat import heavy_tail
 from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+from biglearn_sampler.importance import resolution_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class EssForward(AbstractMetric):
         # Both means are of the same draws, and their errors nearly cancel for a sampler that is nearly right.
         terms = np.exp(weights.log_weights - mean) + np.exp(-weights.log_weights - inverse)
         error = float(terms.std(ddof=1)) / math.sqrt(len(terms))
-        tail = heavy_tail(-weights.log_weights, size_of(weights.log_target))
+        tail = heavy_tail(-weights.log_weights, resolution_of(weights.log_target))
         return {"ess_forward": Measured(value, value * error, weights.tail_warning or tail)}
 
 

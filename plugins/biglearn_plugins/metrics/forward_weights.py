@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from biglearn_plugins.metrics.exact_draws import exact_draws
-from biglearn_plugins.metrics.khat import heavy_tail, size_of
+from biglearn_plugins.metrics.khat import heavy_tail
 from biglearn_plugins.metrics.log_weights import OWN_WEIGHTS
 from biglearn_plugins.metrics.target_energies import log_densities
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import Draws
-from biglearn_sampler.importance import rounding_of
+from biglearn_sampler.importance import resolution_of, rounding_of
 
 NO_DENSITY_ELSEWHERE = "the method has no density that can be evaluated at exact draws"
 FEWEST_EXACT = 25
@@ -48,7 +48,7 @@ class ForwardWeights:
     @property
     def tail_warning(self) -> str | None:
         """A sentence if the mean of the weights cannot be relied on."""
-        return heavy_tail(self.log_weights, size_of(self.log_target))
+        return heavy_tail(self.log_weights, resolution_of(self.log_target))
 
 
 def forward_weights(draws: Draws, target: AbstractTarget, key: Key[Array, ""], count: int) -> ForwardWeights | str:

@@ -12,14 +12,12 @@ from biglearn_plugins.metrics.log_weights import log_weights
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
-from biglearn_sampler.importance.pareto import FLOAT32_RESOLUTION, pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, resolution_of
 
 # Below, a fifth of the draws is fewer than the five that a tail needs.
 FEWEST_DRAWS = 25
 # Vehtari et al. (2024): above, more draws are needed than is practical.
 RELIABLE = 0.7
-# Rounding errors of a few additions in float32, relative to the size of a log density.
-FLOAT32_ERRORS = 8 * float(np.finfo(np.float32).eps)
 
 CONSTANT = "the largest weights are equal to rounding; k-hat has no meaning there"
 
@@ -37,18 +35,18 @@ class Khat(AbstractMetric):
         weights = log_weights(draws)
         if isinstance(weights, str):
             return {"khat": Measured.missing(weights)}
-        return {"khat": _khat(weights, size_of(draws.log_target))}
+        return {"khat": _khat(weights, resolution_of(draws.log_target))}
 
 
 def tail_warning(draws: Draws) -> str | None:
     """A sentence on weights whose tail is too heavy for estimates from them; `None` if it is not."""
     weights = log_weights(draws)
-    return None if isinstance(weights, str) else heavy_tail(weights, size_of(draws.log_target))
+    return None if isinstance(weights, str) else heavy_tail(weights, resolution_of(draws.log_target))
 
 
-def heavy_tail(weights: Float[np.ndarray, " count"], size: float) -> str | None:
-    """The same of any log weights, computed from log densities of a size."""
-    found = _khat(weights, size)
+def heavy_tail(weights: Float[np.ndarray, " count"], resolution: float) -> str | None:
+    """The same of any log weights with rounding errors of that size."""
+    found = _khat(weights, resolution)
     if found.value is None:
         return None if found.reason == CONSTANT else f"{found.reason}: neither the value nor its error can be relied on"
     if found.value <= RELIABLE:
@@ -56,16 +54,11 @@ def heavy_tail(weights: Float[np.ndarray, " count"], size: float) -> str | None:
     return f"k-hat is {found.value:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
 
 
-def size_of(log_densities: Float[np.ndarray, " count"]) -> float:
-    """The size of log densities, not all `-inf`: rounding errors grow with it."""
-    return float(np.median(np.abs(log_densities[np.isfinite(log_densities)])))
-
-
-def _khat(weights: Float[np.ndarray, " count"], size: float) -> Measured:
+def _khat(weights: Float[np.ndarray, " count"], resolution: float) -> Measured:
     positive = int(np.count_nonzero(np.isfinite(weights)))
     if positive < FEWEST_DRAWS:
         return Measured.missing(f"k-hat needs at least {FEWEST_DRAWS} draws with positive weight, got {positive}")
-    _, shape = pareto_smooth(weights, max(FLOAT32_RESOLUTION, FLOAT32_ERRORS * size))
+    _, shape = pareto_smooth(weights, resolution)
     if shape is None:
         return Measured.missing(CONSTANT)
     if not math.isfinite(shape):

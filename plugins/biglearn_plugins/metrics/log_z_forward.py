@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.forward_weights import check_exact, forward_weights
-from biglearn_plugins.metrics.khat import heavy_tail, size_of, tail_warning
+from biglearn_plugins.metrics.khat import heavy_tail, tail_warning
 from biglearn_plugins.metrics.log_weights import log_weights
 from biglearn_plugins.metrics.log_z import log_mean
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+from biglearn_sampler.importance import resolution_of
 
 FIGURES = ("log_z_forward", "log_z_forward_error", "log_z_gap")
 
@@ -45,7 +46,7 @@ class LogZForward(AbstractMetric):
             return dict.fromkeys(FIGURES, Measured.missing("the method's density is zero at all exact draws"))
         mean, error = log_mean(inverse)
         error = math.hypot(error, weights.rounding)
-        forward = Measured(-mean, error, heavy_tail(inverse, size_of(weights.log_target)))
+        forward = Measured(-mean, error, heavy_tail(inverse, resolution_of(weights.log_target)))
         truth = target.facts.log_z
         return {
             "log_z_forward": forward,
