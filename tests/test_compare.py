@@ -193,6 +193,10 @@ def test_a_trial_is_the_same_whatever_stands_beside_it(compared, catalogue, monk
         again, before = alone.trial(method, 1), compared.trial(method, 1)
         assert np.array_equal(points_of(again), points_of(before))
         assert again.figures["mode_mass_tv"] == before.figures["mode_mass_tv"]
+    ask = {"seed": 1, "settings": TINY, "catalogue": catalogue}
+    beside = bl.train("two_modes", baselines=["one_sided", "fair"], **ask).metrics["baselines"]
+    for named in ("fair", {"name": "fair"}, "tests:fair"):
+        assert bl.train("two_modes", baselines=[named], **ask).metrics["baselines"]["fair"] == beside["fair"]
 
 
 # on disk
@@ -325,6 +329,39 @@ def test_another_energy_of_the_same_name_is_not_gone_on_with(tmp_path, catalogue
     (tmp_path / "one" / "comparison.json").write_text(json.dumps({**record, "target_print": {"centre": "x"}}))
     with pytest.raises(RunFolderError, match="begun with another target"):
         bl.compare(target(2), **ask, resume=True)
+
+
+METRIC = """
+import biglearn_sampler as bl
+
+
+class Constant(bl.AbstractMetric):
+    def compute(self, draws, target, key):
+        return {"constant": bl.Measured(1.0)}
+
+
+@bl.hookimpl
+def biglearn_metrics():
+    return [bl.Entry(name="constant", build=Constant, summary="says one")]
+"""
+
+
+def test_a_metric_that_was_edited_is_not_gone_on_with_and_an_upgrade_is(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
+    file, record = tmp_path / "metric.py", tmp_path / "one" / "comparison.json"
+    file.write_text(METRIC)
+    ask: dict[str, Any] = {"baselines": ["fair", "nuts"], "budget": BUDGET, "seeds": 1}
+    ask |= {"out": tmp_path / "one", "settings": {**TINY, "metrics": ["constant"]}}
+    bl.compare("two_modes", **ask, catalogue=bl.Catalogue(plugins={"tests": Plugin()}, files=[file]))
+    text = json.loads(record.read_text())
+    for built in (text["target"], text["methods"]["nuts"]):
+        built["version"] = "0.0.1"
+    record.write_text(json.dumps({**text, "versions": {"biglearn-sampler": "0.0.1"}}))
+    bl.compare("two_modes", **ask, resume=True, catalogue=bl.Catalogue(plugins={"tests": Plugin()}, files=[file]))
+    assert "was begun with biglearn-sampler 0.0.1 (now" in caplog.text
+    file.write_text(METRIC.replace("1.0", "2.0"))
+    with pytest.raises(RunFolderError, match="begun with another content of the file of .*constant"):
+        bl.compare("two_modes", **ask, resume=True, catalogue=bl.Catalogue(plugins={"tests": Plugin()}, files=[file]))
 
 
 def test_one_process_at_a_time_writes_into_a_comparison(tmp_path, catalogue, monkeypatch):
@@ -678,7 +715,10 @@ def test_baselines_are_written_in_python_as_on_the_command_line(given, specs, ca
 
 def test_all_means_every_baseline(catalogue):
     named = methods_named(["all"], catalogue) or []
-    assert {spec["name"] for spec in named} == {offer.qualified_name for offer in catalogue.offers("baseline")}
+    assert {spec["name"] for spec in named} == {offer.entry.name for offer in catalogue.offers("baseline")}
+    assert methods_named(["all,fair"], catalogue) == named
+    twice = bl.Catalogue(plugins={"tests": Plugin(), "others": Plugin()})
+    assert {"tests:fair", "others:fair"} <= {spec["name"] for spec in methods_named(["all"], twice) or []}
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,13 @@ from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.studies import sweep
 from biglearn_sampler.studies.folder import _as_parquet
 from biglearn_sampler.studies.job import Job
+from biglearn_sampler.studies.plan import plan_study
 from biglearn_sampler.studies.process import Process
 from biglearn_sampler.studies.processes import Outcome, Processes
 from biglearn_sampler.studies.study import label_of, parse_study
 from biglearn_sampler.studies.surroundings import Surroundings
 from biglearn_sampler.studies.sweep import planned
-from biglearn_sampler.studies.work import _restore_environment, work
+from biglearn_sampler.studies.work import _restore_environment, _scene, work
 
 SWEEP = import_module("biglearn_sampler.studies.sweep")
 PROCESS = import_module("biglearn_sampler.studies.process")
@@ -356,6 +357,37 @@ def test_a_study_that_nobody_can_run_leaves_no_folder(catalogue, tmp_path, monke
 def test_plugins_in_memory_are_refused():
     with pytest.raises(UserError, match="cannot see the plugin 'mine' in the memory of this one; put it into a file"):
         sweep({"targets": ["two_modes"]}, catalogue=bl.Catalogue(plugins={"mine": type("Mine", (), {})()}))
+
+
+def test_a_file_that_was_edited_meanwhile_gives_a_reason(tmp_path):
+    model, plugin = tmp_path / "model.py", tmp_path / "methods.py"
+    model.write_text("import numpyro.distributions as dist\nline = dist.Normal(0.0, 1.0)\n")
+    plugin.write_text(PLUGIN)
+    study, problems = parse_study({"targets": [f"{model}:line"], "methods": ["fair"], "budget": 1_000})
+    (cell,) = plan_study(study, bl.Catalogue(files=[plugin]), problems)
+    here = Surroundings.here(Recipe(files=(str(plugin),)))
+    assert "is not the one that the study" not in str(work(cell.job, here).failed)
+    for file in (model, plugin):
+        before = file.read_text()
+        file.write_text(before + "# edited\n")
+        _scene.cache_clear()
+        failed = work(cell.job, here).failed
+        assert failed is not None and "is not the one that the study was planned with" in failed
+        file.write_text(before)
+
+
+def test_a_study_says_where_data_lie(tmp_path):
+    target = {"name": "posteriordb", "posterior": "nobody-nowhere"}
+    study, problems = parse_study({"targets": [target], "settings": {"here": {"data.posteriordb": str(tmp_path)}}})
+    # It is looked for there, and not found.
+    with pytest.raises(SettingsError, match=str(tmp_path)):
+        plan_study(study, bl.Catalogue(), problems)
+
+
+def test_a_dry_run_sees_that_a_verdict_cannot_be_had():
+    study, problems = parse_study({"targets": ["two_modes"], "settings": {"poor": {"verdict.evaluations": 10}}})
+    with pytest.raises(SettingsError, match="verdict.evaluations: 10 is too small"):
+        plan_study(study, bl.Catalogue(), problems)
 
 
 def test_a_machine_with_other_versions_gives_a_reason():

@@ -129,3 +129,16 @@ def versions_of_files(recorded: Any) -> dict[str, str]:
     if str(recorded.get("distribution", "")).startswith(OF_FILE):
         own = {recorded["name"]: recorded["version"]}
     return own | versions_of_files(list(recorded.get("parameters", {}).values()))
+
+
+def without_versions(recorded: Any) -> Any:
+    """A recorded value without the versions of packages, which are none of what was asked for; entries may be nested.
+
+    Those of files stay: a file that was edited is another one.
+    """
+    if isinstance(recorded, list):
+        return [without_versions(item) for item in recorded]
+    if not isinstance(recorded, Mapping):
+        return recorded
+    of_package = "distribution" in recorded and not str(recorded["distribution"]).startswith(OF_FILE)
+    return {name: without_versions(value) for name, value in recorded.items() if not (of_package and name == "version")}

@@ -81,7 +81,7 @@ def cluster(
         found = Clustering.of(fit, table, truth, kept)
         print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
         typer.echo("\n" + "\n".join(found.sentences()))
-        write_clustering(found, folder, asked, numbered=False)
+        write_clustering(found, folder, asked)
     typer.echo(f"The labels and the mixture are in {folder}.")
 
 

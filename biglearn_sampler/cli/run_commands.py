@@ -126,15 +126,17 @@ def train(
     from biglearn_sampler.runs import resume as resume_run
     from biglearn_sampler.runs import train as train_run
     from biglearn_sampler.runs.follow import follow, follow_resumed
+    from biglearn_sampler.runs.shorthands import with_shorthands
     from biglearn_sampler.runs.summary import sentences
 
     _check_one_run(ctx, target, resume)
     if trust and resume is None:
         raise UserError("--trust belongs to --resume RUN; a model in a file that is named as TARGET is run anyway")
+    shorthands = {"budget": budget, "minutes": minutes, "components": components, "devices": devices}
     asked: dict[str, Any] = {
         "seed": seed,
         "settings": settings,
-        "overrides": {**assignments("--set", assignment), **_limits(budget, minutes, components, devices)},
+        "overrides": with_shorthands(assignments("--set", assignment), None, shorthands),
         "parameters": assignments("-p", parameter),
     }
     catalogue = catalogue_of(ctx)
@@ -279,14 +281,3 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             raise RunFailed(f"{path} cannot be written: {error.strerror or error}") from error
         raise
-
-
-def _limits(budget: int | None, minutes: float | None, components: int | None, devices: int | None) -> dict[str, float]:
-    """The settings behind the options that limit a training, or its devices."""
-    limits = {
-        "budget.evaluations": budget,
-        "budget.minutes": minutes,
-        "components": components,
-        "devices.count": devices,
-    }
-    return {key: value for key, value in limits.items() if value is not None}

@@ -12,20 +12,15 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.whole_files import FORMAT
 
 
-def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any], *, numbered: bool) -> Path:
-    """Write labels, figures, history and the mixture; gives the folder.
+def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any]) -> None:
+    """Write labels, figures, history and the mixture into a new folder.
 
     Arguments:
         found: the clusters.
-        path: the folder, or the beginning of its name if `numbered`.
+        path: the folder.
         asked: what was asked for, as JSON has it.
-        numbered: whether the next free number is put behind the name.
-
-    Raises:
-        RunFolderError: the folder is there already and not empty, or cannot be made.
     """
-    folder = RunFolder.create_numbered(path) if numbered else RunFolder.create(path)
-    folder.figures.rmdir()
+    folder = RunFolder(path)
     folder.write_text("labels.csv", "\n".join(["cluster", *map(str, found.labels)]) + "\n")
     folder.write_mixture(found.fit.mixture)
     for row in found.fit.history:
@@ -33,4 +28,3 @@ def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any], *,
     record = {"format": FORMAT, "status": "finished", "command": sys.argv, "cluster": dict(asked)}
     folder.write_json("cluster.json", found.to_json())
     folder.write_json("run.json", record)
-    return folder.path

@@ -11,7 +11,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, versions_of_files, without_versions
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import OURS, Comparison, Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
@@ -147,8 +147,6 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
 
 def _whole(budget: Any) -> Any:
     """A budget; its range is checked with the settings."""
-    if budget is None:
-        return None
     if isinstance(budget, bool) or not isinstance(budget, (Integral, float)) or budget % 1:
         raise UserError(f"budget must be a whole number of evaluations, such as 1_000_000, got {budget!r}")
     return int(budget)
@@ -202,7 +200,7 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
     Raises:
         RunFolderError: with what differs.
     """
-    differing = [name for name in FIXED if before.get(name) != now[name]]
+    differing = [name for name in FIXED if without_versions(before.get(name)) != without_versions(now[name])]
     if (before.get("platform") or {}).get("float64", now["platform"]["float64"]) != now["platform"]["float64"]:
         differing.append("precision of numbers")
     elif "target" not in differing and not _is_same_target(before, now):
@@ -210,8 +208,14 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
     earlier, methods = before["methods"], now["methods"]
     # One without its package has no record; it gets one when the package is there, and goes on then.
     known = [name for name in methods if earlier.get(name) is not None and methods[name] is not None]
-    if set(earlier) != set(methods) or any(earlier[name] != methods[name] for name in known):
+    if set(earlier) != set(methods) or any(
+        without_versions(earlier[name]) != without_versions(methods[name]) for name in known
+    ):
         differing.append("list of methods")
+    files, files_now = versions_of_files(before.get("entries")), versions_of_files(now["entries"])
+    edited = [name for name, version in files_now.items() if files.get(name, version) != version]
+    if edited and not differing:
+        differing.append(f"content of the file of {', '.join(edited)}")
     if differing:
         raise RunFolderError(
             f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "

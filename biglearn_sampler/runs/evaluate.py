@@ -97,9 +97,9 @@ def baseline_figures(
         **_with_own_log_z(figures_of(result.draws, target, metrics, key), result.log_z, target.facts.log_z),
         **result.evaluations.to_json(),
         "warmup_evaluations": result.warmup.total,
-        "seconds_compile": round(result.seconds_compile, 3),
-        "seconds_run": round(result.seconds_run, 3),
-        "notes": {name: value if math.isfinite(value) else None for name, value in result.notes.items()},
+        "seconds_compile": round(float(result.seconds_compile), 3),
+        "seconds_run": round(float(result.seconds_run), 3),
+        "notes": {name: _plain(value) if math.isfinite(value) else None for name, value in result.notes.items()},
     }
 
 

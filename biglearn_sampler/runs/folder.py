@@ -122,7 +122,9 @@ class RunFolder:
         self.files.remove("metrics.json")
 
     def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
-        """Write `snapshots.npz`; smaller mixtures are filled up with components of weight zero."""
+        """Write `snapshots.npz`; smaller mixtures are filled up with components of weight zero. None is no file."""
+        if not snapshots:
+            return
         most = max(snapshot.mixture.components for snapshot in snapshots)
         padded = [_fields(_padded(snapshot.mixture, most)) for snapshot in snapshots]
         arrays = {name: np.stack([fields[name] for fields in padded]) for name in FIELDS}

@@ -50,7 +50,10 @@ def _specs(given: Any, catalogue: Catalogue) -> list[Any]:
 
 
 def _all(catalogue: Catalogue) -> list[str]:
-    return [offer.qualified_name for offer in catalogue.offers("baseline")]
+    """By their bare names, as anybody would write them, where these tell them apart."""
+    offers = catalogue.offers("baseline")
+    names = [offer.entry.name for offer in offers]
+    return [offer.qualified_name if names.count(name) > 1 else name for name, offer in zip(names, offers, strict=True)]
 
 
 def _spec(text: str) -> str | dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -96,6 +97,11 @@ class Plan:
     def keys(self) -> RunKeys:
         """The keys of the seed."""
         return RunKeys.of(self.seed)
+
+    def key_of_baseline(self, baseline: Built[AbstractBaseline]) -> Key[Array, ""]:
+        """By its name, so that its draws are the same alone, beside others, in a comparison and in a study."""
+        name = _bare_name(baseline).encode()
+        return jax.random.fold_in(self.keys.baselines, zlib.crc32(name))
 
     @property
     def exploration_tasks(self) -> tuple[Task, ...]:
@@ -279,8 +285,12 @@ def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, An
 
 def by_bare_name(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
     """Baselines by their bare names; those that share one are told apart by a number."""
-    names = [built.record.name.split(":")[-1] for built in baselines]
+    names = [_bare_name(built) for built in baselines]
     return {
         name if names.count(name) == 1 else f"{name}_{names[: position + 1].count(name)}": built
         for position, (name, built) in enumerate(zip(names, baselines, strict=True))
     }
+
+
+def _bare_name(built: Built[AbstractBaseline]) -> str:
+    return built.record.name.split(":")[-1]

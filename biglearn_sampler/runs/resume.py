@@ -85,7 +85,7 @@ def resume(
         given = {"budget.evaluations": budget, "budget.minutes": minutes, "devices.count": devices}
         plan = planned(opened, record, target, given, catalogue, team)
         trainer = trainer_of(plan)
-        checkpoint = _usable(opened, Origin.of(plan, trainer.look.log_densities))
+        checkpoint = _usable(opened, record, Origin.of(plan, trainer.look.log_densities))
         _tell_versions(record, opened.path)
         beginning = Beginning(opened, _continued(record, plan), checkpoint)
         return carry_out(plan, trainer, catalogue, watcher or Nobody(), beginning)
@@ -148,7 +148,7 @@ def _baselines(record: Mapping[str, Any]) -> list[Any]:
     return specs
 
 
-def _usable(opened: RunFolder, origin: Origin) -> Checkpoint | None:
+def _usable(opened: RunFolder, record: Mapping[str, Any], origin: Origin) -> Checkpoint | None:
     """The newest checkpoint that can be used; `None` where the run had not come as far as writing one.
 
     Raises:
@@ -163,7 +163,10 @@ def _usable(opened: RunFolder, origin: Origin) -> Checkpoint | None:
             raise RunFolderError(
                 f"no checkpoint in {files.folder} can be used: {refused[-1]}. Train anew, with another --out"
             )
-        logger.warning("the run in %s had written no checkpoint, and begins anew", opened.path)
+        if record.get("status") == "finished":
+            _tell_gone(record, opened.path)
+        else:
+            logger.warning("the run in %s had written no checkpoint, and begins anew", opened.path)
         return None
     difference = checkpoint.origin.difference(origin)
     if difference is not None:
@@ -172,6 +175,22 @@ def _usable(opened: RunFolder, origin: Origin) -> Checkpoint | None:
             "was begun with, or train anew, with another --out"
         )
     return checkpoint
+
+
+def _tell_gone(record: Mapping[str, Any], path: Path) -> None:
+    """Say of a run that was finished, and whose figures were deleted, that it has to be trained again.
+
+    Raises:
+        RunFolderError: it would be another run.
+    """
+    gone = "its figures are gone, and its checkpoints were removed when it had finished"
+    changed = changed_versions(record)
+    if changed:
+        raise RunFolderError(
+            f"the run in {path} was begun with {changed}, and cannot be trained again as it was: {gone}. `biglearn "
+            "evaluate` measures its sampler"
+        )
+    logger.warning("the run in %s is trained again from the beginning: %s", path, gone)
 
 
 def _tell_versions(record: Mapping[str, Any], path: Path) -> None:

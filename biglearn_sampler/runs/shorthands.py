@@ -9,7 +9,12 @@ from typing import Any
 from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.runs.merge_settings import merge
 
-SHORTHANDS = {"budget": "budget.evaluations", "minutes": "budget.minutes", "components": "components"}
+SHORTHANDS = {
+    "budget": "budget.evaluations",
+    "minutes": "budget.minutes",
+    "components": "components",
+    "devices": "devices.count",
+}
 """Arguments and the settings for which they stand."""
 
 

@@ -312,9 +312,9 @@ def _metrics(
 def _run_baselines(plan: Plan, watcher: Watcher, metrics: dict[str, Any]) -> dict[str, BaselineResult]:
     """Run every baseline, isolated from one another, and put their figures beside those of the sampler."""
     results = {}
-    for number, (name, baseline) in enumerate(plan.baselines.items()):
+    for name, baseline in plan.baselines.items():
         watcher.phase_began(f"baseline {name}")
-        key_run, key_metrics = jax.random.split(jax.random.fold_in(plan.keys.baselines, number))
+        key_run, key_metrics = jax.random.split(plan.key_of_baseline(baseline))
         try:
             result = baseline.value.run(plan.target.value, plan.start, key_run)
             metrics["baselines"][name] = baseline_figures(result, plan.target.value, plan.metrics, key_metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -94,9 +93,7 @@ def _of_baseline(scene: Scene, method: str, seed: int) -> Trial:
     if isinstance(baseline, str):
         raise MissingPackage(baseline)
     plan, target = replace(scene.plan, seed=seed), scene.plan.target.value
-    # By its name, so that a trial is the same whatever stands beside it.
-    key = jax.random.fold_in(plan.keys.baselines, zlib.crc32(method.encode()))
-    key_run, key_metrics = jax.random.split(key)
+    key_run, key_metrics = jax.random.split(plan.key_of_baseline(baseline))
     result = baseline.value.run(target, plan.start, key_run, scene.budget)
     figures = baseline_figures(result, target, plan.metrics, key_metrics)
     return Trial(method, seed, figures, curve_of_baseline(result, target.facts), thinned(result.draws))

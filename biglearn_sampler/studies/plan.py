@@ -30,21 +30,28 @@ class _Planning:
         self.study, self.catalogue, self.problems = study, catalogue, list(problems)
 
     def cells(self) -> list[Cell]:
-        targets = self._each("targets", self.study.targets, lambda spec: build_target(spec, self.catalogue))
         baselines = [spec for spec in self.study.methods if not is_ours(spec)]
         built = self._each("methods", baselines, self._baseline)
         methods = {label_of(spec): built.get(label_of(spec)) for spec in self.study.methods}
         settings = self._settings()
+        targets = self._targets(settings)
         cells = []
-        for title, target in targets.items():
+        for spec in self.study.targets:
+            title = label_of(spec)
             for name, read in settings.items():
-                plan = self._plan(title, target, name, read)
+                plan = self._plan(title, spec if read.settings.data else targets.get(title), name, read)
                 if plan is not None:
                     self._look(plan, read, methods, f"target '{title}' with settings '{name}'")
                     cells += list(self._cells_of(plan, title, name, methods))
         # An error of one target, as a parameter out of range, comes again with all settings.
         self.problems = list(dict.fromkeys(self.problems))
         return cells
+
+    def _targets(self, settings: Mapping[str, ReadSettings]) -> dict[str, Built[Any]]:
+        """The targets of settings that do not say where data lie; with those that do, a target is built for each."""
+        if settings and all(read.settings.data for read in settings.values()):
+            return {}
+        return self._each("targets", self.study.targets, lambda spec: build_target(spec, self.catalogue))
 
     def _each(self, key: str, specs: Any, build: Any) -> dict[str, Built[Any]]:
         """What could be built, by label; the same thing under two names is a mistake too."""
@@ -92,11 +99,12 @@ class _Planning:
             raise SettingsError("budget.evaluations and the budget of the study say the same; give one of them")
         return read_settings(preset, {**values, "budget.evaluations": self.study.budget}, self.catalogue)
 
-    def _plan(self, title: str, target: Built[Any], name: str, read: ReadSettings) -> Plan | None:
-        # Where data lie is a parameter of the target, which has to be built with it.
-        given = spec_of(target.record.to_json()) if read.settings.data else target
+    def _plan(self, title: str, target: Any, name: str, read: ReadSettings) -> Plan | None:
+        """The plan of a target, built or as written; none where it could not be built."""
+        if target is None:
+            return None
         try:
-            return make_plan(given, read, (), 0, self.catalogue, {})
+            return make_plan(target, read, (), 0, self.catalogue, {})
         except BiglearnError as error:
             self.problems.append(f"target '{title}' with settings '{name}': {error}")
             return None
@@ -133,12 +141,12 @@ class _Planning:
                     seed=seed,
                     budget=self.study.budget,
                     float64=bool(jax.config.read("jax_enable_x64")),
-                    files=_files_of(plan, built),
+                    files=files_of(plan, built),
                 )
                 yield Cell(title, settings, method, seed, job)
 
 
-def _files_of(plan: Plan, baseline: Built[Any] | None) -> dict[str, str]:
+def files_of(plan: Plan, baseline: Built[Any] | None) -> dict[str, str]:
     """The versions of the files on which the figures of a method depend: once one is edited, its jobs are others."""
     own = [plan.scheduler, *plan.exploration] if baseline is None else [baseline]
     return versions_of_files([built.record.to_json() for built in (plan.target, *plan.metrics, *own)])

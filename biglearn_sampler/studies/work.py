@@ -81,16 +81,26 @@ def _scene(same: _Same, surroundings: Surroundings) -> Any:
     import jax
 
     from biglearn_sampler.catalogue import Catalogue
+    from biglearn_sampler.errors import RunFailed
     from biglearn_sampler.runs.plan import make_plan
     from biglearn_sampler.runs.read_settings import read_settings
     from biglearn_sampler.runs.trials import Scene
+    from biglearn_sampler.studies.plan import files_of
 
     jax.clear_caches()
     job = same.job
     catalogue = Catalogue.of(surroundings.recipe)
     read = read_settings(job.settings, {}, catalogue)
     plan = make_plan(job.target, read, (), job.seed, catalogue, {})
-    baselines = {} if job.baseline is None else {job.method: catalogue.build("baseline", job.baseline)}
+    baseline = None if job.baseline is None else catalogue.build("baseline", job.baseline)
+    found = files_of(plan, baseline)
+    edited = [name for name in {**job.files, **found} if found.get(name) != job.files.get(name)]
+    if edited:
+        raise RunFailed(
+            f"the file of {', '.join(sorted(edited))} is not the one that the study was planned with: it was edited "
+            "meanwhile, or is another one on this machine; `sweep --resume` plans with it as it is now"
+        )
+    baselines = {} if baseline is None else {job.method: baseline}
     return Scene(plan, read, baselines, job.budget, catalogue)
 
 
