@@ -438,6 +438,11 @@ def test_a_signal_that_comes_where_exceptions_are_ignored_is_heard_in_a_moment(n
         assert sys.unraisablehook is before
 
 
+def test_an_option_and_its_setting_that_differ_are_told(call):
+    status, _, told = call("train", "two_modes", "--budget", 60_000, "--set", "budget.evaluations=200000")
+    assert status == 2 and "budget=60000 is short for the setting budget.evaluations, which is given as" in told
+
+
 def test_a_run_goes_on_by_its_folder(call, here, monkeypatch, caplog):
     """Without a checkpoint it begins anew, and ends as if it had never been interrupted."""
     with monkeypatch.context() as patch:

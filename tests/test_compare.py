@@ -427,6 +427,7 @@ def test_a_damaged_trial_is_told(compared, catalogue, tmp_path):
             "budget.evaluations is 60,000 in the settings, and the comparison has a budget of 2,000 for every method",
         ),
         ({"budget": "20000"}, "budget must be a whole number of evaluations, such as 1_000_000, got '20000'"),
+        ({"budget": None}, "budget must be a whole number of evaluations, such as 1_000_000, got None"),
         ({"budget": 1000.5}, "budget must be a whole number of evaluations"),
     ],
 )

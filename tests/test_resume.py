@@ -301,10 +301,16 @@ def test_a_finished_run_says_so_and_stays_as_it_is(tmp_path: Path, caplog: Any) 
     again = bl.resume(folder, target=RIDGE, budget=10**9)
     assert f"the run in {folder} is finished: its training ended by itself (scheduled), and nothing is" in caplog.text
     assert again.metrics == run.metrics and left_behind(folder) == before
-    # Figures that were deleted are measured again.
+    # Without its figures it is trained again, but not by other versions.
     (folder / "metrics.json").unlink()
+    record = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(record.replace('"jax": "', '"jax": "0.0.'))
+    with pytest.raises(RunFolderError, match=r"was begun with jax 0.0.*cannot be trained again.*`biglearn evaluate`"):
+        bl.resume(folder, target=RIDGE)
+    (folder / "run.json").write_text(record)
     assert bl.resume(folder, target=RIDGE).metrics["training_ended"] == "scheduled"
     assert left_behind(folder) == before
+    assert "is trained again from the beginning: its figures are gone" in caplog.text
 
 
 # what cannot go on

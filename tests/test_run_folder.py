@@ -129,6 +129,11 @@ def test_a_run_without_a_folder_can_be_saved_into_one(folder, catalogue, tmp_pat
     assert [snapshot.step for snapshot in saved.snapshots] == [snapshot.step for snapshot in loaded.snapshots]
     with pytest.raises(RunFolderError, match="saved"):
         save(loaded, tmp_path / "saved")
+    # A run that was killed has a sampler and no snapshots yet.
+    (folder.path / "snapshots.npz").unlink()
+    cut_short = load(folder.path, catalogue=catalogue)
+    again = load(save(cut_short, tmp_path / "again"), catalogue=catalogue)
+    assert same(again.sampler, cut_short.sampler) and again.snapshots == []
 
 
 def test_load_takes_a_target_or_a_name(folder, catalogue):

@@ -63,7 +63,7 @@ COUNTS = ("modes_covered", "modes_total", "energy_evaluations", "gradient_evalua
 class Chain(AbstractBaseline):
     def run(self, target, start, key, budget=None):
         draws = Draws(np.asarray(start.points(key, 100), float), np.zeros(100), chains=2)
-        return BaselineResult(draws, Evaluations(gradient=7), 0.0, 0.0, {"rhat": math.nan})
+        return BaselineResult(draws, Evaluations(gradient=7), 0.0, 0.0, {"rhat": math.nan, "seen": np.int64(3)})
 
     def least_budget(self, target):
         return 7
@@ -398,9 +398,10 @@ def test_baselines_of_one_name_are_kept_apart_and_one_that_fails_costs_a_line(hi
     assert list(baselines) == ["chain_1", "raises", "chain_2"]
     assert baselines["raises"] == {"failed": "RuntimeError: no chain"}
     assert baselines["chain_1"]["gradient_evaluations"] == 7
-    assert baselines["chain_1"]["notes"] == {"rhat": None}
+    assert baselines["chain_1"]["notes"] == {"rhat": None, "seen": 3.0}
     assert baselines["chain_1"]["modes_total"] == 2 and baselines["chain_1"]["elbo"] is None
-    assert baselines["chain_1"]["mode_mass_tv"] != baselines["chain_2"]["mode_mass_tv"]
+    # The same method on the same seed.
+    assert baselines["chain_1"]["mode_mass_tv"] == baselines["chain_2"]["mode_mass_tv"]
     assert set(run.baselines) == {"chain_1", "chain_2"}
     assert "baseline raises failed: RuntimeError: no chain" in lines
 
