@@ -91,6 +91,15 @@ def test_counts_are_what_the_computer_did_and_the_law_is_right(name):
         assert error < 0.2 * truth
 
 
+def test_a_gradient_that_is_no_number_is_no_wall():
+    """As of `where(x > 0, sqrt(x), 0)`, whose gradient is NaN below zero, where 0.2925 of the mass lies."""
+    target = function_target(lambda x: (jnp.where(x > 0.0, jnp.sqrt(x), 0.0) - 0.5 * x**2).sum(), dim=1, scale=3.0)
+    draws = run("hmc", target, 60_000).draws
+    found = moments({"below": (draws.points[:, 0] < 0.0).astype(float)}, draws)["below"]
+    assert found["mean"] is not None and found["mcse"] is not None and found["mcse"] < 0.05
+    assert abs(found["mean"] - 0.2925) < 4.5 * found["mcse"]
+
+
 def test_budgets_compile_nothing_and_cut_the_warm_up_off_at_half():
     short, long = (run("hmc", GAUSSIAN, budget, warmup=400) for budget in (4_000, 16_000))
     assert long.seconds_compile < 0.5

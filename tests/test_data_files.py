@@ -98,6 +98,10 @@ def test_words_in_the_column_of_labels_are_classes(here, heading):
     Path("rows.csv").write_text(heading + "\n".join([*lines[:5], "1,2,", *lines[5:]]))
     with pytest.raises(DataError, match="the last column was to be labels, and row 5 has none"):
         read_labels("last", read_table(Path("rows.csv"), classes="last"))
+    for absent in ("NaN", "na", "?"):
+        Path("rows.csv").write_text(heading + "\n".join([*lines[:5], f"1,2,{absent}", *lines[5:]]))
+        with pytest.raises(DataError, match="the last column was to be labels, and row 5 has none"):
+            read_labels("last", read_table(Path("rows.csv"), classes="last"))
     Path("rows.csv").write_text("kind,x\nb,1\na,2\nb,3")
     assert read_table(Path("rows.csv"), classes="first").tolist() == [[1.0, 1.0], [0.0, 2.0], [1.0, 3.0]]
 

@@ -303,6 +303,8 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (clusters(), {"floor": 0.0}, "floor must be a number above 0 and below 1, got 0.0"),
         (clusters(), {"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         (clusters(), {"smoothing": -1.0}, "smoothing must be a finite number and not negative"),
+        (clusters(), {"smoothing": 1e18}, "smoothing must be at most 1e\\+06, got 1e\\+18"),
+        (clusters() * np.array([1e-25, 1e20]), {}, "columns 1 and 0 differ in scale by more than float32 holds"),
         (clusters(), {"start": 0.0}, "start must be a finite number above 0"),
         (clusters(), {"flor": 0.1}, "there is no option 'flor'"),
         (clusters(), {"scheduler": "uniform"}, "'transformed_conditional' has no EM step in closed form"),

@@ -192,6 +192,36 @@ def test_the_default_region_is_that_of_the_prior() -> None:
     np.testing.assert_array_equal(target.scale, again.scale)
 
 
+def test_an_improper_prior_of_several_has_all_its_coordinates() -> None:
+    def model(y: Any) -> None:
+        prior = dist.ImproperUniform(dist.constraints.real, (), ())
+        numpyro.sample("y", dist.Normal(numpyro.sample("b", prior, sample_shape=(3,)), 1.0), obs=y)
+
+    target = from_numpyro(model, jnp.array([1.0, 5.0, 9.0]), scale=10.0)
+    assert target.dim == 3
+    assert target.law_of(GaussianMixture.of(np.zeros((1, 3)), 1.0)).sample(jax.random.key(0)).shape == (3,)
+    np.testing.assert_allclose(jax.grad(target.log_density)(jnp.array([1.0, 5.0, 9.0])), 0.0, atol=1e-6)
+
+
+def test_whole_numbers_that_do_not_fit_are_told() -> None:
+    def model(exposure: Any) -> None:
+        numpyro.sample("x", dist.Normal(0.0, exposure))
+
+    with (
+        jax.enable_x64(False),
+        pytest.raises(TargetError, match=r"whole numbers beyond int32, up to 3000000000; pass them as floats"),
+    ):
+        from_numpyro(model, np.array(3_000_000_000))
+    assert from_numpyro(model, np.array(3_000_000)).dim == 1
+
+
+@pytest.mark.parametrize(("distribution", "known"), [(dist.Gamma(0.05, 0.05), False), (dist.Gamma(2.0, 1.0), True)])
+def test_draws_that_round_to_the_edge_of_the_support_are_no_exact_ones(distribution: Any, known: bool) -> None:
+    with jax.enable_x64(False):
+        facts = from_numpyro(distribution).facts
+    assert (facts.sample is not None) is known and facts.log_z == 0.0
+
+
 def test_the_region_can_be_declared() -> None:
     target = from_numpyro(regression, FEATURES, observed=OBSERVED, scale=3.0, centre=np.arange(5.0))
     np.testing.assert_array_equal(target.scale, np.full(5, 3.0))

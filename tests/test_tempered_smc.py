@@ -44,6 +44,18 @@ def test_masses_and_log_z_of_two_modes(moves):
 
 
 @installed
+def test_a_budget_that_ends_before_the_path_does_is_told():
+    narrow = MixtureTarget.of(GaussianMixture.of(np.zeros((1, 10)), 1e-4), scale=1.0)
+    least = tempered_smc.TemperedSmc(length=3, leapfrogs=3).least_budget(narrow)
+    cut_short, whole = run(narrow, budget=least), run(narrow)
+    assert cut_short.log_z is not None and cut_short.log_z.value is None
+    assert "more temperatures than there was budget for" in str(cut_short.log_z.reason)
+    assert (cut_short.notes["forced"], whole.notes["forced"]) == (1.0, 0.0)
+    assert cut_short.notes["particles"] == tempered_smc.LEAST_PARTICLES
+    assert whole.log_z is not None and whole.log_z.value == pytest.approx(0.0, abs=2.0)
+
+
+@installed
 @pytest.mark.slow
 def test_the_pilot_only_finds_out_how_many_temperatures_there_are():
     budget = 60_000

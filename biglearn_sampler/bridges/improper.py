@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions import biject_to
 
-from biglearn_sampler.bridges.sites import Site, can_be_drawn, is_masked
+from biglearn_sampler.bridges.sites import Site, can_be_drawn, is_masked, shape_of
 from biglearn_sampler.errors import TargetError
 
 FAR_ON_LINE = (1e6, 1e9)
@@ -75,17 +75,16 @@ def _improper_lines(
 ) -> Iterator[tuple[str, int, tuple[float, float]]]:
     """Site, coordinate and two distances, for every coordinate of a site whose prior cannot be drawn from."""
     for name, coordinates in places.items():
-        law = sites[name]["fn"]
-        if can_be_drawn(law):
+        if can_be_drawn(sites[name]["fn"]):
             continue
-        for place, linear in zip(np.ravel(coordinates), _are_linear(law), strict=True):
+        for place, linear in zip(np.ravel(coordinates), _are_linear(sites[name]), strict=True):
             yield name, int(place), FAR_ON_LINE if linear else FAR_ON_LOG_SCALE
 
 
-def _are_linear(law: Distribution) -> np.ndarray:
+def _are_linear(site: Site) -> np.ndarray:
     """Of each unconstrained coordinate, whether the value moves in proportion: the first of ordered values does."""
-    transform = biject_to(law.support)
-    shape = transform.inverse_shape(law.shape())
+    transform = biject_to(site["fn"].support)
+    shape = transform.inverse_shape(shape_of(site))
     steps = np.eye(math.prod(shape)).reshape(-1, *shape)
     values = jax.jit(jax.vmap(transform))
     start, near, far = (np.asarray(values(jnp.asarray(size * steps, float))) for size in (0.0, 1.0, 2.0))

@@ -46,13 +46,28 @@ class ModelArguments:
                     "a model takes arrays, numbers, texts and containers of those, got "
                     f"{type(other).__name__}; pass its values as an array"
                 ) from None
-        return cls(tuple(jnp.asarray(leaf) for leaf in leaves if _is_array(leaf)), others, structure)
+        return cls(tuple(_on_device(leaf) for leaf in leaves if _is_array(leaf)), others, structure)
 
     def restored(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """`args` and `kwargs`, as they were given."""
         arrays = iter(self.arrays)
         leaves = [next(arrays) if other is None else other for other in self.others]
         return jax.tree.unflatten(self.structure, leaves)
+
+
+def _on_device(leaf: Any) -> jax.Array:
+    """The array as compiled code takes it: in single precision, if nothing else is said.
+
+    Raises:
+        TargetError: whole numbers do not fit.
+    """
+    array = jnp.asarray(leaf)
+    if leaf.dtype.kind in "iu" and not np.array_equal(np.asarray(array), np.asarray(leaf)):
+        raise TargetError(
+            f"an argument of the model has whole numbers beyond {array.dtype}, up to {np.abs(leaf).max()}; pass them "
+            "as floats, or let JAX compute with 64 bits (JAX_ENABLE_X64=1)"
+        )
+    return array
 
 
 def _is_array(leaf: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, overload
 
@@ -28,6 +28,7 @@ from biglearn_sampler.bridges.sites import (
     check_sites,
     is_latent,
     is_observed,
+    shape_of,
     traced,
     traced_plainly,
 )
@@ -106,10 +107,10 @@ class NumpyroTarget(AbstractTarget):
     def law_of(self, sampler: Mixture) -> Distribution:
         """A sampler as a law of the value of the latent site, on its support; of points, if there are several sites."""
         sites = traced_plainly(self.model, self.arguments)
-        latent = [site["fn"] for site in sites.values() if is_latent(site)]
+        latent = [site for site in sites.values() if is_latent(site)]
         if len(latent) > 1:
             return sampler.to_numpyro()
-        transform, shape = biject_to(latent[0].support), latent[0].shape()
+        transform, shape = biject_to(latent[0]["fn"].support), shape_of(latent[0])
         rows = ReshapeTransform(transform.inverse_shape(shape), (self.dim,))
         return TransformedDistribution(sampler.to_numpyro(), [rows, transform])
 
@@ -267,8 +268,16 @@ def _of_distribution(
     try:
         mixture = GaussianMixture.from_numpyro(distribution)
     except ValueError:
-        return target
+        return _with_sound_draws(target)
     return MixtureTarget(mixture, target.centre, target.scale)
+
+
+def _with_sound_draws(target: NumpyroTarget) -> NumpyroTarget:
+    """Without exact draws where some of them round to the edge of the support, which no coordinates have."""
+    sample = target.known.sample
+    if sample is None or np.isfinite(np.asarray(sample(jax.random.key(0), PRIOR_DRAWS))).all():
+        return target
+    return replace(target, known=replace(target.known, sample=None))
 
 
 def _one_site(distribution: Distribution) -> None:

@@ -42,6 +42,11 @@ def is_latent(site: Site) -> bool:
     return site["type"] == "sample" and not site["is_observed"]
 
 
+def shape_of(site: Site) -> tuple[int, ...]:
+    """The shape of the value of a site, `sample_shape` included."""
+    return site["fn"].shape(site["kwargs"].get("sample_shape") or ())
+
+
 def is_observed(site: Site) -> bool:
     """Whether a site has data."""
     return site["type"] == "sample" and site["is_observed"]
@@ -131,4 +136,4 @@ def _improper_at_zero(site: Site) -> Array | None:
     if not is_latent(site) or can_be_drawn(site["fn"]):
         return None
     transform = biject_to(site["fn"].support)
-    return transform(jnp.zeros(transform.inverse_shape(site["fn"].shape())))
+    return transform(jnp.zeros(transform.inverse_shape(shape_of(site))))

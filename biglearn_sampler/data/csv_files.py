@@ -97,7 +97,8 @@ def _numbered_classes(rows: list[list[str]], column: int) -> list[list[str]]:
     classes = [row[column].strip() for row in rows[named:]]
     if None not in map(number_in, classes):
         return rows
-    numbers = {name: str(number) for number, name in enumerate(sorted(set(classes) - set(MISSING)))}
+    absent = {cell for cell in classes if math.isnan(number_in(cell) or 0.0)}
+    numbers = {name: str(number) for number, name in enumerate(sorted(set(classes) - absent))}
     numbered = [list(row) for row in rows]
     for row, name in zip(numbered[named:], classes, strict=True):
         row[column] = numbers.get(name, name)

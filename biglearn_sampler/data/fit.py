@@ -48,7 +48,8 @@ def fit_data(
 
     Arguments:
         points: shape `(count, dim)`: an array, in which masked entries are missing values; a `numpy.memmap`, which is
-            never read as a whole; or a file of numpy's format `.npy`, which is mapped.
+            never read as a whole, but where values are missing and `minibatch` is not given; or a file of numpy's
+            format `.npy`, which is mapped.
         components: number of components, at least 1 and at most the number of points.
         seed: the same seed gives the same mixture on one machine.
         sample_weight: how many times each point counts, not negative: a point of weight 3 is as three such points, and

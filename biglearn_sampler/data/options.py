@@ -16,6 +16,9 @@ Coordinates = Literal["standardized", "raw"]
 SEEDS = 2**32
 """Number of seeds: JAX cuts off the rest of a larger one."""
 
+MOST_SMOOTHING = 1e6
+"""Beyond, weights are equal, and what tells them apart is lost in rounding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
@@ -76,6 +79,8 @@ class DataOptions:
         for name, value in {"prior": self.prior, "smoothing": self.smoothing}.items():
             if value is not None and not (_is_number(value) and 0 <= value < math.inf):
                 told.append(f"{name} must be a finite number and not negative, got {value!r}")
+        if self.smoothing is not None and _is_number(self.smoothing) and self.smoothing > MOST_SMOOTHING:
+            told.append(f"smoothing must be at most {MOST_SMOOTHING:g}, got {self.smoothing!r}")
         if not (_is_number(self.start) and 0 < self.start < math.inf):
             told.append(f"start must be a finite number above 0, got {self.start!r}")
         for name, value in {"missing": self.missing, "relocate": self.relocate, "shrink": self.shrink}.items():

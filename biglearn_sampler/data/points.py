@@ -41,7 +41,7 @@ class Points:
     """Rows with weights, read as `(x - centre) / scale`.
 
     Arguments:
-        rows: shape `(count, dim)`; an array, or a `numpy.memmap` that is never read as a whole.
+        rows: shape `(count, dim)`; an array, or a `numpy.memmap`, which is read in blocks; see `fit_data`.
         weights: how many times each row counts; `None` if all count once.
         centre, scale: of the coordinates of training.
         missing: whether rows may have NaN.
@@ -212,6 +212,7 @@ def _moments(points: Points) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"values are too large to be squared in columns {places}; divide them by a constant")
     deviation = np.sqrt(spread / np.maximum(count, np.finfo(float).tiny))
     _check_range(largest, deviation)
+    _check_ratio(deviation)
     _check_columns(deviation <= CONSTANT * largest)
     return centre, deviation
 
@@ -225,6 +226,17 @@ def _check_range(largest: np.ndarray, deviation: np.ndarray) -> None:
         raise DataError(
             f"values in columns {places} are beyond what {device.dtype} holds ({device.tiny:.0e} to {device.max:.0e}); "
             "multiply them by a constant, or let JAX compute with 64 bits (JAX_ENABLE_X64=1)"
+        )
+
+
+def _check_ratio(deviation: np.ndarray) -> None:
+    """See that the device holds covariances of all columns together."""
+    device, spread = np.finfo(jnp.result_type(float)), deviation[deviation > 0.0]
+    if len(spread) and spread.max() / spread.min() > device.max / ROOM:
+        widest, narrowest = deviation.argmax(), np.where(deviation > 0.0, deviation, np.inf).argmin()
+        raise DataError(
+            f"columns {widest} and {narrowest} differ in scale by more than {device.dtype} holds; multiply one by a "
+            "constant"
         )
 
 

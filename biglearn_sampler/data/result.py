@@ -31,10 +31,10 @@ class DataFit:
         history: one row for each round of tasks: steps so far, log likelihood of each point at the joint optimum that
             the round led to, the best one so far, rounds in agreement, components revived and relocated, and the loss
             of every task.
-        metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts),
-            `starts` (what each of them reached), `rounds`,
-            `revived`, `relocated`, `shrunk`, `empty` (components that explain less than one point), `agreed`,
-            `stopped` (a sentence) and `seconds`.
+        metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts,
+            without the closing joint steps), `starts` (what each of them reached), `rounds`, `revived`, `relocated`,
+            `shrunk`, `empty` (components that explain less than one point), `agreed`, `stopped` (a sentence) and
+            `seconds`.
         missing: whether points may have NaN.
         origin, units: mean and scale of the columns while learning; likelihoods are computed there, so that columns far
             from zero cost no digits.
@@ -78,6 +78,8 @@ class DataFit:
             yield self._block(np.asarray(rows[start : start + size], float), inner)
 
     def _block(self, rows: np.ndarray, inner: Parameters) -> tuple[np.ndarray, np.ndarray]:
+        if np.isinf(rows).any():
+            raise DataError("the points have infinite values; every value must be a finite number")
         absent, places = np.isnan(rows), (rows - self.origin) / self.units
         if not absent.any():
             shares, values = responsibilities(features(places), coefficients(inner).T)

@@ -99,6 +99,8 @@ class Leader(AbstractTeam):
             return False
         if isinstance(leaf, jax.Array):
             self._told[name, place] = leaf
+        else:
+            self._told.pop((name, place), None)
         return True
 
     def _tell(self, message: Message) -> None:

@@ -30,7 +30,7 @@ class MixtureTarget(AbstractTarget):
     @classmethod
     def of(cls, mixture: GaussianMixture, scale: float, centre: float = 0.0) -> MixtureTarget:
         """A mixture with the same declared centre and scale in every coordinate."""
-        return cls(mixture, jnp.full(mixture.dim, centre), jnp.full(mixture.dim, scale))
+        return cls(mixture, jnp.full(mixture.dim, centre, float), jnp.full(mixture.dim, scale, float))
 
     @property
     def dim(self) -> int:

@@ -287,7 +287,11 @@ def energy_of(target: AbstractTarget) -> Partial:
 
 
 def guarded(energy: Energy) -> Energy:
-    """The energy with a wall where the density is zero, NaN or infinite; there the gradient is zero."""
+    """The energy with a wall where the density is zero, NaN or infinite; there the gradient is zero.
+
+    So it is where a gradient alone is no number: the density there is as it is, and a move along any force can be
+    taken back, so that chains stay exact.
+    """
 
     def value(point: Float[Array, " dim"]) -> Float[Array, ""]:
         found = energy(point)
@@ -295,8 +299,9 @@ def guarded(energy: Energy) -> Energy:
 
     def forward(point: Float[Array, " dim"]) -> tuple[Float[Array, ""], Float[Array, " dim"]]:
         found, gradient = jax.value_and_grad(energy)(point)
-        is_wall = ~(jnp.isfinite(found) & (found < NOWHERE) & jnp.isfinite(gradient).all())
-        return jnp.where(is_wall, NOWHERE, found), jnp.where(is_wall, 0.0, gradient)
+        is_wall = ~(jnp.isfinite(found) & (found < NOWHERE))
+        is_force = ~is_wall & jnp.isfinite(gradient).all()
+        return jnp.where(is_wall, NOWHERE, found), jnp.where(is_force, gradient, 0.0)
 
     # A `where` around the energy would not do: its gradient is zero times what may be NaN.
     with_wall = jax.custom_vjp(value)

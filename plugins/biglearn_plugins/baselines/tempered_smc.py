@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import logsumexp
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, Key
 
@@ -40,6 +41,8 @@ PATIENCE = 2.0
 QUICK_TO_COMPILE = {"xla_backend_optimization_level": 1}
 """Steps are few, and of milliseconds."""
 
+CUT_SHORT = "the path to the target took more temperatures than there was budget for, so the draws are not of it"
+
 MOST_TEMPERATURES = 500
 """Beyond, the path does not come nearer to the target."""
 
@@ -54,6 +57,7 @@ class Cloud(NamedTuple):
         log_z: of the path so far.
         step: size of a move, in deviations of the particles.
         families: number of the particle of the first cloud from which each descends.
+        forced: whether a step went farther than the share of effective particles allows.
     """
 
     particles: Float[Array, "count dim"]
@@ -62,6 +66,7 @@ class Cloud(NamedTuple):
     log_z: Float[Array, ""]
     step: Float[Array, ""]
     families: Int[Array, " count"]
+    forced: Bool[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,14 @@ class TemperedSmc(AbstractBaseline):
     resampled, moved, and weighed anew. Moves are as long as the particles are spread, times a step size that follows
     the share of accepted moves. With a budget, a pilot of 128 particles counts the temperatures; the number of
     particles is then what the rest pays for, and what is left over moves the particles at the target itself. If the
-    budget ends earlier, the last step goes to the target at once.
+    budget ends earlier, the last step goes to the target at once; then `log_z` is missing.
 
     `evaluations`: for every temperature and particle one energy for its distance and one for the weight, and for the
     moves one gradient at their beginning and one for each leapfrog step (`hmc`), or one energy at their beginning and
     one for each move (`random_walk`). Particles that descend from one of the first cloud are one family of draws:
     errors are those between families, and too large where moves make kin forget one another. `notes` has
-    `temperatures`, `particles` and `step`. `log_z` has no error, since a single cloud tells none.
+    `temperatures`, `particles` and `step`, and `forced`, 1 where the budget was too small for the path and the draws
+    are not to be trusted. `log_z` has no error, since a single cloud tells none.
 
     Arguments:
         moves: `hmc` or `random_walk`.
@@ -117,10 +123,11 @@ class TemperedSmc(AbstractBaseline):
         key_pilot, key = jax.random.split(key)
         began, count = time.perf_counter(), self.particles
         if budget is not None:
-            # Half the budget at most: where the pilot would need more, the cloud is small in any case.
-            temperatures = path.followed(key_pilot, PILOT, budget // 2, only_arrives=True)[1]
+            pilot, temperatures = path.followed(key_pilot, PILOT, budget // 2, only_arrives=True)
             each = self.price(target, 1).total * (temperatures + 1 + SPARE_TEMPERATURES) + 1
-            count = max((budget - path.evaluations.total) // each, LEAST_PARTICLES)
+            # Where half the budget was too little for the pilot, nobody knows how many temperatures it takes.
+            affordable = 0 if pilot.forced else (budget - path.evaluations.total) // each
+            count = max(affordable, LEAST_PARTICLES)
         left = None if budget is None else budget - path.evaluations.total
         cloud, temperatures = path.followed(key, count, left)
         warmup = path.evaluations
@@ -135,9 +142,16 @@ class TemperedSmc(AbstractBaseline):
             evaluations=path.evaluations,
             seconds_compile=path.seconds_compile,
             seconds_run=time.perf_counter() - began - path.seconds_compile,
-            notes={"temperatures": float(temperatures), "particles": float(count), "step": float(cloud.step)},
+            notes={
+                "temperatures": float(temperatures),
+                "particles": float(count),
+                "step": float(cloud.step),
+                "forced": float(cloud.forced),
+            },
             warmup=warmup,
-            log_z=Measured(float(cloud.log_z), None, "one cloud of particles tells no error"),
+            log_z=Measured.missing(CUT_SHORT)
+            if cloud.forced
+            else Measured(float(cloud.log_z), None, "one cloud of particles tells no error"),
         )
 
 
@@ -205,7 +219,7 @@ class Path:
         step = 2.4 / dim**0.5 if self._settings.moves == "random_walk" else 0.5 / dim**0.25
         zero = jnp.zeros((), particles.dtype)
         weights = jnp.full(count, 1.0 / count, particles.dtype)
-        return Cloud(particles, weights, zero, zero, zero + step, jnp.arange(count))
+        return Cloud(particles, weights, zero, zero, zero + step, jnp.arange(count), jnp.asarray(False))
 
 
 class Ends(NamedTuple):
@@ -246,7 +260,6 @@ def _step(
         ends: whether the next temperature is 1 in any case.
     """
     from blackjax.smc import resampling, solver  # pyright: ignore[reportMissingImports]
-    from blackjax.smc.ess import ess_solver  # pyright: ignore[reportMissingImports]
     from blackjax.smc.tempered import TemperedSMCState, build_kernel  # pyright: ignore[reportMissingImports]
 
     path: Ends = jax.tree.unflatten(form, arrays)
@@ -255,10 +268,18 @@ def _step(
     move, begin = _moves(settings)
     kernel = build_kernel(path.first, path.gain, move, begin, resampling.systematic)
     room = 1.0 - cloud.temperature
-    delta = ess_solver(jax.vmap(path.gain), cloud.particles, settings.target_ess, room, solver.dichotomy)
-    delta = jnp.where(ends, room, jnp.clip(delta, 0.0, room))
+    gains, log_weights = jax.vmap(path.gain)(cloud.particles), jnp.log(cloud.weights)
+
+    def surplus(delta: float | Array) -> Array:
+        """Logarithm of the share of effective particles that a step leaves, above the one that is asked for."""
+        means = logsumexp(log_weights + delta * gains), logsumexp(log_weights + 2.0 * delta * gains)
+        return 2.0 * means[0] - means[1] - jnp.log(settings.target_ess)
+
+    delta = jnp.clip(solver.dichotomy(surplus, 0.0, room), 0.0, room)
     # Within rounding of the end is the end.
     delta = jnp.where(room - delta < 1e-6, room, delta)
+    forced = cloud.forced | (ends & (delta < room))
+    delta = jnp.where(ends, room, delta)
     state, info = kernel(
         key,
         TemperedSMCState(cloud.particles, cloud.weights, cloud.temperature),
@@ -270,7 +291,7 @@ def _step(
     step = cloud.step * jnp.exp(PATIENCE * (accepted - WANTED[settings.moves]))
     log_z = cloud.log_z + info.log_likelihood_increment
     families = cloud.families[info.ancestors]
-    return Cloud(state.particles, state.weights, state.tempering_param, log_z, step, families)
+    return Cloud(state.particles, state.weights, state.tempering_param, log_z, step, families, forced)
 
 
 def _moves(settings: TemperedSmc) -> tuple[Any, Any]:

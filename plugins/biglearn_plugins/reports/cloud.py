@@ -64,7 +64,8 @@ def sampler_clouds(run: Run, numbers: int) -> list[Cloud]:
     named = _named(run.target, points, numbers)
     weights = draw_weights(draws)
     raw = _cloud("sampler, raw", named, np.full(COUNT, 1.0 / COUNT))
-    return [raw, _cloud("sampler, importance-weighted", named, weights)] if weights.any() else [raw]
+    finite = np.isfinite(np.stack(list(named.values()), axis=1)).all(axis=1)
+    return [raw, _cloud("sampler, importance-weighted", named, weights)] if weights[finite].any() else [raw]
 
 
 def reference_cloud(run: Run, numbers: int) -> Cloud | None:
