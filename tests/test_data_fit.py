@@ -370,3 +370,10 @@ def test_all_25_modes_are_found_from_data(seed):
     generator = np.random.default_rng(seed)
     rows = grid[generator.integers(25, size=2000)] + 0.1**0.5 * generator.normal(size=(2000, 2))
     assert found(fit(rows, 25, coordinates="raw", seed=seed), grid)
+
+
+def test_infinite_points_have_no_component():
+    fitted = fit(clusters(), steps=20)
+    for ask in (fitted.labels, fitted.log_densities):
+        with pytest.raises(DataError, match="the points have infinite values"):
+            ask(np.array([[0.0] * fitted.parameters.dim, [np.inf] + [0.0] * (fitted.parameters.dim - 1)]))

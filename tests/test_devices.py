@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -134,6 +135,12 @@ def team_of_four():
     for both in sockets.values():
         for side in both:
             side.close()
+
+
+def test_an_argument_is_told_again_after_another_one_stood_in_its_place(team_of_four):
+    leader, _ = team_of_four
+    one, other = jnp.ones(2), np.zeros(2)
+    assert [leader._is_news("f", 0, leaf) for leaf in (one, one, other, one, one)] == [True, False, True, True, False]
 
 
 def _fails(*arguments):
