@@ -123,6 +123,9 @@ class Search:
         self._confirming: Bool[np.ndarray, " searchers"] = np.zeros(count, bool)
         self._origins: list[str | None] = [None] * count
         self._swept = False
+        nothing = np.zeros((0, self.archive.dim)), np.zeros(0)
+        self.looked_at: tuple[Float[np.ndarray, "points dim"], Float[np.ndarray, " points"]] = nothing
+        """Points of the last look all over, and the log density of the target there."""
         self.bandit = Bandit((*self.proposer.kinds, RESIDUAL))
 
     @classmethod
@@ -265,6 +268,7 @@ class Search:
         if more_points is not None and more_log_target is not None:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
+        self.looked_at = points, log_target
         unexplained = Unexplained.by(self.archive, points, log_target)
         if not len(unexplained.points):
             return False

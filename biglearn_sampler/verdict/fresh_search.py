@@ -17,12 +17,14 @@ from biglearn_sampler.engine.proposals import Proposer
 from biglearn_sampler.engine.region import Region
 from biglearn_sampler.engine.search import Search
 from biglearn_sampler.engine.stepper import Stepper
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.tasks import Task
 from biglearn_sampler.verdict.broad import BroadDraws, broad_count
 from biglearn_sampler.verdict.chains import CHAINS, Ends
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.price import price_of_end, price_of_search
+from biglearn_sampler.verdict.resolution import resolved_width
 
 FAR_SCALES = (1.0, 2.0, 8.0, 32.0)
 """Of the starts of chains: a declared scale may be far too small."""
@@ -48,11 +50,14 @@ class FreshSearch(NamedTuple):
         swept: points of the sweep, broad draws among them, as a share of those that it has without a limit of
             evaluations; `None` of a sampler of which all is found again, for which there is no sweep.
         complete: whether no limit of evaluations cut it short.
+        resolved: the least width of a mode that its points would have shown; see `resolved_width`. `None` if they would
+            show none, and without a sweep.
     """
 
     modes: list[Mode]
     swept: float | None
     complete: bool
+    resolved: float | None
 
 
 def sweep_points(dim: int) -> int:
@@ -119,6 +124,11 @@ def searched(
     seen = [(part.points, part.log_target) for part in (own, ends, broad)]
     more_points, more_log_target = map(np.concatenate, zip(*seen, strict=True))
     search.sweep(range(first.count // 2), more_points, more_log_target, reserve=reserve)
+    resolved = None
+    if known.count:
+        places = broad.points[broad.log_target > ZERO_DENSITY]
+        # Its own randomness: the search is the same without it.
+        resolved = resolved_width(search.archive, places, *search.looked_at, generator.spawn(1)[0])
     wanted, complete = max(sweep_points(known.dim), LEAST_SWEEP + broad_count(known.dim)), False
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.
@@ -128,7 +138,8 @@ def searched(
         search.round(jax.random.fold_in(key, search.rounds))
         complete = search.failures >= QUIET_SEARCHERS or search.rounds == MOST_ROUNDS
     modes = [mode for mode in search.archive.modes if not mode.settled]
-    return FreshSearch(modes, min(1.0, (sweep + broad.count) / wanted) if known.count else None, complete)
+    swept = min(1.0, (sweep + broad.count) / wanted) if known.count else None
+    return FreshSearch(modes, swept, complete, resolved)
 
 
 def _with_room(rules: Rules, known: Archive) -> Rules:

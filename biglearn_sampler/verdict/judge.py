@@ -94,6 +94,7 @@ def judge(
         "chain_acceptance": ends.acceptance,
         "new_modes": len(new),
         "sweep": search.swept,
+        "resolved_width": search.resolved,
         "search_complete": search.complete,
         "does_not_fall_along": None if along is None else (np.round(along, 4) + 0.0).tolist(),
     }

@@ -16,6 +16,10 @@ MOST_ALONE = 0.25
 that some mass lies in the wrong one may still be seen."""
 
 
+TOLD_WIDTH = 0.1
+"""Share of the width of its components down to which the sentence says nothing of what may have been overlooked."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the evidence says.
@@ -52,7 +56,21 @@ class Verdict:
         """Sentences on what could not be seen, each with a space before it; mostly none."""
         many = self.wrong_mass is None and self.evidence.get("modes_of_one_climb", 0.0) > MOST_ALONE
         said = " Modes are too many to tell whether each has its right mass." if many else ""
-        return said + self._cut_short
+        return said + self._overlooked + self._cut_short
+
+    @property
+    def _overlooked(self) -> str:
+        """How narrow a mode may be for this verdict to overlook it, where that is not very narrow."""
+        if self.verdict != COVERED or self.evidence.get("sweep") is None:
+            return ""
+        width = self.evidence["resolved_width"]
+        if width is not None and width <= TOLD_WIDTH:
+            return ""
+        modes = "modes with a tenth of the mass would have been met"
+        if width is None:
+            return f" Fewer than nine of ten {modes}, even if they were as wide as the sampler's components."
+        wide = "" if width == 1.0 else f"{width:.2g} times "
+        return f" Nine of ten {modes} if they were {wide}as wide as the sampler's components."
 
     @property
     def _cut_short(self) -> str:
