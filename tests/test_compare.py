@@ -9,9 +9,11 @@ import math
 import shutil
 import signal
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -31,7 +33,7 @@ from biglearn_sampler.comparison.table import table_of
 from biglearn_sampler.comparison.trial import thinned
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
-from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
+from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws, result_problem
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.gather import comparison_of, gathered
 from biglearn_sampler.runs.method_specs import method_specs
@@ -460,6 +462,67 @@ def test_the_curve_of_chains_is_what_their_draws_until_then_cover():
     assert curve_of_baseline(result, bl.Facts()) == []
 
 
+SOUND = BaselineResult(Draws(np.zeros((4, 2)), np.zeros(4), weights=np.full(4, 0.25)), Evaluations(energy=4), 0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_draws", "problem"),
+    [
+        ({"seconds_run": math.nan}, {}, "seconds_run must be a finite number"),
+        ({"evaluations": Evaluations(energy=cast(int, 1.5))}, {}, "evaluations must be whole numbers"),
+        ({"warmup": Evaluations(energy=-1)}, {}, "evaluations must be whole numbers"),
+        ({}, {"points": np.full((4, 2), np.nan)}, "and 4 of 4 are not"),
+        ({}, {"weights": np.full(3, 1 / 3)}, "got shape (3,)"),
+        ({}, {"weights": np.full(4, -0.25)}, "lie from -0.25 to -0.25 and sum to -1"),
+        ({}, {"weights": np.zeros(4)}, "and sum to 0"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked_types")
+def test_what_cannot_be_measured_of_a_baseline_is_told(changes: dict[str, Any], of_draws: dict[str, Any], problem: str):
+    assert result_problem(SOUND, 2) is None
+    assert problem in str(result_problem(replace(SOUND, **changes, draws=replace(SOUND.draws, **of_draws)), 2))
+
+
+def test_whole_numbers_of_numpy_are_counts_and_become_json():
+    counted = replace(SOUND, evaluations=Evaluations(energy=cast(int, np.int64(4))))
+    assert result_problem(counted, 2) is None
+    target = bl.Catalogue().build("target", "two_modes").value
+    (end,) = json.loads(json.dumps(curve_of_baseline(counted, target.facts)))
+    assert end[0] == 4
+
+
+def test_a_trial_that_cannot_be_written_is_a_row_with_its_reason(tmp_path, catalogue, monkeypatch):
+    def figures(*_: Any) -> dict[str, Any]:
+        return {"odd": np.int64(1), "energy_evaluations": 1, "gradient_evaluations": 0}
+
+    monkeypatch.setattr("biglearn_sampler.runs.trials.baseline_figures", figures)
+    settings = {"training.steps": 2, "components": 2, "verdict.evaluations": 0, "compare.reports": []}
+    comparison = bl.compare(
+        "two_modes",
+        baselines=["fair"],
+        budget=20_000,
+        seeds=1,
+        settings=settings,
+        out=tmp_path / "it",
+        catalogue=catalogue,
+    )
+    (row,) = [trial for trial in comparison.trials if trial.method == "fair"]
+    assert row.failed is not None and "its figures cannot be written: TypeError" in row.failed
+    assert "cannot be written" in (tmp_path / "it" / "results.csv").read_text()
+
+
+def test_no_baseline_has_the_name_of_our_sampler():
+    class Ours:
+        @bl.hookimpl
+        def biglearn_baselines(self):
+            return [bl.Entry(name="biglearn", build=lambda: Exact(), summary="a method")]
+
+    catalogue = bl.Catalogue(plugins={"ours": Ours()})
+    for attempt in (bl.train, partial(bl.compare, budget=20_000)):
+        with pytest.raises(UserError, match="a baseline cannot be called 'biglearn'"):
+            attempt("two_modes", baselines=["biglearn"], catalogue=catalogue)
+
+
 def test_the_curve_of_a_training_skips_rows_without_modes_and_ends_at_its_figures():
     rows = [
         {"energy_evaluations": 10 * i, "gradient_evaluations": i, "modes_covered": i, "mode_mass_tv": 0.1}
@@ -803,16 +866,27 @@ def test_resuming_needs_a_folder(call):
 
 
 def test_report_and_cite_read_folders(call, compared, tmp_path, monkeypatch):
-    written = []
-    built = SimpleNamespace(value=SimpleNamespace(write_comparison=lambda *_: written), record=None)
+    names, mistaken = [], []
+
+    def write_comparison(_: Comparison, folder: Path) -> list[Any]:
+        for name in names:
+            (folder / name).write_text("a page")
+        return mistaken or [folder / name for name in names]
+
+    built = SimpleNamespace(value=SimpleNamespace(write_comparison=write_comparison), record=None)
     monkeypatch.setattr(bl.Catalogue, "build", _building(bl.Catalogue.build, built))
     status, _, errors = call("report", compared.folder, "--out", "none/of/this")
     assert status == 2 and "is about single runs, not about comparisons" in errors
     assert not (tmp_path / "none").exists() and call("report", compared.folder)[0] == 2
     assert compared.folder.is_dir()
-    written.append(tmp_path / "report.html")
-    assert call("report", compared.folder, "--out", "new/place") == (0, f"{tmp_path / 'report.html'}\n", "")
+    names.append("report.html")
+    assert call("report", compared.folder, "--out", "new/place") == (0, "new/place/report.html\n", "")
     assert (tmp_path / "new" / "place").is_dir()
+    for number, mistake in enumerate(("abc", [Path("elsewhere")])):
+        mistaken[:] = mistake
+        status, _, errors = call("report", compared.folder, "--out", f"newer-{number}")
+        assert status == 1 and "expected a Path inside the folder" in errors
+    mistaken.clear()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "report.html").write_text("a thesis")
     status, _, errors = call("report", compared.folder, "--out", "mine")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from biglearn_plugins.metrics import biglearn_metrics
+from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, function_target
 from biglearn_sampler.errors import Diverged
-from biglearn_sampler.evaluation import Draws, Measured
+from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured, figures_problem
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
+from biglearn_sampler.runs.evaluate import figures_of
 from biglearn_sampler.runs.summary import sentences
 
 METRICS = {entry.name: entry for entry in biglearn_metrics()}
@@ -241,7 +245,7 @@ def test_wrong_mass_is_seen_within_its_error():
 def test_share_decides_what_is_covered():
     light = sampled(GaussianMixture.of(MEANS, 0.5, [0.5, 0.45, 0.05]))
     assert measure("mode_coverage", light)["modes_covered"].value == 3.0
-    assert measure("mode_coverage", light, share=0.5)["modes_covered"].value == 2.0
+    assert measure("mode_coverage", light, share=0.5)["modes_covered_0.5"].value == 2.0
     with pytest.raises(ValueError, match="share must be above 0 and at most 1, got 0"):
         METRICS["mode_coverage"].build(share=0.0)
 
@@ -363,3 +367,33 @@ def test_no_figure_is_given_where_rounding_decides_the_density_of_draws(least, t
     else:
         with pytest.raises(Diverged, match="so thin that single precision cannot tell the density"):
             draws_of(sampler, target, 500, KEY)
+
+
+# names of figures
+
+
+@pytest.mark.parametrize("name", ["seed", "method", "evaluations", "curve", "moments", "log_z_se", "standard_errors"])
+def test_figures_cannot_have_the_names_of_what_records_and_tables_hold(name: str) -> None:
+    assert f"the name of figure '{name}' is taken" in str(figures_problem({name: Measured(1.0)}))
+    assert figures_problem({f"my_{name.removesuffix('_se')}": Measured(1.0)}) is None
+
+
+def test_no_built_in_metric_gives_a_figure_that_another_one_gives_differently(caplog: pytest.LogCaptureFixture) -> None:
+    catalogue = Catalogue()
+    target = catalogue.build("target", "two_modes").value
+    mixture = GaussianMixture.of(target.facts.modes, 0.01)
+    draws = draws_of(mixture, target, 500, jax.random.key(0))
+    chosen = [catalogue.build("metric", name) for name in ("elbo", "mode_coverage", "log_z")]
+    plain = figures_of(draws, target, chosen, jax.random.key(1))
+    again = figures_of(draws, target, [*chosen, Built(Twice(), chosen[0].record)], jax.random.key(1))
+    assert plain["elbo"] == again["elbo"] and again["mine"] == 2.0
+    assert [record.message for record in caplog.records] == [
+        f"of metric {chosen[0].record.name}, elbo left out: an earlier one gave it"
+    ]
+
+
+class Twice(AbstractMetric):
+    """A figure that another metric gives, and one of its own."""
+
+    def compute(self, draws: Draws, target: AbstractTarget, key: Any) -> dict[str, Measured]:
+        return {"elbo": Measured(99.0), "mine": Measured(2.0)}

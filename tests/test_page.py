@@ -18,6 +18,7 @@ from biglearn_plugins.reports.page.citations import citations
 from biglearn_plugins.reports.page.coverage_path import path_of
 from biglearn_plugins.reports.page.document import document
 from biglearn_plugins.reports.page.markup import element, escaped
+from biglearn_plugins.reports.page.method_table import missing_reason
 from biglearn_plugins.reports.page.numbers_as_text import number, short_count, span, with_error
 from biglearn_plugins.reports.page.page import Page
 from biglearn_sampler.comparison import Comparison, CoveragePoint, Trial
@@ -211,6 +212,28 @@ def test_seeds_that_end_alike_can_be_drawn(seeds):
     for off in (1e-3, 0.5, 0.2999999999999998):
         trials = [Trial("biglearn", seed, figures(1, off), curve((10, 1, 0.5), (100, 1, off))) for seed in range(seeds)]
         assert "These pictures could not be drawn" not in text_of(document(Comparison(target, "it", trials, {})))
+
+
+@pytest.mark.parametrize(("status", "word"), [("interrupted", "Interrupted"), ("running", "Not finished")])
+def test_a_comparison_that_is_not_finished_says_so(status: str, word: str):
+    """Also one that was killed, or is still being made."""
+    whole = rich()
+    record = {**whole.record, "status": status, "methods": {"nuts": None, "smc": None}, "seeds": [0, 1]}
+    begun = text_of(document(Comparison(whole.target, "it", whole.trials[:1], record)))
+    assert f"{word}, with 1 of 6 trials done." in begun
+    nothing = text_of(document(Comparison(whole.target, "it", [], record)))
+    assert "Our sampler has no trial yet." in nothing and "or no trial is finished" in nothing
+    done = text_of(document(Comparison(whole.target, "it", whole.trials[:1], {**record, "status": "finished"})))
+    assert word not in done
+
+
+def test_what_one_seed_failed_of_is_no_reason_for_the_figures_of_others():
+    costs = {**COSTS, "reasons": {"ess": "it has no density"}}
+    trials = [Trial("nuts", 0, {}, failed="it exploded"), Trial("nuts", 1, costs)]
+    comparison = Comparison(rich().target, "it", trials, {})
+    assert missing_reason(comparison, "nuts", "ess") == "it has no density"
+    assert missing_reason(comparison, "nuts", "elbo") != "it exploded"
+    assert missing_reason(Comparison(rich().target, "it", trials[:1], {}), "nuts", "ess") == "it exploded"
 
 
 def test_commands_of_several_runs_stand_with_their_labels():

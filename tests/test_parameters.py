@@ -1,5 +1,6 @@
 """Types that a parameter may have, values that they accept, texts that they read, and signatures."""
 
+import enum
 import functools
 import math
 from typing import Annotated, Any, ClassVar, Literal, Optional
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from biglearn_sampler.catalogue import use
 from biglearn_sampler.catalogue.parameters import parameters_of
+from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.catalogue.values import (
     WrongValue,
     check_value,
@@ -21,6 +23,10 @@ from biglearn_sampler.catalogue.values import (
 )
 
 Matrix = tuple[tuple[float, ...], ...]
+
+
+class Colour(str, enum.Enum):  # noqa: UP042
+    red = "r"
 
 
 class Scheduler:
@@ -49,6 +55,7 @@ def named(kind: str, value: Any) -> Any:
         (math.inf, float, math.inf),
         (True, bool, True),
         ("a", str, "a"),
+        (Colour.red, str, "r"),
         (None, int | None, None),
         (None, Optional[int], None),  # noqa: UP045
         (3, float | int, 3),
@@ -186,6 +193,7 @@ ALLOWED = (
         (tuple, f"has type tuple; {ALLOWED}"),
         (tuple[complex, ...], f"has type complex; {ALLOWED}"),
         (Any, f"has type Any; {ALLOWED}"),
+        (Literal[b"x", "y"], "has the choice b'x'; allowed are texts, numbers, true, false and None"),
         (int | list, f"has type list; {ALLOWED}"),
         (Unheard, "has a class of the unknown kind 'unheard_of'"),
         (Scheduler | str, "has type scheduler | str; an entry can be joined with None only"),
@@ -193,6 +201,19 @@ ALLOWED = (
 )
 def test_other_types_are_told(annotation, mistake):
     assert type_mistake(annotation) == mistake
+
+
+def test_values_that_cannot_tell_what_they_are_are_shown_by_their_type():
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no str")
+
+    assert shown(Mute()) == "an object of type Mute"
+    assert told(Silent()) == "Silent"
 
 
 # Signatures

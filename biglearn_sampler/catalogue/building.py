@@ -53,7 +53,9 @@ def resolve(
     Raises:
         CatalogueError: the name is unknown or ambiguous, or parameters are wrong (all told at once).
     """
-    if not parameters and _is_object(kind, spec):
+    if _is_object(kind, spec):
+        if parameters:
+            raise CatalogueError(f"parameters are for a {kind} that is named; this one is made already, in Python")
         return spec if isinstance(spec, Built) else Built(spec, record_of_object(kind, spec))
     name, given = _split(kind, spec)
     offer, behind_colon = _found(find, kind, name)

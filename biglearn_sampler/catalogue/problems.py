@@ -49,10 +49,13 @@ class PluginProblem:
 
 def told(error: BaseException) -> str:
     """Type and text of an exception in one line; of one that a user's function raised, what is meant for the user."""
-    raised = raised_on_host(error)
+    try:
+        raised = raised_on_host(error)
+        text = " ".join(str(error).split())
+    except Exception:  # a plugin's own exception may not be able to tell its text
+        return type(error).__name__
     if raised is not None:
         return str(raised)
-    text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

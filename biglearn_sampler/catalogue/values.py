@@ -77,7 +77,10 @@ def parse_text(text: str, annotation: Any) -> Any:
 
 def shown(value: Any) -> str:
     """A value in one line of bounded length, for messages."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a plugin's object may not even be able to tell what it is
+        text = f"an object of type {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
@@ -117,7 +120,10 @@ def _member_mistake(member: Any) -> str | None:
     if get_origin(member) is tuple and get_args(member):
         items = (item for item in get_args(member) if item is not Ellipsis)
         return next(filter(None, map(type_mistake, items)), None)
-    if member in SCALARS or get_origin(member) is Literal:
+    if get_origin(member) is Literal:
+        odd = [option for option in get_args(member) if type(option) not in SCALARS]
+        return f"has the choice {shown(odd[0])}; allowed are texts, numbers, true, false and None" if odd else None
+    if member in SCALARS:
         return None
     return (
         f"has type {type_text(member)}; allowed are bool, int, float, str, Literal, None, "
@@ -141,7 +147,8 @@ def _accepted_scalar(value: Any, member: type) -> Any:
     if member in (NoneType, bool):
         return value if isinstance(value, member) else REFUSED
     if member is str:
-        return str(value) if isinstance(value, str) else REFUSED
+        # Of a member of an enumeration of texts, the text.
+        return str.__str__(value) if isinstance(value, str) else REFUSED
     if isinstance(value, bool) or not isinstance(value, Integral if member is int else Real):
         return REFUSED
     # Numbers of NumPy are accepted, and become Python's own, so that a record of them is JSON.

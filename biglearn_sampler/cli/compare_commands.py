@@ -106,6 +106,7 @@ def report(
 ) -> None:
     """Write a page about finished runs on one target, or about a comparison again."""
     from biglearn_sampler.runs.gather import gathered
+    from biglearn_sampler.runs.report import paths_problem
 
     if out is None and len(folders) > 1:
         raise UserError("the page is about several runs; say where it shall be, with --out DIR")
@@ -118,6 +119,9 @@ def report(
             written = built.value.write_comparison(comparison, where)
             if not written:
                 raise UserError(f"the report '{name}' is about single runs, not about comparisons")
+            problem = paths_problem(written, where)
+            if problem is not None:
+                raise RunFailed(f"the report '{name}' failed: `write_comparison` {problem}")
     except OSError as error:
         raise RunFailed(f"nothing can be written into {where}: {error.strerror or error}") from error
     for path in written:

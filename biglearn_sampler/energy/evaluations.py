@@ -23,7 +23,7 @@ class Evaluations(NamedTuple):
     @property
     def total(self) -> int:
         """All kinds together."""
-        return sum(self)
+        return int(sum(self))
 
     def plus(self, other: Evaluations) -> Evaluations:
         """The sum of two counts."""

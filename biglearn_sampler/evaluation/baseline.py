@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -94,10 +96,38 @@ def result_problem(result: Any, dim: int) -> str | None:
             f"draws.log_target must be the target's log density at every draw, {shape[0]} numbers, got shape "
             f"{np.shape(draws.log_target)}"
         )
+    lost = int((~np.isfinite(np.asarray(draws.points, float)).all(axis=1)).sum())
+    if lost:
+        return f"draws.points must be finite, and {lost:,} of {shape[0]:,} are not"
+    problem = _weights_problem(draws.weights, shape[0])
+    if problem is not None:
+        return problem
     if draws.chains is not None and (draws.chains < 1 or shape[0] % draws.chains):
         return f"{shape[0]} draws cannot be {draws.chains} chains of equal length"
     if not isinstance(result.evaluations, Evaluations):
         return f"evaluations must be Evaluations, got {shown(result.evaluations)}"
+    for counts in (result.evaluations, result.warmup):
+        if not all(isinstance(count, Integral) and count >= 0 for count in counts):
+            return f"evaluations must be whole numbers that are not negative, got {shown(counts)}"
+    for name in ("seconds_compile", "seconds_run"):
+        seconds = getattr(result, name)
+        if not isinstance(seconds, Real) or not math.isfinite(seconds) or seconds < 0:
+            return f"{name} must be a finite number that is not negative, got {shown(seconds)}"
     if result.log_z is not None and not isinstance(result.log_z, Measured):
         return f"log_z must be a Measured with its standard error, or None; got {shown(result.log_z)}"
+    return None
+
+
+def _weights_problem(weights: Any, count: int) -> str | None:
+    """What is wrong with the weights of so many draws."""
+    if weights is None:
+        return None
+    if np.shape(weights) != (count,):
+        return f"draws.weights must be {count} numbers, one for every draw, got shape {np.shape(weights)}"
+    values = np.asarray(weights, float)
+    if not np.isfinite(values).all() or values.min() < 0 or not np.isclose(values.sum(), 1.0, atol=1e-3):
+        return (
+            f"draws.weights must be finite, not negative, and sum to 1; they lie from {values.min():.4g} to "
+            f"{values.max():.4g} and sum to {values.sum():.4g}"
+        )
     return None

@@ -51,6 +51,17 @@ class AbstractMetric(ABC):
         """
 
 
+RESERVED = frozenset(
+    {
+        *("target", "method", "seed", "failed", "evaluations", "curve", "status", "attempts"),
+        *("standard_errors", "reasons", "moments", "baselines", "verdict", "earlier_verdicts", "notes"),
+        *("energy_evaluations", "gradient_evaluations", "exact_channel_evaluations", "warmup_evaluations"),
+        *("seconds_compile", "seconds_run", "seconds_verdict"),
+    }
+)
+"""Names that figures of metrics cannot have."""
+
+
 def figures_problem(found: Any) -> str | None:
     """What is wrong with what a metric gave; `None` if these are figures by name."""
     if not isinstance(found, Mapping) or not found:
@@ -58,6 +69,8 @@ def figures_problem(found: Any) -> str | None:
     for name, figure in found.items():
         if not isinstance(name, str) or not isinstance(figure, Measured):
             return f"expected Measured figures by name, got {name!r}: {shown(figure)}"
+        if name in RESERVED or name.endswith("_se"):
+            return f"the name of figure '{name}' is taken: records and tables have something else under it"
         if figure.value is not None and not _is_number(figure.value):
             return f"figure '{name}' is {shown(figure.value)}; expected a finite value, or Measured.missing(reason)"
         if figure.standard_error is not None and not _is_number(figure.standard_error):

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, versions_of_files, without_versions
 from biglearn_sampler.catalogue.problems import told
-from biglearn_sampler.comparison import OURS, Comparison, Trial
+from biglearn_sampler.comparison import Comparison, Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
 from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
@@ -166,10 +166,7 @@ def _built(specs: Any, catalogue: Catalogue) -> dict[str, Built[AbstractBaseline
         except MissingPackage as error:
             name = str(spec["name"] if isinstance(spec, Mapping) else spec)
             missing[name.split(":")[-1]] = str(error)
-    named = by_bare_name(built)
-    if OURS in named:
-        raise UserError(f"a baseline cannot be called '{OURS}', the name of our own sampler")
-    return {**named, **missing}
+    return {**by_bare_name(built), **missing}
 
 
 def _opened(
@@ -258,9 +255,20 @@ def _each(
         watcher.trial_began(method, seed, number, len(places))
         trial = known.get((method, seed)) or run_trial(scene, method, seed)
         if folder is not None and (method, seed) not in known:
-            folder.write_trial(trial)
+            trial = _written(folder, trial)
         yield trial
         watcher.trial_finished(trial)
+
+
+def _written(folder: ComparisonFolder, trial: Trial) -> Trial:
+    """The trial in its folder; if a plugin's figures are no JSON, that is its reason, and the others go on."""
+    try:
+        folder.write_trial(trial)
+    except (TypeError, ValueError) as error:
+        trial = Trial(trial.method, trial.seed, {}, failed=f"its figures cannot be written: {told(error)}")
+        logger.warning("%s failed on seed %d: %s", trial.method, trial.seed, trial.failed)
+        folder.write_trial(trial)
+    return trial
 
 
 def _interrupted(folder: ComparisonFolder, record: Mapping[str, Any], count: int) -> None:

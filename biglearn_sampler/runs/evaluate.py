@@ -66,7 +66,11 @@ def figures_of(
     """
     measured: dict[str, Measured] = {}
     for number, metric in enumerate(metrics):
-        measured |= _measured(metric, draws, target, jax.random.fold_in(key, number))
+        found = _measured(metric, draws, target, jax.random.fold_in(key, number))
+        twice = [name for name in found if name in measured and measured[name] != found[name]]
+        if twice:
+            logger.warning("of metric %s, %s left out: an earlier one gave it", metric.record.name, ", ".join(twice))
+        measured = {**found, **measured}
     for name in PROMISED:
         measured.setdefault(name, Measured.missing("no metric of this run gave it"))
     return {

@@ -15,6 +15,7 @@ from jaxtyping import Array, Key
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import Built, Catalogue
+from biglearn_sampler.comparison import OURS
 from biglearn_sampler.devices import ALONE, AbstractTeam, Devices
 from biglearn_sampler.energy import AbstractTarget, Look, Whitened, look
 from biglearn_sampler.energy.function_target import FunctionTarget
@@ -284,8 +285,14 @@ def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, An
 
 
 def by_bare_name(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
-    """Baselines by their bare names; those that share one are told apart by a number."""
+    """Baselines by their bare names; those that share one are told apart by a number.
+
+    Raises:
+        UserError: one has the name of our sampler.
+    """
     names = [_bare_name(built) for built in baselines]
+    if OURS in names:
+        raise UserError(f"a baseline cannot be called '{OURS}', the name of our own sampler")
     return {
         name if names.count(name) == 1 else f"{name}_{names[: position + 1].count(name)}": built
         for position, (name, built) in enumerate(zip(names, baselines, strict=True))

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -54,7 +55,8 @@ def comparison_record(
         "budget": budget,
         "seeds": list(seeds),
         "methods": {name: record and record.to_json() for name, record in baselines.items()},
-        "entries": _entries(plan, read, list(built.values())),
+        # The reports of single runs are not written.
+        "entries": _entries(replace(plan, reports=()), read, list(built.values())),
         **surroundings_record(),
     }
     return finite(record)

@@ -13,15 +13,8 @@ from biglearn_plugins.metrics.mode_masses import ModeMasses, error_of_mean, expe
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
+from biglearn_sampler.evaluation.mode_shares import COVERED_SHARE
 
-FIGURES = (
-    "modes_covered",
-    "modes_covered_low",
-    "modes_covered_high",
-    "modes_total",
-    "mode_mass_tv",
-    "mode_mass_tv_floor",
-)
 # With as many expected draws, exact draws leave a mode below a tenth of its mass with probability below 1e-4.
 EXPECTED_DRAWS = 10
 # Of the two sides of a binomial interval of 95 %.
@@ -38,7 +31,8 @@ class ModeCoverage(AbstractMetric):
     true mass is `pi_k`.
 
     - `modes_covered`: modes with `f_k >= share * pi_k`; low and high: the same of the lower and the upper end of the
-      binomial interval of 95 % of each `f_k` (Clopper & Pearson 1934), with the number of independent draws.
+      binomial interval of 95 % of each `f_k` (Clopper & Pearson 1934), with the number of independent draws. For
+      another share than a tenth they are called `modes_covered_SHARE`.
     - `mode_mass_tv = 1/2 sum_k |f_k - pi_k|`, from 0 to 1; standard error by the delta method.
     - `mode_mass_tv_floor = 1/2 sum_k E|X_k / n_k - pi_k|` with `X_k ~ Binomial(n_k, pi_k)`: what exact draws that each
       belong to one mode reach on average. For chains `n_k` is the effective count of the mass of the mode, for weights
@@ -48,23 +42,30 @@ class ModeCoverage(AbstractMetric):
         share: of its true mass that a covered mode holds at least, above 0 and at most 1.
     """
 
-    share: float = 0.1
+    share: float = COVERED_SHARE
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
         masses = mode_masses(draws, target)
         if isinstance(masses, str):
-            return dict.fromkeys(FIGURES, Measured.missing(masses))
+            return dict.fromkeys(self._names, Measured.missing(masses))
         signs = np.where(masses.found >= masses.true, 0.5, -0.5)
         error = error_of_mean(masses.belongs @ signs, draws)
         low, high = binomial_interval(masses)
-        return {
-            "modes_covered": Measured(self._covered(masses.found, masses), reason=_too_few(masses.true, draws.count)),
-            "modes_covered_low": Measured(self._covered(low, masses)),
-            "modes_covered_high": Measured(self._covered(high, masses)),
-            "modes_total": Measured(float(len(masses.true))),
-            "mode_mass_tv": Measured(float(0.5 * np.abs(masses.found - masses.true).sum()), error),
-            "mode_mass_tv_floor": Measured(expected_distance(masses.true, masses.counts)),
-        }
+        figures = (
+            Measured(self._covered(masses.found, masses), reason=_too_few(masses.true, draws.count)),
+            Measured(self._covered(low, masses)),
+            Measured(self._covered(high, masses)),
+            Measured(float(len(masses.true))),
+            Measured(float(0.5 * np.abs(masses.found - masses.true).sum()), error),
+            Measured(expected_distance(masses.true, masses.counts)),
+        )
+        return dict(zip(self._names, figures, strict=True))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the figures: curves and pages know covered modes as those with a tenth of their mass."""
+        covered = "modes_covered" if self.share == COVERED_SHARE else f"modes_covered_{self.share:g}"
+        return covered, f"{covered}_low", f"{covered}_high", "modes_total", "mode_mass_tv", "mode_mass_tv_floor"
 
     def _covered(self, found: Float[np.ndarray, " modes"], masses: ModeMasses) -> float:
         return float(np.count_nonzero(found >= self.share * masses.true))
@@ -89,7 +90,7 @@ def _too_few(true_mass: Float[np.ndarray, " modes"], count: int) -> str | None:
 
 
 def mode_coverage(
-    share: Annotated[float, "of its true mass that a covered mode holds at least, in (0, 1]"] = 0.1,
+    share: Annotated[float, "of its true mass that a covered mode holds at least, in (0, 1]"] = COVERED_SHARE,
 ) -> ModeCoverage:
     """The metric.
 

@@ -83,8 +83,7 @@ def _because(comparison: Comparison, word: str) -> Markup:
 
 def _why_none(comparison: Comparison) -> str:
     if OURS not in comparison.methods:
-        begun = comparison.record.get("status") == "interrupted"
-        return "Our sampler has no trial yet." if begun else "Our sampler is not among the methods."
+        return "Our sampler has no trial yet." if is_incomplete(comparison) else "Our sampler is not among the methods."
     if not comparison.finished(OURS):
         return "Our sampler finished on no seed."
     return "The runs of our sampler have no verdict on record."
@@ -128,13 +127,19 @@ def _effort(comparison: Comparison) -> str:
     return f"{_capital(methods)}, {counted(len(seeds), 'seed')}{allowed}.{_left_out(comparison)}"
 
 
+def is_incomplete(comparison: Comparison) -> bool:
+    """Whether trials may be missing: it was interrupted or killed, or is being made."""
+    return comparison.record.get("status") in ("interrupted", "running")
+
+
 def _left_out(comparison: Comparison) -> str:
-    """What an interrupted comparison does not have yet."""
+    """What a comparison that is not finished does not have yet."""
     record = comparison.record
-    if record.get("status") != "interrupted":
+    if not is_incomplete(comparison):
         return ""
     wanted = (1 + len(record["methods"])) * len(record["seeds"])
-    return f" Interrupted, with {len(comparison.trials)} of {counted(wanted, 'trial')} done."
+    state = "Interrupted" if record["status"] == "interrupted" else "Not finished"
+    return f" {state}, with {len(comparison.trials)} of {counted(wanted, 'trial')} done."
 
 
 def _capital(text: str) -> str:

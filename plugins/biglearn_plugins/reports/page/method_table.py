@@ -25,7 +25,9 @@ def method_table(comparison: Comparison, looks: dict[str, Look]) -> Markup:
 def missing_reason(comparison: Comparison, method: str, figure: str) -> str:
     """Why a method has no such figure."""
     trials = [trial for trial in comparison.trials if trial.method == method]
-    told = (trial.failed or (trial.figures.get("reasons") or {}).get(figure) for trial in trials)
+    told = [(trial.figures.get("reasons") or {}).get(figure) for trial in trials if trial.failed is None]
+    # What another seed failed of is no reason of those that finished.
+    told = told or [trial.failed for trial in trials]
     return next((str(reason) for reason in told if reason), NO_REASON)
 
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 Pictures = Callable[[Comparison, dict[str, Look]], Sequence[Picture]]
 NO_DRAWS = "No method has draws on record."
-NO_CURVES = "The modes of the target are not known, so neither their coverage nor their masses can be had."
+NO_CURVES = "Modes are not known, or no trial is finished: neither their coverage nor their masses can be had."
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ PICTURE_SECTIONS = (
     PictureSection(
         "timings",
         "Time",
-        "On the machine named below; compilation is paid once for each trial.",
+        "On the machine named below; what is compiled on the first seed of a method may serve the others.",
         lambda comparison, _: timing_picture(comparison),
         None,
     ),

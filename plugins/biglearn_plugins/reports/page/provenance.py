@@ -70,7 +70,7 @@ def _entries(record: Mapping[str, Any]) -> Markup:
             element("td", each.get("kind")),
             element("th", each.get("name"), scope="row"),
             element("td", _parameters(each.get("parameters"))),
-            element("td", f"{each.get('distribution', '')} {each.get('version', '')}".strip()),
+            element("td", f"{each.get('distribution') or ''} {each.get('version') or ''}".strip()),
         )
         for each in rows
     )
