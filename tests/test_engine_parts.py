@@ -1156,7 +1156,8 @@ def test_evaluations_counted_are_evaluations_made(
         assert account.total.total <= 30_000
 
 
-@pytest.mark.parametrize("budget", [pytest.param(100, marks=pytest.mark.slow), 2000])
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [100, 2000])
 def test_blocks_that_the_budget_does_not_reach_are_marginals_of_the_whole(budget: int) -> None:
     """Also where what was fitted with the little that was left is worse."""
     mixing = np.array([[[0.3, 0.0, 0.0], [0.2, 0.3, 0.0], [0.0, 0.1, 0.3]]] * 2)

@@ -175,6 +175,7 @@ def test_multivariate_components_follow_their_recipe() -> None:
     np.testing.assert_allclose(log_densities(target, points), log_sum(terms), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_multivariate_components_follow_their_recipe_in_300_dimensions() -> None:
     target, random = student_t_mixtures.stm300(), np.random.RandomState(5)
     locations = random.uniform(-25.0, 25.0, (20, 300))

@@ -44,7 +44,7 @@ def really_planted(known: Archive, place: np.ndarray, points: np.ndarray, width:
 
 @pytest.mark.parametrize("number", [20, 40])
 def test_modes_count_as_met_where_a_search_would_notice_them_if_they_were_there(number: int) -> None:
-    known, points, places = known_modes(), box(number), box(300)[200:]
+    known, points, places = known_modes(), box(number), box(260)[200:]
     log_target = known.log_density(points)
     counted = np.array([is_met(known, 0, points - place, log_target) for place in places])
     noticed = np.array([[really_planted(known, place, points, width, 0) for width in WIDTHS] for place in places])

@@ -110,6 +110,11 @@ def test_the_verdict_says_along_which_direction_in_the_targets_own_units() -> No
     assert f"within {DOUBLINGS[-1]:.0f} standard deviations" in told.sentence
     assert "no finite mass" in told.sentence and ENDLESS in told.sentence
     np.testing.assert_allclose(np.abs(told.evidence["does_not_fall_along"]), [0.0, 1.0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_density_that_falls_off_as_its_sampler_does_is_not_told() -> None:
+    sampler = GaussianMixture.of(np.zeros((1, 2)), np.diag([1.0, 100.0]), [1.0])
     told = told_of(lambda x: -0.5 * x[0] ** 2 - 0.005 * x[1] ** 2, sampler)
     assert told.evidence["does_not_fall_along"] is None and "no finite mass" not in told.sentence
 
