@@ -110,3 +110,12 @@ def test_the_sentence_says_what_may_have_been_overlooked() -> None:
     assert "Fewer than nine of ten" in told(None)
     assert told(None, NOT_COVERED) == told(None, sweep=None) == ""
     assert replace(Verdict.bare(COVERED, "By hand."), evidence={}).reservations == ""
+
+
+@pytest.mark.parametrize(
+    ("khat", "verdict", "said"), [(1.2, COVERED, True), (0.7, COVERED, False), (1.2, NOT_COVERED, False)]
+)
+def test_the_sentence_says_that_the_error_of_log_z_cannot_be_relied_on(khat: float, verdict: str, said: bool) -> None:
+    evidence = {"sweep": None, "khat": khat}
+    told = Verdict(verdict, "Said.", 0.0, 0.0, [], evidence, Evaluations()).reservations
+    assert ("heavy tail (k-hat 1.20)" in told) == said

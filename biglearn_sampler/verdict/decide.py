@@ -15,7 +15,14 @@ from biglearn_sampler.importance import rounding_of
 from biglearn_sampler.verdict.broad import LEAST_EFFECTIVE, BroadDraws, lacking_of
 from biglearn_sampler.verdict.own_draws import OwnDraws
 from biglearn_sampler.verdict.tails import DOUBLINGS
-from biglearn_sampler.verdict.verdict import CANNOT_TELL, COVERED, MOST_ALONE, NOT_COVERED, Verdict
+from biglearn_sampler.verdict.verdict import (
+    CANNOT_TELL,
+    COVERED,
+    MOST_ALONE,
+    NOT_COVERED,
+    UNRELIABLE_KHAT,
+    Verdict,
+)
 
 MOST_MISSING = 0.01
 """Share of the mass that may be missing in a sampler that covers its target."""
@@ -23,7 +30,7 @@ MOST_MISSING = 0.01
 MOST_WRONG = 0.05
 """Total variation between the masses that the sampler gives its modes and their importance-weighted masses."""
 
-UNRELIABLE_KHAT, NO_MEAN_KHAT = 0.7, 1.0
+NO_MEAN_KHAT = 1.0
 FITTED = 0.9
 """ESS from which a sampler is taken for one that fits, and a heavy tail of its weights for one of next to nothing;
 below it may end where the density goes on: of a thin curved tail 3 % of the mass were missing at 0.8."""

@@ -16,6 +16,10 @@ MOST_ALONE = 0.25
 that some mass lies in the wrong one may still be seen."""
 
 
+UNRELIABLE_KHAT = 0.7
+"""Above it means of importance weights converge too slowly for their standard errors to be relied on (Vehtari et al.
+2024)."""
+
 TOLD_WIDTH = 0.1
 """Share of the width of its components down to which the sentence says nothing of what may have been overlooked."""
 
@@ -56,7 +60,15 @@ class Verdict:
         """Sentences on what could not be seen, each with a space before it; mostly none."""
         many = self.wrong_mass is None and self.evidence.get("modes_of_one_climb", 0.0) > MOST_ALONE
         said = " Modes are too many to tell whether each has its right mass." if many else ""
-        return said + self._overlooked + self._cut_short
+        return said + self._heavy_tail + self._overlooked + self._cut_short
+
+    @property
+    def _heavy_tail(self) -> str:
+        """Of weights that are even enough for the verdict, but not for what is said of their mean."""
+        khat = self.evidence.get("khat")
+        if self.verdict != COVERED or khat is None or khat <= UNRELIABLE_KHAT:
+            return ""
+        return f" The weights have a heavy tail (k-hat {khat:.2f}): the error of log Z may be larger than it says."
 
     @property
     def _overlooked(self) -> str:
