@@ -42,7 +42,9 @@ class AbstractMetric(ABC):
 
     @abstractmethod
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
-        """The figures by name. Facts that the target does not know give `Measured.missing(...)`.
+        """The figures by name, none of which is `RESERVED` or ends with `_se`.
+
+        Facts that the target does not know give `Measured.missing(...)`.
 
         Arguments:
             draws: at least two points.
@@ -56,7 +58,9 @@ RESERVED = frozenset(
         *("target", "method", "seed", "failed", "evaluations", "curve", "status", "attempts"),
         *("standard_errors", "reasons", "moments", "baselines", "verdict", "earlier_verdicts", "notes"),
         *("energy_evaluations", "gradient_evaluations", "exact_channel_evaluations", "warmup_evaluations"),
-        *("seconds_compile", "seconds_run", "seconds_verdict"),
+        *("probe_evaluations", "evaluations_by_purpose", "evaluation_draws", "zero_density_points"),
+        *("seconds_compile", "seconds_run", "seconds_verdict", "task_steps", "skipped_steps", "rejected_updates"),
+        *("training_ended", "convergence", "components", "components_found"),
     }
 )
 """Names that figures of metrics cannot have."""
