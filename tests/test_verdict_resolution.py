@@ -105,9 +105,9 @@ def told(width: float | None, verdict: str = COVERED, sweep: float | None = 1.0)
 
 def test_the_sentence_says_what_may_have_been_overlooked() -> None:
     assert told(0.03125) == ""
-    assert told(0.25).endswith("would have been met if they were 0.25 times as wide as the sampler's components.")
-    assert told(1.0).endswith("would have been met if they were as wide as the sampler's components.")
-    assert "Fewer than nine of ten" in told(None)
+    assert told(0.25).endswith("in nine of ten places if 0.25 times as wide as the sampler's components, or wider.")
+    assert told(1.0).endswith("in nine of ten places if as wide as the sampler's components, or wider.")
+    assert "in fewer than nine of ten places, even if as wide" in told(None)
     assert told(None, NOT_COVERED) == told(None, sweep=None) == ""
     assert replace(Verdict.bare(COVERED, "By hand."), evidence={}).reservations == ""
 

@@ -78,11 +78,11 @@ class Verdict:
         width = self.evidence["resolved_width"]
         if width is not None and width <= TOLD_WIDTH:
             return ""
-        modes = "modes with a tenth of the mass would have been met"
+        mode = "A further mode with a tenth of the mass would have been met in"
         if width is None:
-            return f" Fewer than nine of ten {modes}, even if they were as wide as the sampler's components."
+            return f" {mode} fewer than nine of ten places, even if as wide as the sampler's components."
         wide = "" if width == 1.0 else f"{width:.2g} times "
-        return f" Nine of ten {modes} if they were {wide}as wide as the sampler's components."
+        return f" {mode} nine of ten places if {wide}as wide as the sampler's components, or wider."
 
     @property
     def _cut_short(self) -> str:
