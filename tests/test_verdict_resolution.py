@@ -12,7 +12,7 @@ from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.engine.archive import Archive, Mode
 from biglearn_sampler.engine.unexplained import Unexplained
 from biglearn_sampler.verdict import COVERED, NOT_COVERED, Verdict
-from biglearn_sampler.verdict.resolution import PLANTED, PLANTED_SHARE, WIDTHS, is_met, resolved_width
+from biglearn_sampler.verdict.resolution import PLANTED, PLANTED_SHARE, WIDTHS, Shapes, is_met, resolved_width
 
 NOTHING = np.zeros((0, 2)), np.zeros(0)
 
@@ -32,6 +32,14 @@ def box(count: int, dim: int = 2, half: float = 3.0) -> np.ndarray:
     return generator(1).uniform(-half, half, (count, dim))
 
 
+def resolved(
+    known: Archive, places: np.ndarray, points: np.ndarray, log_target: np.ndarray | None = None
+) -> float | None:
+    draws = known.population().sample(generator(2), 500)
+    looked_at = Unexplained.or_explained(known, points, known.log_density(points) if log_target is None else log_target)
+    return resolved_width(known, draws, places, looked_at, generator())
+
+
 def really_planted(known: Archive, place: np.ndarray, points: np.ndarray, width: float, component: int) -> bool:
     """Whether the sweep of a search would take notice of a mode if it were there."""
     factor = width * known.factors[component]
@@ -46,7 +54,7 @@ def really_planted(known: Archive, place: np.ndarray, points: np.ndarray, width:
 def test_modes_count_as_met_where_a_search_would_notice_them_if_they_were_there(number: int) -> None:
     known, points, places = known_modes(), box(number), box(260)[200:]
     log_target = known.log_density(points)
-    counted = np.array([is_met(known, 0, points - place, log_target) for place in places])
+    counted = np.array([is_met(known, known.factors[0], points - place, log_target) for place in places])
     noticed = np.array([[really_planted(known, place, points, width, 0) for width in WIDTHS] for place in places])
     assert 0.2 < noticed.mean() < 0.9
     # What the target adds to a planted mode, a third of a nat where it matters, is left out: in three of 1,000.
@@ -64,7 +72,7 @@ def test_the_width_is_the_least_at_which_nine_of_ten_are_met(share: float, monke
 
     monkeypatch.setattr("biglearn_sampler.verdict.resolution.is_met", met)
     known, points = known_modes(), box(10)
-    width = resolved_width(known, points, points, known.log_density(points), generator())
+    width = resolved(known, points, points)
     assert width == pytest.approx(0.125 if share < 0.9 else 1.0 / 64.0)
 
 
@@ -73,7 +81,7 @@ def test_more_points_show_narrower_modes_and_few_show_none() -> None:
     widths = []
     for number in (3, 100, 3000, 30_000):
         points = box(number + 1000)[1000:]
-        widths.append(resolved_width(known, places, points, known.log_density(points), generator()))
+        widths.append(resolved(known, places, points))
     assert widths[0] is None
     assert [width is not None and width for width in widths[1:]] == sorted(widths[1:], reverse=True)
     assert widths[1] > 4.0 * widths[3]
@@ -81,21 +89,42 @@ def test_more_points_show_narrower_modes_and_few_show_none() -> None:
 
 def test_the_constant_of_the_energy_changes_nothing() -> None:
     points, places = box(3000), box(1000)
-    widths = [
-        resolved_width(known, places, points, known.log_density(points), generator())
-        for known in map(known_modes, (-7.0, 0.0, 5000.0))
-    ]
+    widths = [resolved(known, places, points) for known in map(known_modes, (-7.0, 0.0, 5000.0))]
     assert len(set(widths)) == 1 and widths[0] is not None
 
 
 def test_a_mode_is_not_met_where_it_was_planted_nor_where_there_is_no_density() -> None:
     known, points = known_modes(), box(3)
-    log_target = known.log_density(points)
-    assert resolved_width(known, points, points, log_target, generator()) is None
+    assert resolved(known, points, points) is None
     holes = box(10_000)
     nothing = np.full(len(holes), -np.inf)
-    assert resolved_width(known, box(1000), holes, nothing, generator()) is None
-    assert resolved_width(known, points[:0], points, log_target, generator()) is None
+    assert resolved(known, box(1000), holes, nothing) is None
+    assert resolved(known, points[:0], box(3000)) is None
+
+
+def test_points_where_the_known_modes_fail_count_for_nothing() -> None:
+    """A density that falls off far faster than they do says nothing of the tails of another one."""
+    known, points, places = known_modes(), box(3000), box(1000)
+    log_target = known.log_density(points)
+    width, deep = resolved(known, places, points), log_target.max() - log_target > 30.0
+    assert width is not None and width < 0.5 and 0.5 < deep.mean() < 0.99
+    falls = np.where(deep, -1e9, log_target)
+    coarser = resolved(known, places, points, falls)
+    assert coarser is None or coarser > width
+    # Taken for dense, they would have shown everything.
+    flat = Unexplained(points, falls, np.zeros(len(points)), np.ones(len(points)))
+    assert resolved_width(known, points, places, flat, generator()) == WIDTHS[-1]
+
+
+def test_components_that_overlap_are_one_mode_whose_width_is_that_of_all() -> None:
+    """A uniform chain of narrow ones on a line, and one for itself."""
+    means = np.stack([np.linspace(-1.0, 1.0, 21), np.zeros(21)], 1)
+    chain = [Mode(mean, 0.1 * np.eye(2), np.log(0.8 / 21), *NOTHING) for mean in means]
+    known = Archive(2, (*chain, Mode(np.array([0.0, 9.0]), 0.5 * np.eye(2), np.log(0.2), *NOTHING)))
+    shapes = Shapes.of(known, known.population().sample(generator(), 4000))
+    np.testing.assert_allclose(shapes.shares, [0.8, 0.2])
+    covariances = shapes.factors @ shapes.factors.swapaxes(1, 2)
+    np.testing.assert_allclose(covariances, [np.diag([means[:, 0].var() + 0.01, 0.01]), 0.25 * np.eye(2)], atol=1e-12)
 
 
 def told(width: float | None, verdict: str = COVERED, sweep: float | None = 1.0) -> str:
@@ -105,10 +134,11 @@ def told(width: float | None, verdict: str = COVERED, sweep: float | None = 1.0)
 
 def test_the_sentence_says_what_may_have_been_overlooked() -> None:
     assert told(0.03125) == ""
-    assert told(0.25).endswith("in nine of ten places if 0.25 times as wide as the sampler's components, or wider.")
-    assert told(1.0).endswith("in nine of ten places if as wide as the sampler's components, or wider.")
+    assert told(0.25).endswith("in nine of ten places if 0.25 times as wide as the sampler's modes, or wider.")
+    assert told(1.0).endswith("in nine of ten places if as wide as the sampler's modes, or wider.")
     assert "in fewer than nine of ten places, even if as wide" in told(None)
-    assert told(None, NOT_COVERED) == told(None, sweep=None) == ""
+    assert "Of a product it is not known" in told(None, sweep=None)
+    assert told(None, NOT_COVERED) == told(None, NOT_COVERED, sweep=None) == ""
     assert replace(Verdict.bare(COVERED, "By hand."), evidence={}).reservations == ""
 
 

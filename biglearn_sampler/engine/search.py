@@ -123,9 +123,8 @@ class Search:
         self._confirming: Bool[np.ndarray, " searchers"] = np.zeros(count, bool)
         self._origins: list[str | None] = [None] * count
         self._swept = False
-        nothing = np.zeros((0, self.archive.dim)), np.zeros(0)
-        self.looked_at: tuple[Float[np.ndarray, "points dim"], Float[np.ndarray, " points"]] = nothing
-        """Points of the last look all over, and the log density of the target there."""
+        self.looked_at = Unexplained(np.zeros((0, self.archive.dim)), *[np.zeros(0)] * 3)
+        """Points of the last look all over, what is explained too."""
         self.bandit = Bandit((*self.proposer.kinds, RESIDUAL))
 
     @classmethod
@@ -268,8 +267,8 @@ class Search:
         if more_points is not None and more_log_target is not None:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
-        self.looked_at = points, log_target
-        unexplained = Unexplained.by(self.archive, points, log_target)
+        self.looked_at = Unexplained.or_explained(self.archive, points, log_target)
+        unexplained = self.looked_at.beyond
         if not len(unexplained.points):
             return False
         starts = starts_of(unexplained, len(free), self.archive, self.stepper, self.searchers.count, reserve)

@@ -26,7 +26,7 @@ CLIMB_EVERY, MOST_CLIMBS = 64, 256
 
 
 class Unexplained(NamedTuple):
-    """Points where the target exceeds what is known; as `Seen`, on the host.
+    """Points with how far the target exceeds what is known there, mostly those where it does; as `Seen`, on the host.
 
     Arguments:
         points, log_target, surprise: as in `Seen`.
@@ -40,6 +40,25 @@ class Unexplained(NamedTuple):
     widest: Float[np.ndarray, " seen"]
 
     @classmethod
+    def or_explained(
+        cls,
+        archive: Archive,
+        points: Float[np.ndarray, "count dim"],
+        log_target: Float[np.ndarray, " count"],
+        others: Archive | None = None,
+        widest: Float[np.ndarray, " count"] | None = None,
+    ) -> Unexplained:
+        """All points, with what neither known modes explain of them nor others; none while nothing is known."""
+        if not archive.count:
+            return cls(points[:0], log_target[:0], log_target[:0], log_target[:0])
+        known = archive.log_density(points)
+        if others is not None:
+            known = np.logaddexp(known, others.log_density(points))
+        surprise = archive.surprise(log_target, known)
+        widest = np.full(len(points), np.inf) if widest is None else widest
+        return cls(points, log_target, surprise, widest)
+
+    @classmethod
     def by(
         cls,
         archive: Archive,
@@ -49,14 +68,12 @@ class Unexplained(NamedTuple):
         widest: Float[np.ndarray, " count"] | None = None,
     ) -> Unexplained:
         """Those of the points that neither known modes explain nor others; none while nothing is known."""
-        if not archive.count:
-            return cls(points[:0], log_target[:0], log_target[:0], log_target[:0])
-        known = archive.log_density(points)
-        if others is not None:
-            known = np.logaddexp(known, others.log_density(points))
-        surprise = archive.surprise(log_target, known)
-        widest = np.full(len(points), np.inf) if widest is None else widest
-        return cls(points, log_target, surprise, widest).take(surprise > 1.0)
+        return cls.or_explained(archive, points, log_target, others, widest).beyond
+
+    @property
+    def beyond(self) -> Unexplained:
+        """Those that are not explained."""
+        return self.take(self.surprise > 1.0)
 
     def take(self, chosen: Bool[np.ndarray, " seen"] | Int[np.ndarray, " chosen"]) -> Unexplained:
         """Some of them."""

@@ -128,7 +128,7 @@ def searched(
     if known.count:
         places = broad.points[broad.log_target > ZERO_DENSITY]
         # Its own randomness: the search is the same without it.
-        resolved = resolved_width(search.archive, places, *search.looked_at, generator.spawn(1)[0])
+        resolved = resolved_width(search.archive, own.points, places, search.looked_at, generator.spawn(1)[0])
     wanted, complete = max(sweep_points(known.dim), LEAST_SWEEP + broad_count(known.dim)), False
     while not complete:
         # Every searcher of a round may find a mode, and each has to be looked at then.

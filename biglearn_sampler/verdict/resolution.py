@@ -2,61 +2,104 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import softmax
 
 from biglearn_sampler.engine.archive import NEWS, Archive
-from biglearn_sampler.estimators.guard import ZERO_DENSITY
+from biglearn_sampler.engine.groups import mode_groups
+from biglearn_sampler.engine.stepper import component_log_densities
+from biglearn_sampler.engine.unexplained import Unexplained
 from biglearn_sampler.mixture import LOG_TWO_PI
 
 PLANTED, PLANTED_SHARE = 64, 0.1
 """How many modes are planted, one at a time, and the share of the mass that each has."""
 
 WIDTHS = 0.5 ** (0.5 * np.arange(13))
-"""Of planted modes, as shares of those of a component: from as wide to a sixty-fourth."""
+"""Of planted modes, as shares of those of a known one: from as wide to a sixty-fourth."""
 
 MOSTLY_MET = 0.9
 """Share of planted modes that must be met."""
 
+DRAWS = 4000
+"""Draws of the sampler that tell which components are one mode."""
+
+
+class Shapes(NamedTuple):
+    """The modes of a sampler, as it has them itself.
+
+    Arguments:
+        shares: of the mass.
+        factors: of the covariances, `L L^T`.
+    """
+
+    shares: Float[np.ndarray, " modes"]
+    factors: Float[np.ndarray, "modes dim dim"]
+
+    @classmethod
+    def of(cls, known: Archive, draws: Float[np.ndarray, "draws dim"]) -> Shapes:
+        """Components that overlap on draws of the sampler are one mode (`mode_groups`)."""
+        population = known.population()
+        log_parts = component_log_densities(draws[:DRAWS], population) + population.log_weights
+        group = mode_groups(softmax(log_parts, axis=1))
+        modes = [population.take(np.flatnonzero(group == number)) for number in range(group.max() + 1)]
+        factors = []
+        for mode in modes:
+            weights = np.exp(mode.log_weights)
+            away = mode.means - weights @ mode.means
+            within = np.einsum("k,kij,klj->il", weights, mode.factors, mode.factors)
+            factors.append(np.linalg.cholesky(within + (weights[:, None] * away).T @ away))
+        shares = np.bincount(group, np.exp(population.log_weights))
+        return cls(shares / shares.sum(), np.stack(factors))
+
 
 def resolved_width(
     known: Archive,
+    draws: Float[np.ndarray, "draws dim"],
     places: Float[np.ndarray, "broad dim"],
-    points: Float[np.ndarray, "count dim"],
-    log_target: Float[np.ndarray, " count"],
+    looked_at: Unexplained,
     generator: np.random.Generator,
 ) -> float | None:
     """The width from which on nine of ten modes of a tenth of the mass would have been met, as a share of that of the
-    sampler's components; `None` if those as wide would not.
+    sampler's modes; `None` if those as wide would not.
 
-    A planted mode is a component of the sampler, chosen by weight, put in another place and made narrower:
-    `m Z N(c, w^2 L L^T)`. It is met if it would surprise at one of the points (`Archive.surprise`), where what is known
-    explains the target otherwise. The energy is not asked again.
+    A planted mode is a Gaussian with the covariance of a mode of the sampler, chosen by mass, in another place and
+    narrower: `m Z N(c, w^2 C)`. It is met if it would surprise at one of the points (`Archive.surprise`). Only points
+    count at which the known modes explain the target: where these Gaussians fail, a planted one says nothing either.
+    The energy is not asked again.
 
     Arguments:
         known: what the sampler knows.
+        draws: of the sampler.
         places: where modes may be planted: broad draws at which there is a density.
-        points, log_target: that were looked at, and the log density of the target there; a mode is not met at the very
-            place where it was planted.
+        looked_at: all points that were looked at; a mode is not met at the very place where it was planted.
         generator: of the planted modes.
     """
-    if not len(places):
+    explained = looked_at.take(np.abs(looked_at.surprise) <= 1.0)
+    if not len(places) or not len(explained.points):
         return None
-    dense = log_target > ZERO_DENSITY
-    points, log_target = points[dense], log_target[dense]
-    components = generator.choice(known.count, PLANTED, p=np.exp(known.population().log_weights))
+    shapes = Shapes.of(known, draws)
+    modes = generator.choice(len(shapes.shares), PLANTED, p=shapes.shares)
     chosen = generator.integers(len(places), size=PLANTED)
-    met = [is_met(known, int(k), points - places[i], log_target) for k, i in zip(components, chosen, strict=True)]
+    met = [
+        is_met(known, shapes.factors[mode], explained.points - places[place], explained.log_target)
+        for mode, place in zip(modes, chosen, strict=True)
+    ]
     coarse = np.flatnonzero(np.mean(met, axis=0) < MOSTLY_MET)
     first = coarse[0] if len(coarse) else len(WIDTHS)
     return float(WIDTHS[first - 1]) if first else None
 
 
 def is_met(
-    known: Archive, component: int, away: Float[np.ndarray, "count dim"], log_target: Float[np.ndarray, " count"]
+    known: Archive,
+    factor: Float[np.ndarray, "dim dim"],
+    away: Float[np.ndarray, "count dim"],
+    log_target: Float[np.ndarray, " count"],
 ) -> Bool[np.ndarray, " widths"]:
-    """Whether a component that is planted so far away from the points would be met, for every width of it."""
-    inverse = np.linalg.inv(known.factors[component])
+    """Whether a mode of that shape, planted so far away from the points, would be met, for every width of it."""
+    inverse = np.linalg.inv(factor)
     squares = ((away @ inverse.T) ** 2).sum(1)
     peak = known.total + np.log(PLANTED_SHARE) + np.log(np.diagonal(inverse)).sum() - 0.5 * known.dim * LOG_TWO_PI
     elsewhere, met = squares > 0.0, []

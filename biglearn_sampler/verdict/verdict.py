@@ -21,7 +21,7 @@ UNRELIABLE_KHAT = 0.7
 2024)."""
 
 TOLD_WIDTH = 0.1
-"""Share of the width of its components down to which the sentence says nothing of what may have been overlooked."""
+"""Share of the width of its modes down to which the sentence says nothing of what may have been overlooked."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,18 @@ class Verdict:
     @property
     def _overlooked(self) -> str:
         """How narrow a mode may be for this verdict to overlook it, where that is not very narrow."""
-        if self.verdict != COVERED or self.evidence.get("sweep") is None:
+        if self.verdict != COVERED or "sweep" not in self.evidence:
             return ""
+        if self.evidence["sweep"] is None:
+            return " Of a product it is not known how narrow a further mode would have been met."
         width = self.evidence["resolved_width"]
         if width is not None and width <= TOLD_WIDTH:
             return ""
         mode = "A further mode with a tenth of the mass would have been met in"
         if width is None:
-            return f" {mode} fewer than nine of ten places, even if as wide as the sampler's components."
+            return f" {mode} fewer than nine of ten places, even if as wide as the sampler's modes."
         wide = "" if width == 1.0 else f"{width:.2g} times "
-        return f" {mode} nine of ten places if {wide}as wide as the sampler's components, or wider."
+        return f" {mode} nine of ten places if {wide}as wide as the sampler's modes, or wider."
 
     @property
     def _cut_short(self) -> str:
