@@ -54,7 +54,9 @@ def really_planted(known: Archive, place: np.ndarray, points: np.ndarray, width:
 def test_modes_count_as_met_where_a_search_would_notice_them_if_they_were_there(number: int) -> None:
     known, points, places = known_modes(), box(number), box(260)[200:]
     log_target = known.log_density(points)
-    counted = np.array([is_met(known, known.factors[0], points - place, log_target) for place in places])
+    inverse = np.linalg.inv(known.factors[0])
+    squares = [(((points - place) @ inverse.T) ** 2).sum(1) for place in places]
+    counted = np.array([is_met(known, inverse, each, log_target) for each in squares])
     noticed = np.array([[really_planted(known, place, points, width, 0) for width in WIDTHS] for place in places])
     assert 0.2 < noticed.mean() < 0.9
     # What the target adds to a planted mode, a third of a nat where it matters, is left out: in three of 1,000.
@@ -124,7 +126,18 @@ def test_components_that_overlap_are_one_mode_whose_width_is_that_of_all() -> No
     shapes = Shapes.of(known, known.population().sample(generator(), 4000))
     np.testing.assert_allclose(shapes.shares, [0.8, 0.2])
     covariances = shapes.factors @ shapes.factors.swapaxes(1, 2)
+    assert (np.diagonal(shapes.factors, axis1=1, axis2=2) > 0.0).all()
     np.testing.assert_allclose(covariances, [np.diag([means[:, 0].var() + 0.01, 0.01]), 0.25 * np.eye(2)], atol=1e-12)
+
+
+def test_very_thin_modes_are_no_trouble() -> None:
+    thin = np.diag([1e-9, 1.0])
+    modes = [Mode(np.array([0.0, place]), thin, 0.0, *NOTHING) for place in (0.0, 0.5)]
+    known = Archive(2, tuple(modes))
+    (factor,) = Shapes.of(known, known.population().sample(generator(), 500)).factors
+    np.testing.assert_allclose(factor, np.diag([1e-9, np.sqrt(1.0625)]), rtol=1e-6, atol=1e-15)
+    points = box(1000)
+    assert resolved(known, points, points, np.full(1000, -1e4)) in (None, *WIDTHS)
 
 
 def told(width: float | None, verdict: str = COVERED, sweep: float | None = 1.0) -> str:

@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from biglearn_sampler.engine.archive import NEWS, Archive
 from biglearn_sampler.engine.groups import mode_groups
+from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import component_log_densities
 from biglearn_sampler.engine.unexplained import Unexplained
 from biglearn_sampler.mixture import LOG_TWO_PI
@@ -22,6 +23,9 @@ WIDTHS = 0.5 ** (0.5 * np.arange(13))
 
 MOSTLY_MET = 0.9
 """Share of planted modes that must be met."""
+
+SAME_PLACE = 1e-12
+"""Squared distance, in deviations, of a point that is the place itself up to rounding."""
 
 DRAWS = 4000
 """Draws of the sampler that tell which components are one mode."""
@@ -43,16 +47,19 @@ class Shapes(NamedTuple):
         """Components that overlap on draws of the sampler are one mode (`mode_groups`)."""
         population = known.population()
         log_parts = component_log_densities(draws[:DRAWS], population) + population.log_weights
-        group = mode_groups(softmax(log_parts, axis=1))
-        modes = [population.take(np.flatnonzero(group == number)) for number in range(group.max() + 1)]
-        factors = []
-        for mode in modes:
-            weights = np.exp(mode.log_weights)
-            away = mode.means - weights @ mode.means
-            within = np.einsum("k,kij,klj->il", weights, mode.factors, mode.factors)
-            factors.append(np.linalg.cholesky(within + (weights[:, None] * away).T @ away))
+        group = mode_groups(softmax(log_parts[np.isfinite(log_parts).any(axis=1)], axis=1))
         shares = np.bincount(group, np.exp(population.log_weights))
-        return cls(shares / shares.sum(), np.stack(factors))
+        modes = [population.take(np.flatnonzero(group == number)) for number in range(len(shares))]
+        return cls(shares / shares.sum(), np.stack([_factor(mode) for mode in modes]))
+
+
+def _factor(mode: Population) -> Float[np.ndarray, "dim dim"]:
+    """Of the covariance of several components, by a QR decomposition: the condition of what is thin is not squared."""
+    weights = np.exp(mode.log_weights)
+    within = np.sqrt(weights)[:, None, None] * mode.factors.swapaxes(1, 2)
+    between = np.sqrt(weights)[:, None] * (mode.means - weights @ mode.means)
+    upper = np.linalg.qr(np.concatenate([within.reshape(-1, mode.dim), between]), mode="r")
+    return (np.where(np.diagonal(upper) < 0.0, -1.0, 1.0)[:, None] * upper).T
 
 
 def resolved_width(
@@ -83,26 +90,34 @@ def resolved_width(
     shapes = Shapes.of(known, draws)
     modes = generator.choice(len(shapes.shares), PLANTED, p=shapes.shares)
     chosen = generator.integers(len(places), size=PLANTED)
-    met = [
-        is_met(known, shapes.factors[mode], explained.points - places[place], explained.log_target)
-        for mode, place in zip(modes, chosen, strict=True)
-    ]
-    coarse = np.flatnonzero(np.mean(met, axis=0) < MOSTLY_MET)
+    met = np.zeros((PLANTED, len(WIDTHS)), bool)
+    for mode in np.unique(modes):
+        inverse = np.linalg.inv(shapes.factors[mode])
+        standard = explained.points @ inverse.T
+        for number in np.flatnonzero(modes == mode):
+            squares = ((standard - inverse @ places[chosen[number]]) ** 2).sum(1)
+            met[number] = is_met(known, inverse, squares, explained.log_target)
+    coarse = np.flatnonzero(met.mean(axis=0) < MOSTLY_MET)
     first = coarse[0] if len(coarse) else len(WIDTHS)
     return float(WIDTHS[first - 1]) if first else None
 
 
 def is_met(
     known: Archive,
-    factor: Float[np.ndarray, "dim dim"],
-    away: Float[np.ndarray, "count dim"],
+    inverse: Float[np.ndarray, "dim dim"],
+    squares: Float[np.ndarray, " count"],
     log_target: Float[np.ndarray, " count"],
 ) -> Bool[np.ndarray, " widths"]:
-    """Whether a mode of that shape, planted so far away from the points, would be met, for every width of it."""
-    inverse = np.linalg.inv(factor)
-    squares = ((away @ inverse.T) ** 2).sum(1)
+    """Whether a planted mode would be met, for every width of it.
+
+    Arguments:
+        known: what the sampler knows.
+        inverse: of the factor of the mode at its full width.
+        squares: of the distances of the points from it, in its deviations.
+        log_target: at the points.
+    """
     peak = known.total + np.log(PLANTED_SHARE) + np.log(np.diagonal(inverse)).sum() - 0.5 * known.dim * LOG_TWO_PI
-    elsewhere, met = squares > 0.0, []
+    elsewhere, met = squares > SAME_PLACE, []
     for width in WIDTHS:
         planted = peak - known.dim * np.log(width) - 0.5 * squares / width**2
         needed = NEWS + known.slack * np.maximum(known.peak - planted, 0.0)
