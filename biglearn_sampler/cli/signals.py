@@ -80,6 +80,14 @@ def _send_in_a_moment(number: int) -> None:
 
 
 def _send(number: int) -> None:
-    """Send a signal to this process, unless another one has ended the training, or it has ended by itself."""
-    if signal.getsignal(number) is _end:
+    """Send a signal to the main thread, unless another one has ended the training, or it has ended by itself.
+
+    One sent to the process may go to any thread, and the main one, if it waits for something, goes on waiting.
+    """
+    if signal.getsignal(number) is not _end:
+        return
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
         os.kill(os.getpid(), number)
