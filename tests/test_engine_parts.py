@@ -516,7 +516,7 @@ def test_half_of_the_climbs_begin_on_flanks_and_end_at_what_is_unknown() -> None
     means, stepper = np.asarray(LAW.means, float), search.stepper.booking(Account())
     # Behind the unknown mode, as seen from both known ones, and behind a known one.
     points = np.array([1.6 * means[2], 1.8 * means[2], 2.0 * means[0]])
-    unexplained = Unexplained.by(search.archive, points, stepper.log_density(points, "proposals"))
+    unexplained = Unexplained.by(search.archive, points, stepper.log_density(points, "proposals")).beyond
     assert _on_flank(unexplained, search.archive, stepper, 0).all()
     starts = starts_of(unexplained, 4, search.archive, stepper, 32, 0)
     climbed_ends = starts.take(np.isfinite(starts.widest))

@@ -36,7 +36,7 @@ def resolved(
     known: Archive, places: np.ndarray, points: np.ndarray, log_target: np.ndarray | None = None
 ) -> float | None:
     draws = known.population().sample(generator(2), 500)
-    looked_at = Unexplained.or_explained(known, points, known.log_density(points) if log_target is None else log_target)
+    looked_at = Unexplained.by(known, points, known.log_density(points) if log_target is None else log_target)
     return resolved_width(known, draws, places, looked_at, generator())
 
 
@@ -47,7 +47,7 @@ def really_planted(known: Archive, place: np.ndarray, points: np.ndarray, width:
     log_density = -0.5 * (standard**2).sum(0) - np.log(np.linalg.det(factor)) - np.log(2.0 * np.pi)
     log_mode = known.total + np.log(PLANTED_SHARE) + log_density
     log_target = np.logaddexp(known.log_density(points), log_mode)
-    return len(Unexplained.by(known, points, log_target).points) > 0
+    return len(Unexplained.by(known, points, log_target).beyond.points) > 0
 
 
 @pytest.mark.parametrize("number", [20, 40])

@@ -234,7 +234,7 @@ class Search:
         if concluded and not sent and not self.finished:
             seen_points, seen_values = np.asarray(seen.points, float), np.asarray(seen.log_target, float)
             others = Archive(self.archive.dim, tuple(on_their_way))
-            self._restart(concluded, Unexplained.by(self.archive, seen_points, seen_values, others))
+            self._restart(concluded, Unexplained.by(self.archive, seen_points, seen_values, others).beyond)
 
     def sweep(
         self,
@@ -267,7 +267,7 @@ class Search:
         if more_points is not None and more_log_target is not None:
             points = np.concatenate([points, more_points])
             log_target = np.concatenate([log_target, more_log_target])
-        self.looked_at = Unexplained.or_explained(self.archive, points, log_target)
+        self.looked_at = Unexplained.by(self.archive, points, log_target)
         unexplained = self.looked_at.beyond
         if not len(unexplained.points):
             return False

@@ -40,25 +40,6 @@ class Unexplained(NamedTuple):
     widest: Float[np.ndarray, " seen"]
 
     @classmethod
-    def or_explained(
-        cls,
-        archive: Archive,
-        points: Float[np.ndarray, "count dim"],
-        log_target: Float[np.ndarray, " count"],
-        others: Archive | None = None,
-        widest: Float[np.ndarray, " count"] | None = None,
-    ) -> Unexplained:
-        """All points, with what neither known modes explain of them nor others; none while nothing is known."""
-        if not archive.count:
-            return cls(points[:0], log_target[:0], log_target[:0], log_target[:0])
-        known = archive.log_density(points)
-        if others is not None:
-            known = np.logaddexp(known, others.log_density(points))
-        surprise = archive.surprise(log_target, known)
-        widest = np.full(len(points), np.inf) if widest is None else widest
-        return cls(points, log_target, surprise, widest)
-
-    @classmethod
     def by(
         cls,
         archive: Archive,
@@ -67,8 +48,15 @@ class Unexplained(NamedTuple):
         others: Archive | None = None,
         widest: Float[np.ndarray, " count"] | None = None,
     ) -> Unexplained:
-        """Those of the points that neither known modes explain nor others; none while nothing is known."""
-        return cls.or_explained(archive, points, log_target, others, widest).beyond
+        """All points, with how far the target exceeds what known modes and others explain; none without known modes."""
+        if not archive.count:
+            return cls(points[:0], log_target[:0], log_target[:0], log_target[:0])
+        known = archive.log_density(points)
+        if others is not None:
+            known = np.logaddexp(known, others.log_density(points))
+        surprise = archive.surprise(log_target, known)
+        widest = np.full(len(points), np.inf) if widest is None else widest
+        return cls(points, log_target, surprise, widest)
 
     @property
     def beyond(self) -> Unexplained:
@@ -146,4 +134,4 @@ def _ends_of_climbs(begun: Unexplained, archive: Archive, stepper: Stepper, at_o
     ]
     points, widest, arrived = (np.concatenate(field) for field in zip(*ends, strict=True))
     log_target = np.where(arrived, stepper.log_density(points, "proposals"), -np.inf)
-    return Unexplained.by(archive, points, log_target, widest=widest)
+    return Unexplained.by(archive, points, log_target, widest=widest).beyond
