@@ -236,6 +236,12 @@ def test_show_tells_unknown_kinds_and_names(call):
     assert call("show", "target", "rng") == (2, "", "error: there is no target 'rng'; did you mean 'ring'?\n")
 
 
+@pytest.mark.parametrize(("asked", "near"), [("trainin", "training"), ("budget.evaluation", "budget.evaluations")])
+def test_show_tells_the_nearest_section_and_key_of_settings(call, asked, near):
+    said = f"error: there is no setting, section or preset '{asked}'; did you mean '{near}'?\n"
+    assert call("show", "setting", asked) == (2, "", said)
+
+
 def test_show_tells_the_definition_and_facts_for_parameters(capsys):
     assert main(["show", "target", "funnel", "-p", "dim=3"]) == 0
     output = capsys.readouterr().out

@@ -49,15 +49,15 @@ HOOKS = {
 }
 
 
-def plugin(kind: str, build: Callable[..., Any]) -> SimpleNamespace:
-    entry = Entry(name="planted", build=build, summary="an entry with a planted fault")
+def plugin(kind: str, build: Callable[..., Any], called: str = "planted") -> SimpleNamespace:
+    entry = Entry(name=called, build=build, summary="an entry with a planted fault")
     return SimpleNamespace(__name__="author", **{HOOKS[kind]: hookimpl(lambda: [entry])})
 
 
-def first_fault(kind: str, build: Callable[..., Any]) -> tuple[str, str]:
+def first_fault(kind: str, build: Callable[..., Any], called: str = "planted") -> tuple[str, str]:
     """The name of the first check that fails, and what it says."""
-    catalogue = Catalogue(plugins={"author": plugin(kind, lambda: build())})
-    subject = Subject(catalogue, catalogue.find(kind, "author:planted"), {})
+    catalogue = Catalogue(plugins={"author": plugin(kind, lambda: build(), called)})
+    subject = Subject(catalogue, catalogue.find(kind, f"author:{called}"), {})
     for name, check in checks_of(kind).items():
         try:
             run_check(check, subject)
@@ -635,6 +635,12 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(kind, build, name,
 )
 def test_what_the_faults_are_planted_in_is_sound(kind, build):
     assert first_fault(kind, build) == ("none", "")
+
+
+def test_a_baseline_called_like_our_sampler_is_caught():
+    found, told = first_fault("baseline", Exact, "biglearn")
+    assert found == "own_name"
+    assert "'biglearn' is that of our sampler in every comparison" in told
 
 
 # --- the two tests that an author gets

@@ -82,6 +82,8 @@ def show(
         else:
             print_table(("name", "summary", "plugin"), map(_offer_row, offers))
         return
+    if singular == SETTINGS:
+        _check_preset(catalogue, name)
     offer = catalogue.find(singular, name)
     parameters = assignments("-p", parameter)
     facts = facts_of(catalogue, offer, parameters)
@@ -168,6 +170,20 @@ def _keys(name: str | None) -> list[SettingRow]:
     from biglearn_sampler.runs.settings_reference import settings_reference
 
     return [row for row in settings_reference() if name is None or row.key == name or row.key.startswith(f"{name}.")]
+
+
+def _check_preset(catalogue: Catalogue, name: str) -> None:
+    """A name that is no preset may be nearly that of a setting or of a section.
+
+    Raises:
+        CatalogueError: it is.
+    """
+    keys = [row.key for row in _keys(None)]
+    sections = {key.rpartition(".")[0] for key in keys} - {""}
+    presets = {told for offer in catalogue.offers(SETTINGS) for told in (offer.entry.name, offer.qualified_name)}
+    near = did_you_mean(name, [*keys, *sections])
+    if name not in presets and "?" in near:
+        raise CatalogueError(f"there is no setting, section or preset '{name}'{near}")
 
 
 def _print_settings(catalogue: Catalogue, presets: Sequence[Offer], keys: Sequence[SettingRow], as_json: bool) -> None:

@@ -14,6 +14,7 @@ from biglearn_sampler.cli.session import catalogue_of
 from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_json
 from biglearn_sampler.errors import RunFailed, UserError
+from biglearn_sampler.seeds import SEEDS
 
 RUNS = Path("runs")
 """Where runs go that name no folder."""
@@ -39,7 +40,7 @@ WITH_RESUME = (
 """What may be said of a run that goes on."""
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="the same seed gives the same result")]
+Seed = Annotated[int, typer.Option(min=0, max=SEEDS - 1, help="the same seed gives the same result")]
 Trust = Annotated[bool, typer.Option("--trust", help="run the file of the model that the folder names")]
 
 
@@ -212,7 +213,7 @@ def evaluate(
     draws: Annotated[
         int | None, typer.Option(min=100, max=MOST_DRAWS, help="fresh draws; default: as many as the run took")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="of the draws")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS - 1, help="of the draws")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     trust: Trust = False,
 ) -> None:

@@ -16,12 +16,13 @@ from biglearn_sampler.data.agenda import check_tasks
 from biglearn_sampler.data.course import Course, Outcome
 from biglearn_sampler.data.files import mapped
 from biglearn_sampler.data.masks import unmasked
-from biglearn_sampler.data.options import SEEDS, DataOptions, is_count, options_of
+from biglearn_sampler.data.options import DataOptions, is_count, options_of
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of
 from biglearn_sampler.data.result import DataFit
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.precision import full_precision
+from biglearn_sampler.seeds import checked_seed
 from biglearn_sampler.tasks import AbstractScheduler
 
 Watcher = Callable[[Mapping[str, Any], Parameters], None]
@@ -76,8 +77,7 @@ def fit_data(
     began, chosen = time.perf_counter(), options_of(options)
     if not is_count(components):
         raise DataError(f"components must be a whole number of at least 1, got {components!r}")
-    if not is_count(seed, least=0) or seed >= SEEDS:
-        raise DataError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
+    seed = checked_seed(seed, DataError)
     rows = _mapped(points) if isinstance(points, str | Path) else unmasked(np.asanyarray(points))
     data = points_of(
         rows,

@@ -13,9 +13,6 @@ from biglearn_sampler.errors import DataError
 Coordinates = Literal["standardized", "raw"]
 
 
-SEEDS = 2**32
-"""Number of seeds: JAX cuts off the rest of a larger one."""
-
 MOST_SMOOTHING = 1e6
 """Beyond, weights are equal, and what tells them apart is lost in rounding."""
 
@@ -104,9 +101,9 @@ def options_of(given: dict[str, Any]) -> DataOptions:
     return DataOptions(**given)
 
 
-def is_count(value: Any, least: int = 1) -> bool:
-    """Whether a value is a whole number, and large enough."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+def is_count(value: Any) -> bool:
+    """Whether a value is a whole number of at least 1."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _is_number(value: Any) -> bool:

@@ -19,13 +19,14 @@ from biglearn_sampler.evaluation import AbstractBaseline
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.method_specs import method_specs
-from biglearn_sampler.runs.plan import MOST_SEEDS, by_bare_name, checked_seed, make_plan
+from biglearn_sampler.runs.plan import MOST_SEEDS, by_bare_name, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import changed_versions, comparison_record
 from biglearn_sampler.runs.report import paths_problem
 from biglearn_sampler.runs.target_print import is_same
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trials import Scene, poor_baselines, run_trial
+from biglearn_sampler.seeds import checked_seed
 
 logger = logging.getLogger(__name__)
 

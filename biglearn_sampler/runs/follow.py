@@ -10,11 +10,12 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.devices.processes import Follower
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.folder import RunFolder
-from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
+from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.resume import planned
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trust import check_trusted
+from biglearn_sampler.seeds import checked_seed
 
 
 def follow(

@@ -19,8 +19,8 @@ from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder, is_comparison
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.load import load, load_comparison
-from biglearn_sampler.runs.plan import checked_seed
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.seeds import checked_seed
 
 ASKED = ("energy_evaluations", "gradient_evaluations")
 """Costs without which no method can be put beside others."""

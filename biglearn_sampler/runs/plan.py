@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,6 @@ from biglearn_sampler.runs.report import AbstractReport
 from biglearn_sampler.runs.settings import WITHOUT_EFFECT, Settings
 from biglearn_sampler.runs.start import start_region
 from biglearn_sampler.tasks import AbstractScheduler, Task
-
-SEEDS = 2**32
-"""Number of seeds: JAX cuts off the rest of a larger one."""
 
 MOST_SEEDS = 100_000
 """Of a comparison or a study: a number of seeds beyond it is meant as a seed."""
@@ -184,17 +180,6 @@ def agreement(plan: Plan) -> dict[str, Any]:
         **{f"the setting {key}": value for key, value in settings.items()},
         "the seed": plan.seed,
     }
-
-
-def checked_seed(seed: Any) -> int:
-    """A seed.
-
-    Raises:
-        UserError: it is none.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < SEEDS:
-        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
-    return int(seed)
 
 
 @full_precision()

@@ -15,14 +15,12 @@ from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
 from biglearn_sampler.evaluation.resampling import systematic
 from biglearn_sampler.importance import pareto_smooth, resolution_of
 from biglearn_sampler.mixture import Mixture
+from biglearn_sampler.seeds import checked_seed
 
 logger = logging.getLogger(__name__)
 
 FEWEST_CANDIDATES = 1000
 """Draws behind a resampling: with fewer, their own chance would show more than the weights."""
-
-SEEDS = 2**32
-"""Different seeds, as of a training."""
 
 RELIABLE = 0.7
 """k-hat above which weights rest on a few draws (Vehtari et al. 2024)."""
@@ -34,9 +32,7 @@ def posterior_of(
     """Draws by name; see `Run.posterior`."""
     if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
         raise UserError(f"the number of draws must be a whole number of at least 1, got {count!r}")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < SEEDS:
-        raise UserError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
-    key_draws, key_resampling = jax.random.split(jax.random.key(int(seed)))
+    key_draws, key_resampling = jax.random.split(jax.random.key(checked_seed(seed)))
     if resample:
         points = _resampled(sampler, target, int(count), key_draws, key_resampling)
     else:

@@ -17,7 +17,7 @@ from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.load import load, rebuilt_target
-from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
+from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
 from biglearn_sampler.runs.record import changed_versions
 from biglearn_sampler.runs.run import Run
@@ -25,6 +25,7 @@ from biglearn_sampler.runs.train import Beginning, carry_out
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trust import check_trusted
 from biglearn_sampler.runs.watcher import Nobody, Watcher
+from biglearn_sampler.seeds import checked_seed
 
 logger = logging.getLogger(__name__)
 

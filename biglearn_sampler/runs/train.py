@@ -31,7 +31,7 @@ from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.method_specs import method_specs
-from biglearn_sampler.runs.plan import Plan, checked_seed, make_plan
+from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
 from biglearn_sampler.runs.record import run_record
@@ -43,6 +43,7 @@ from biglearn_sampler.runs.trainers import AbstractTrainer, trainer_of
 from biglearn_sampler.runs.trust import needs_trust
 from biglearn_sampler.runs.verdict import in_view_of_its_end, verdict_of
 from biglearn_sampler.runs.watcher import Nobody, Watcher
+from biglearn_sampler.seeds import checked_seed
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.catalogue.values import shown
 from biglearn_sampler.comparison import OURS
 from biglearn_sampler.errors import SettingsError, UserError
-from biglearn_sampler.runs.plan import MOST_SEEDS, checked_seed
+from biglearn_sampler.runs.plan import MOST_SEEDS
+from biglearn_sampler.seeds import checked_seed
 
 KEYS = ("targets", "methods", "settings", "seeds", "budget")
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import jax
 
 from biglearn_sampler.catalogue import KINDS, Catalogue, Offer
+from biglearn_sampler.comparison import OURS
 from biglearn_sampler.errors import CatalogueError, MissingData
 from biglearn_sampler.testing import (
     baseline,
@@ -25,7 +26,7 @@ from biglearn_sampler.testing import (
     task,
     transformation,
 )
-from biglearn_sampler.testing.fault import NotChecked
+from biglearn_sampler.testing.fault import Fault, NotChecked
 from biglearn_sampler.testing.repeat import check_built_alike
 
 
@@ -127,6 +128,12 @@ def _valid(subject: Subject) -> None:
     settings.check_valid(subject.value, subject.catalogue)
 
 
+def _own_name(subject: Subject) -> None:
+    name = subject.offer.entry.name
+    if name == OURS:
+        raise Fault(f"a baseline must have a name of its own: '{name}' is that of our sampler in every comparison")
+
+
 OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
     {
         "target": _named(
@@ -189,6 +196,7 @@ OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
 OF_SUBJECTS: Mapping[str, Mapping[str, Check]] = MappingProxyType(
     {
         **dict.fromkeys(("transformation", "task", "scheduler"), {"built_alike": _built_alike}),
+        "baseline": {"own_name": _own_name},
         "settings": {"valid": _valid},
     }
 )
