@@ -362,7 +362,7 @@ def test_a_metric_that_was_edited_is_not_gone_on_with_and_an_upgrade_is(tmp_path
     bl.compare("two_modes", **ask, resume=True, catalogue=bl.Catalogue(plugins={"tests": Plugin()}, files=[file]))
     assert "was begun with biglearn-sampler 0.0.1 (now" in caplog.text
     file.write_text(METRIC.replace("1.0", "2.0"))
-    with pytest.raises(RunFolderError, match="begun with another content of the file of .*constant"):
+    with pytest.raises(RunFolderError, match="begun with another version, or content of the file, of .*constant"):
         bl.compare("two_modes", **ask, resume=True, catalogue=bl.Catalogue(plugins={"tests": Plugin()}, files=[file]))
 
 

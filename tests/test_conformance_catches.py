@@ -21,7 +21,15 @@ import pytest
 from jax.core import Tracer
 
 from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
-from biglearn_sampler.energy import AbstractTarget, Evaluations, Facts, MixtureTarget, function_target
+from biglearn_sampler.energy import (
+    AbstractTarget,
+    Evaluations,
+    Facts,
+    MixtureTarget,
+    ReferenceMoments,
+    from_numpy,
+    function_target,
+)
 from biglearn_sampler.errors import UserError
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric, BaselineResult, Draws, Measured
 from biglearn_sampler.mixture import GaussianMixture
@@ -35,6 +43,7 @@ from biglearn_sampler.tasks import (
     TaskDraw,
 )
 from biglearn_sampler.testing import Fault, NotChecked, conformance
+from biglearn_sampler.testing.baseline import COVARIANCE, MEAN
 from biglearn_sampler.testing.checks import Subject, checks_of, run_check
 
 HOOKS = {
@@ -265,6 +274,38 @@ class ChangingNames(MixtureTarget):
         return {"x": point} if isinstance(point, Tracer) else {"y": point}
 
 
+def background() -> AbstractTarget:
+    return target(lambda point: jnp.logaddexp(normal(point), math.log(1e-4)))
+
+
+def angle_that_nothing_holds() -> AbstractTarget:
+    return target(lambda point: -0.5 * point[0] ** 2 + jnp.cos(point[1]))
+
+
+def tails_of_one_over_the_distance() -> AbstractTarget:
+    return target(lambda point: -0.5 * jnp.log1p(point**2).sum())
+
+
+def two_wells(modes: Any) -> AbstractTarget:
+    wells = jnp.array([[2.0, 0.0], [-2.0, 0.0]])
+    log_parts = lambda point: -0.5 * jnp.sum((point - wells) ** 2, axis=1)  # noqa: E731
+    shares = lambda point: jax.nn.softmax(log_parts(point))  # noqa: E731
+    facts = {"modes": jnp.asarray(modes), "mode_weights": jnp.array([0.5, 0.5]), "responsibilities": shares}
+    return target(lambda point: jax.nn.logsumexp(log_parts(point)), **facts)
+
+
+def normal_with_reference(mean: float, sd: float, dim: int = 2) -> AbstractTarget:
+    reference = {"x[0]": ReferenceMoments(mean=mean, sd=sd, mean_error=0.01, sd_error=0.01)}
+    sample = lambda key, count: jax.random.normal(key, (count, dim))  # noqa: E731
+    return target(dim=dim, reference=reference, sample=sample)
+
+
+def single_precision_on_the_host() -> AbstractTarget:
+    """Its gradient is right, and its log density carries the rounding of single precision in numbers of double."""
+    density = lambda points: -1.5 * (points.astype(np.float32) ** 2).sum(-1)  # noqa: E731
+    return from_numpy(density, gradient=lambda points: -3.0 * points.astype(np.float32), dim=2, scale=4.0)
+
+
 TARGETS = [
     (no_scale, "region", r"scale must be finite and positive in every coordinate, got \(1, 0\)"),
     (OfVector, "log_density", r"must be a real scalar, got shape \(2,\) of float32. Sum over the coordinates"),
@@ -282,6 +323,9 @@ TARGETS = [
     (norm_at_the_centre, "differentiable", r"the gradient is not finite at \(0, 0\), .* or a norm at zero"),
     (one_coordinate_too_many, "falls_off", r"along coordinate 2: .* Check `dim` \(it is 3: are all coordinates used"),
     (pair_that_nothing_holds, "falls_off", r"does not fall off along the direction \("),
+    (background, "falls_off", "hardly falls off along coordinate 0: by .* Look for a background"),
+    (angle_that_nothing_holds, "falls_off", "hardly falls off along coordinate 1: by .* an angle"),
+    (tails_of_one_over_the_distance, "falls_off", "hardly falls off along coordinate 0: by 4.61 between"),
     (energy_for_log_density, "falls_off", r"along coordinate 1: .* and the sign"),
     (only_double, "precision", r"in double and in single precision, is .* expected the same up to rounding"),
     (only_single, "precision", "the log density in double precision raised TypeError"),
@@ -296,6 +340,9 @@ TARGETS = [
     (lambda: draws_of_another_mixture(0.4), "draws_follow_density", "a Metropolis step, .* moves their means by"),
     (lambda: draws_of_another_mixture(1e-9), "draws_follow_density", "a Metropolis step, .* moves their means by"),
     (variance_for_deviation, "draws_follow_density", "a Metropolis step, .* a variance for a deviation"),
+    (lambda: two_wells([[5.0, 4.0], [-5.0, -4.0]]), "modes", r"\(5, 4\) as mode 0, which is less probable than all"),
+    (lambda: normal_with_reference(5.0, 1.0), "reference", r"'x\[0\]' has the mean 5, and the density has .*0"),
+    (lambda: normal_with_reference(0.0, 9.0, 4), "reference", r"'x\[0\]' has the deviation 9, and the density has"),
     (wrong_mode_weights, "mode_masses", r"says 0.4 for mode 0, and the mean .* by quadrature is 0.5"),
     (lambda: channels(DeafToNoise), "exact_channels", r"with 1 row of 2 and noise 0.4: between two views"),
     (lambda: channels(DeafToOffset), "exact_channels", r"with 1 row of 2 and noise 0: between two views"),
@@ -332,6 +379,25 @@ class MapFromNumpy(Map):
 class MapOfPlane(Map):
     def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
         return OrthogonalMap(jnp.eye(2), jnp.asarray(0.0))
+
+
+class BareMatrix(Map):
+    def draw(self, key: Any, progress: Any, dim: int) -> Any:
+        return jnp.eye(dim)
+
+
+class DoubledInThePlane(Map):
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        return OrthogonalMap((2.0 if dim == 2 else 1.0) * jnp.eye(dim), jnp.asarray(0.0))
+
+
+class MapOfSpace(Map):
+    """One map for all particles."""
+
+    def draw(self, key: Any, progress: Any, dim: int) -> OrthogonalMap:
+        if dim % 3:
+            raise ValueError("particles have three coordinates each")
+        return super().draw(key, progress, dim)
 
 
 class MapOfNoDimension(Map):
@@ -416,6 +482,17 @@ class Poisoned(Learning):
         return losses.mean()
 
 
+class AstrayOnceLearnt(Learning):
+    """Its draws are right until something was learnt."""
+
+    def draw_with(self, memory: Any, key: jax.Array, step: jax.Array, steps: jax.Array | int) -> TaskDraw:
+        drawn = Turns().draw(key, step, steps)
+        return drawn._replace(task=jnp.where(memory != 0.0, 7, drawn.task))
+
+    def learn(self, memory: Any, tasks: jax.Array, losses: jax.Array, learnt: jax.Array) -> Any:
+        return memory + 1.0
+
+
 class NeverDone(Turns):
     def draw(self, key: Any, step: Any, steps: Any) -> TaskDraw:
         return super().draw(key, step, steps)._replace(progress=jnp.asarray(step, float))
@@ -446,11 +523,12 @@ DECISIONS = [
         r"must be orthogonal, A A\^T = I; got one in dimension 1",
     ),
     ("transformation", lambda: Map(level=0.2), "noise", "`noisy` is False, and a drawn map has noise 0.2"),
-    ("transformation", lambda: Map(says_noisy=True), "noise", "`noisy` is True, and none of 192 drawn maps has noise"),
+    ("transformation", lambda: Map(says_noisy=True), "noise", "`noisy` is True, and none of 384 drawn maps has noise"),
     ("transformation", lambda: Map(level=-1.0, says_noisy=True), "noise", "must be finite and at least 0, got -1.0"),
     ("transformation", MapFromNumpy, "repeatable", "a draw with the same key gave two results"),
     ("transformation", MapOfPlane, "form", r"a map in dimension 1 must have shapes \(\(1, 1\), \(\)\), got"),
-    ("transformation", MapOfNoDimension, "form", r"refuses every dimension among \(1, 2, 5\)"),
+    ("transformation", BareMatrix, "form", r"a draw in dimension 1 must give an OrthogonalMap\(matrix, noise\), got"),
+    ("transformation", DoubledInThePlane, "orthogonal", r"got one in dimension 2 that is off by 3"),
     ("transformation", Unequal, "built_alike", "are not equal: .* Make the class a frozen dataclass"),
     ("task", lambda: GreedyTask("greedy", "joint", Map()), "rows", "in dimension 1 the task looks at 2 rows"),
     ("task", lambda: SkewTask("skew", "joint", Map()), "channel", "rows of a channel must be orthonormal"),
@@ -463,6 +541,7 @@ DECISIONS = [
     ("scheduler", OneTooFar, "indices", "must be a position from 0 to 1, got 2 at step 100 of 500"),
     ("scheduler", Growing, "memory", "must give a memory like that of `begin`"),
     ("scheduler", Poisoned, "memory", "must give finite numbers"),
+    ("scheduler", AstrayOnceLearnt, "memory", "from 0 to 1, got 7 at step 0 of 500, with what was learnt from some"),
     ("scheduler", NeverDone, "progress", "`progress` must be from 0 to 1, got 2.0 at step 2 of 7"),
 ]
 
@@ -482,13 +561,15 @@ class Exact(AbstractBaseline):
     log_z: Any = Measured(0.01, 0.01)
     extravagance: float = 1.0
     refuses: Any = AbstractBaseline.check_budget
+    asks: int = 1
 
     def least_budget(self, target: AbstractTarget) -> int:
         return 2_000
 
     def run(self, target: AbstractTarget, start: Any, key: Any, budget: int | None = None) -> BaselineResult:
         self.refuses(self, target, budget)
-        mixture = target.mixture  # pyright: ignore[reportAttributeAccessIssue]
+        jax.vmap(target.log_density)(jnp.zeros((self.asks, 2))).block_until_ready()
+        mixture = GaussianMixture.of(MEAN[None], COVARIANCE)
         drawn = mixture.sample(jax.random.key(np.random.default_rng(self.seed).integers(2**31)), 1000)
         points = mixture.means[0] + self.spread * (drawn - mixture.means[0])
         log_target = np.asarray(mixture.log_density(points), float)
@@ -535,6 +616,12 @@ class FirstDraw(Figures):
         return Measured(float(draws.points[0, 0]))
 
 
+class InPlace(Figures):
+    def figure(self, draws: Draws, key: Any) -> Any:
+        draws.points.sort(axis=0)
+        return Measured(float(draws.points.mean()))
+
+
 class OwnRandomness(Figures):
     random = np.random.default_rng(0)
 
@@ -577,12 +664,13 @@ OUTCOMES = [
     ("baseline", lambda: Exact(price=0), "result", "evaluations must count what was asked of the energy"),
     ("baseline", lambda: Exact(seed=None), "repeatable", "a run with the same key gave two results"),
     ("baseline", lambda: Exact(warmup=1), "result", "warmup must be a part of evaluations"),
-    ("baseline", lambda: Exact(weights=0.01), "result", r"must be 1000 numbers .* sum to one, got .* the sum 10"),
+    ("baseline", lambda: Exact(weights=0.01), "result", "must be finite, not negative, and sum to 1; .* sum to 10"),
     ("baseline", lambda: Exact(log_z=0.0), "result", "log_z must be a Measured with its standard error"),
     ("baseline", lambda: Exact(log_z=Measured(1.0, 0.01)), "log_z", "must be 0 within 5 of its standard errors, got 1"),
     ("baseline", lambda: Exact(log_z=Measured(None)), "log_z", "a log_z without a value must say the reason"),
     ("baseline", lambda: Exact(extravagance=1.2), "budget", "with a budget of 2,000 .* evaluations counts 2,400"),
     ("baseline", lambda: Exact(extravagance=0.1), "budget", "with a budget of 2,000 .* evaluations counts 200"),
+    ("baseline", lambda: Exact(asks=20_000), "counts", "counts 2,000, and the energy was asked 20,0.. times for 1,000"),
     ("baseline", lambda: Exact(refuses=lambda *_: None), "budget", "a budget of 1,999 .* was not refused"),
     ("baseline", lambda: Exact(refuses=refuse_without_a_number), "budget", "must say the least that is needed, 2,000"),
     (
@@ -593,6 +681,7 @@ OUTCOMES = [
     ),
     ("metric", NoReason, "figures", "on exact draws, figure 'figure' has neither a value nor a reason"),
     ("metric", NeedsDensity, "figures", "`compute` on draws without a density of their own raised TypeError"),
+    ("metric", InPlace, "figures", "`compute` on exact draws raised ValueError: .* read-only"),
     ("metric", FirstDraw, "order", "for the same independent draws in another order; expected the same up to rounding"),
     ("metric", OwnRandomness, "repeatable", "figure 'figure' with the same key is"),
     ("metric", Absent, "names", r"on chains the figures are \['chains', 'figure'\], and otherwise \['figure'\]"),
@@ -630,8 +719,15 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(kind, build, name,
 
 @pytest.mark.parametrize(
     ("kind", "build"),
-    [("transformation", Map), ("task", lambda: Task("one", "marginal", Map())), ("scheduler", Turns)]
-    + [("baseline", Exact), ("metric", Figures), ("target", lambda: channels(MixtureTarget, in_4_dimensions()))],
+    [
+        ("transformation", Map),
+        ("transformation", MapOfSpace),
+        ("task", lambda: Task("one", "marginal", Map())),
+        ("scheduler", Turns),
+    ]
+    + [("baseline", Exact), ("metric", Figures), ("target", lambda: channels(MixtureTarget, in_4_dimensions()))]
+    + [("target", single_precision_on_the_host), ("target", lambda: two_wells([[2.0, 0.0], [-2.0, 0.0]]))]
+    + [("target", lambda: normal_with_reference(0.0, 1.0))],
 )
 def test_what_the_faults_are_planted_in_is_sound(kind, build):
     assert first_fault(kind, build) == ("none", "")
@@ -641,6 +737,13 @@ def test_a_baseline_called_like_our_sampler_is_caught():
     found, told = first_fault("baseline", Exact, "biglearn")
     assert found == "own_name"
     assert "'biglearn' is that of our sampler in every comparison" in told
+
+
+def test_a_transformation_of_other_dimensions_is_not_checked():
+    catalogue = Catalogue(plugins={"author": plugin("transformation", lambda: MapOfNoDimension())})
+    subject = Subject(catalogue, catalogue.find("transformation", "author:planted"), {})
+    with pytest.raises(NotChecked, match="refuses every dimension from 1 to 6"):
+        run_check(checks_of("transformation")["form"], subject)
 
 
 # --- the two tests that an author gets

@@ -107,6 +107,26 @@ def test_words_in_the_column_of_labels_are_classes(here, heading):
 
 
 @pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        ("0,1,label\n5.1,3.5,setosa\n4.9,3,virginica\n5,3,setosa\n6,3,virginica", "last"),
+        ("label,1,2\n0,3,4\n1,5,6\n0,7,8", "first"),
+        ("2019,2020,class\n1,2,a\n3,4,b\n5,6,a", "last"),
+    ],
+)
+def test_numbers_above_columns_are_no_point_of_a_class_of_its_own(here, content, column):
+    Path("rows.csv").write_text(content)
+    with pytest.raises(DataError, match="that no other line has, '(label|class)', and may be a heading"):
+        read_table(Path("rows.csv"), classes=column)
+
+
+def test_a_cell_with_an_underscore_is_no_number(here):
+    Path("rows.csv").write_text("1,2\n1_0,3\n")
+    with pytest.raises(DataError, match="row 1, column 0 .*: expected a number, got '1_0'"):
+        read_table(Path("rows.csv"))
+
+
+@pytest.mark.parametrize(
     ("content", "mark"),
     [("1;2\n3;4", "semicolons"), ("x;y\n1,5;2,5", "semicolons"), ("1\t2\n3\t4", "tabs"), ("1 2.5\n3 4", "spaces")],
 )

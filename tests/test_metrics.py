@@ -372,7 +372,7 @@ def test_no_figure_is_given_where_rounding_decides_the_density_of_draws(least, t
 # names of figures
 
 
-@pytest.mark.parametrize("name", ["seed", "method", "evaluations", "curve", "moments", "log_z_se", "standard_errors"])
+@pytest.mark.parametrize("name", ["seed", "method", "evaluations", "curve", "moments", "log_z_se", "settings"])
 def test_figures_cannot_have_the_names_of_what_records_and_tables_hold(name: str) -> None:
     assert f"the name of figure '{name}' is taken" in str(figures_problem({name: Measured(1.0)}))
     assert figures_problem({f"my_{name.removesuffix('_se')}": Measured(1.0)}) is None
@@ -390,6 +390,26 @@ def test_no_built_in_metric_gives_a_figure_that_another_one_gives_differently(ca
     assert [record.message for record in caplog.records] == [
         f"of metric {chosen[0].record.name}, elbo left out: an earlier one gave it"
     ]
+
+
+def test_a_metric_that_writes_into_the_draws_fails_and_falsifies_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    catalogue = Catalogue()
+    target = catalogue.build("target", "two_modes").value
+    draws = draws_of(GaussianMixture.of(target.facts.modes, 0.01), target, 500, jax.random.key(0))
+    elbo = catalogue.build("metric", "elbo")
+    plain = figures_of(draws, target, [elbo], KEY)
+    with_it = figures_of(draws, target, [Built(Centring(), elbo.record), elbo], KEY)
+    assert with_it["moments"] == plain["moments"]
+    assert "read-only" in caplog.text
+
+
+class Centring(AbstractMetric):
+    """Moves the draws of all metrics."""
+
+    def compute(self, draws: Draws, target: AbstractTarget, key: Any) -> dict[str, Measured]:
+        points = draws.points
+        points -= points.mean(axis=0)
+        return {"mine": Measured(float(points.mean()))}
 
 
 class Twice(AbstractMetric):

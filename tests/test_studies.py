@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import biglearn_sampler as bl
-from biglearn_sampler.catalogue import Recipe
+from biglearn_sampler.catalogue import Recipe, versions_of_plugins
 from biglearn_sampler.cli import main
 from biglearn_sampler.comparison import Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, SettingsError, UserError
@@ -197,7 +197,7 @@ def job(**changes) -> Job:
 def test_a_name_is_a_file_name_and_tells_one_content_from_another():
     assert job().name.startswith("etc_x_py_model-fair-0-") and "/" not in job().name and ".." not in job().name
     changes = [{"budget": 1}, {"seed": 1}, {"settings": {"a": 1}}, {"target": {"name": "funnel"}}, {"float64": True}]
-    changes += [{"files": {"x:y": "1"}}, {"files": {"x:y": "2"}}]
+    changes += [{"plugins": {"x:y": "1"}}, {"plugins": {"x:y": "2"}}]
     assert len({job().name, *(job(**change).name for change in changes)}) == 1 + len(changes)
     assert job(title="y").name.rpartition("-")[2] == job().name.rpartition("-")[2]
 
@@ -287,6 +287,31 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
         sweep(STUDY, out=folder, catalogue=catalogue)
     with pytest.raises(RunFolderError, match=r"holds no study.json; expected the folder of a study"):
         sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
+
+
+def test_a_study_that_has_become_smaller_says_what_it_leaves_out(pretended, catalogue, tmp_path, caplog):
+    study, folder = {**STUDY, "methods": ["fair"]}, tmp_path / "study"
+    sweep({**study, "seeds": 3}, out=folder, catalogue=catalogue)
+    assert "that lie in" not in caplog.text
+    assert len(sweep({**study, "seeds": 1}, out=folder, resume=True, catalogue=catalogue).rows) == 1
+    assert "2 jobs that lie in" in caplog.text and "are not of this study as it is now" in caplog.text
+
+
+def test_numbers_of_numpy_may_stand_in_a_study(pretended, catalogue, tmp_path):
+    study = {
+        **STUDY,
+        "targets": [{"name": "funnel", "dim": np.int64(3)}],
+        "settings": {"a": {"components": np.int64(3)}},
+    }
+    sweep({**study, "methods": ["fair"]}, out=tmp_path / "study", catalogue=catalogue)
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["study"]["targets"][0]["dim"] == 3
+
+
+def test_another_version_of_a_plugin_is_another_job():
+    inner = {"name": "theirs:map", "parameters": {}, "distribution": "their-package", "version": "2.1"}
+    ours = {"name": "ours:task", "parameters": {"map": inner}, "distribution": "biglearn-sampler", "version": "0.1.0"}
+    loose = {"name": "module:thing", "parameters": {}, "distribution": "an object made in Python", "version": None}
+    assert versions_of_plugins([ours, loose]) == {"theirs:map": "2.1"}
 
 
 def test_one_process_at_a_time_runs_a_study(pretended, catalogue, tmp_path):

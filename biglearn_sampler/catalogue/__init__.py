@@ -16,5 +16,5 @@ from biglearn_sampler.catalogue.records import Built as Built
 from biglearn_sampler.catalogue.records import EntryRecord as EntryRecord
 from biglearn_sampler.catalogue.records import PluginRecord as PluginRecord
 from biglearn_sampler.catalogue.records import spec_of as spec_of
-from biglearn_sampler.catalogue.records import versions_of_files as versions_of_files
+from biglearn_sampler.catalogue.records import versions_of_plugins as versions_of_plugins
 from biglearn_sampler.catalogue.records import without_versions as without_versions

@@ -11,6 +11,9 @@ from biglearn_sampler.catalogue.problems import PluginProblem
 
 T = TypeVar("T")
 
+OWN = "biglearn-sampler"
+"""The distribution of what comes with this project."""
+
 OF_FILE = "file "
 """How the distribution begins of what came from one Python file; its path follows."""
 
@@ -119,16 +122,18 @@ def spec_of(recorded: Any) -> Any:
     return [spec_of(item) for item in recorded] if isinstance(recorded, list) else recorded
 
 
-def versions_of_files(recorded: Any) -> dict[str, str]:
-    """The versions of all that a recorded value was built from a Python file for, by name; entries may be nested."""
+def versions_of_plugins(recorded: Any) -> dict[str, str]:
+    """The versions of the plugins of others that a recorded value was built by, by its name; entries may be nested.
+
+    Those of Python files, which change with their content, and those of installed distributions, where they have one.
+    """
     if isinstance(recorded, list):
-        return {name: version for item in recorded for name, version in versions_of_files(item).items()}
+        return {name: version for item in recorded for name, version in versions_of_plugins(item).items()}
     if not isinstance(recorded, Mapping):
         return {}
-    own = {}
-    if str(recorded.get("distribution", "")).startswith(OF_FILE):
-        own = {recorded["name"]: recorded["version"]}
-    return own | versions_of_files(list(recorded.get("parameters", {}).values()))
+    foreign = recorded.get("distribution", OWN) != OWN and recorded.get("version") is not None
+    own = {recorded["name"]: recorded["version"]} if foreign else {}
+    return own | versions_of_plugins(list(recorded.get("parameters", {}).values()))
 
 
 def without_versions(recorded: Any) -> Any:

@@ -71,7 +71,7 @@ def number_in(text: str) -> float | None:
     if stripped.upper() in MISSING:
         return math.nan
     try:
-        return float(stripped)
+        return None if "_" in stripped else float(stripped)
     except ValueError:
         return None
 
@@ -91,12 +91,21 @@ def _check_separator(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _numbered_classes(rows: list[list[str]], column: int) -> list[list[str]]:
-    """The same rows, with numbers for the classes in one column where some are words."""
+    """The same rows, with numbers for the classes in one column where some are words.
+
+    Raises:
+        ValueError: the first line may have names of columns that are numbers.
+    """
     columns = len(rows[0])
     named = any(number_in(cell) is None for place, cell in enumerate(rows[0]) if place != column % columns)
     classes = [row[column].strip() for row in rows[named:]]
     if None not in map(number_in, classes):
         return rows
+    if not named and number_in(classes[0]) is None and classes[0] not in classes[1:]:
+        raise ValueError(
+            f"its first line, '{','.join(rows[0])}', has a class that no other line has, '{classes[0]}', and may be a "
+            "heading or a point; write a line of names that are no numbers in its place, or above it if it is a point"
+        )
     absent = {cell for cell in classes if math.isnan(number_in(cell) or 0.0)}
     numbers = {name: str(number) for number, name in enumerate(sorted(set(classes) - absent))}
     numbered = [list(row) for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,6 +35,13 @@ class Draws:
     weights: Float[np.ndarray, " count"] | None = None
     log_sampler_at: Callable[[Float[np.ndarray, "points dim"]], Float[np.ndarray, " points"]] | None = None
     families: Int[np.ndarray, " count"] | None = None
+
+    def read_only(self) -> Draws:
+        """The same draws, whose arrays raise where they are written to."""
+        arrays = {name: array.view() for name, array in vars(self).items() if isinstance(array, np.ndarray)}
+        for array in arrays.values():
+            array.flags.writeable = False
+        return replace(self, **arrays)
 
     @property
     def shares(self) -> Float[np.ndarray, " count"]:

@@ -47,7 +47,7 @@ class AbstractMetric(ABC):
         Facts that the target does not know give `Measured.missing(...)`.
 
         Arguments:
-            draws: at least two points.
+            draws: at least two points; the arrays are those of all metrics, and cannot be written to.
             target: its `facts` may be used.
             key: for metrics that draw; the same key gives the same figures.
         """
@@ -56,6 +56,7 @@ class AbstractMetric(ABC):
 RESERVED = frozenset(
     {
         *("target", "method", "seed", "failed", "evaluations", "curve", "status", "attempts"),
+        *("settings", "job", "host", "seconds"),
         *("standard_errors", "reasons", "moments", "baselines", "verdict", "earlier_verdicts", "notes"),
         *("energy_evaluations", "gradient_evaluations", "exact_channel_evaluations", "warmup_evaluations"),
         *("probe_evaluations", "evaluations_by_purpose", "evaluation_draws", "zero_density_points"),

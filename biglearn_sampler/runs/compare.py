@@ -11,7 +11,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, versions_of_files, without_versions
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, versions_of_plugins, without_versions
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import Comparison, Trial
 from biglearn_sampler.errors import MissingPackage, RunFolderError, UserError
@@ -210,18 +210,18 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
         without_versions(earlier[name]) != without_versions(methods[name]) for name in known
     ):
         differing.append("list of methods")
-    files, files_now = versions_of_files(before.get("entries")), versions_of_files(now["entries"])
-    edited = [name for name, version in files_now.items() if files.get(name, version) != version]
-    if edited and not differing:
-        differing.append(f"content of the file of {', '.join(edited)}")
+    plugins, plugins_now = versions_of_plugins(before.get("entries")), versions_of_plugins(now["entries"])
+    changed = [name for name, version in plugins_now.items() if plugins.get(name, version) != version]
+    if changed and not differing:
+        differing.append(f"version, or content of the file, of {', '.join(changed)}")
     if differing:
         raise RunFolderError(
             f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "
             "same command, or give another --out"
         )
-    changed = changed_versions(before)
-    if changed:
-        logger.warning("the comparison in %s was begun with %s; trials from now on may differ in that", path, changed)
+    software = changed_versions(before)
+    if software:
+        logger.warning("the comparison in %s was begun with %s; trials from now on may differ in that", path, software)
     unknown = [name for name in known if methods[name]["distribution"] == MADE_IN_PYTHON]
     if unknown:
         logger.warning(

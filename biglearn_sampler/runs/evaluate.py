@@ -65,6 +65,7 @@ def figures_of(
     doubtful ones, and the `moments` of the target's named quantities.
     """
     measured: dict[str, Measured] = {}
+    draws = draws.read_only()
     for number, metric in enumerate(metrics):
         found = _measured(metric, draws, target, jax.random.fold_in(key, number))
         twice = [name for name in found if name in measured and measured[name] != found[name]]

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 import jax
+import numpy as np
 
 from biglearn_sampler.catalogue import EntryRecord
 from biglearn_sampler.runs.plan import Plan
@@ -109,7 +110,9 @@ def changed_versions(record: Mapping[str, Any]) -> str | None:
 
 
 def finite(value: Any) -> Any:
-    """A value for JSON, without NaN and infinity; as texts they are read back by the declared type of a parameter."""
+    """A value for JSON: NumPy's numbers are Python's; NaN and infinity are texts, from which parameters are read."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):

@@ -109,6 +109,10 @@ class StudyFolder:
             name: outcome for name, outcome in outcomes.items() if outcome is not None and outcome.trial.failed is None
         }
 
+    def others(self, jobs: Sequence[Job]) -> list[str]:
+        """Names of jobs that lie here, and are none of these."""
+        return sorted({path.stem for path in self._jobs.files.path.glob("*.json")} - {job.name for job in jobs})
+
     def _undamaged(self, job: Job) -> Outcome | None:
         try:
             return self.read_outcome(job)

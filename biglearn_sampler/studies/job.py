@@ -30,7 +30,7 @@ class Job:
         seed: of the trial.
         budget: evaluations, or `None`.
         float64: whether JAX computes with 64 bits.
-        files: versions of the Python files that it is built from, by what they are used for.
+        plugins: versions of the plugins of others that it is built by, by what they are used for.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Job:
     seed: int
     budget: int | None
     float64: bool
-    files: Mapping[str, str] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON has it."""
@@ -50,9 +50,9 @@ class Job:
     @cached_property
     def name(self) -> str:
         """Of its files: what it is, and a digest of its content, so that another content is another job."""
-        content = {key: value for key, value in vars(self).items() if key not in ("title", "name", "files")}
-        # Without files the digest is that of folders that were written before jobs knew them.
-        content |= {"files": self.files} if self.files else {}
+        content = {key: value for key, value in vars(self).items() if key not in ("title", "name", "plugins")}
+        # Under their first name, and left out where there are none: digests stay those of earlier folders.
+        content |= {"files": self.plugins} if self.plugins else {}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:12]
         return "-".join([_slug(self.title), _slug(self.method), str(self.seed), digest])
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import Built, Catalogue, spec_of, versions_of_files
+from biglearn_sampler.catalogue import Built, Catalogue, spec_of, versions_of_plugins
 from biglearn_sampler.catalogue.problems import did_you_mean
 from biglearn_sampler.comparison import OURS
 from biglearn_sampler.errors import BiglearnError, SettingsError
@@ -141,15 +141,15 @@ class _Planning:
                     seed=seed,
                     budget=self.study.budget,
                     float64=bool(jax.config.read("jax_enable_x64")),
-                    files=files_of(plan, built),
+                    plugins=plugins_of(plan, built),
                 )
                 yield Cell(title, settings, method, seed, job)
 
 
-def files_of(plan: Plan, baseline: Built[Any] | None) -> dict[str, str]:
-    """The versions of the files on which the figures of a method depend: once one is edited, its jobs are others."""
+def plugins_of(plan: Plan, baseline: Built[Any] | None) -> dict[str, str]:
+    """The versions of the plugins on which the figures of a method depend: once one is another, its jobs are others."""
     own = [plan.scheduler, *plan.exploration] if baseline is None else [baseline]
-    return versions_of_files([built.record.to_json() for built in (plan.target, *plan.metrics, *own)])
+    return versions_of_plugins([built.record.to_json() for built in (plan.target, *plan.metrics, *own)])
 
 
 def plan_study(study: Study, catalogue: Catalogue, problems: list[str]) -> list[Cell]:

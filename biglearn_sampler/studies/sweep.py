@@ -173,6 +173,14 @@ def _opened(
     if out is None:
         raise UserError("to resume a study, say which: give its folder as --out")
     folder = StudyFolder.resumed(Path(out))
+    others = folder.others(jobs)
+    if others:
+        logger.warning(
+            "%d jobs that lie in %s are not of this study as it is now, nor rows of its table: it has become smaller "
+            "or another one, or a plugin that they were built by has changed. Their files stay in jobs/",
+            len(others),
+            folder.path,
+        )
     return folder, folder.finished_outcomes(jobs)
 
 

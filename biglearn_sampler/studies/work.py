@@ -85,7 +85,7 @@ def _scene(same: _Same, surroundings: Surroundings) -> Any:
     from biglearn_sampler.runs.plan import make_plan
     from biglearn_sampler.runs.read_settings import read_settings
     from biglearn_sampler.runs.trials import Scene
-    from biglearn_sampler.studies.plan import files_of
+    from biglearn_sampler.studies.plan import plugins_of
 
     jax.clear_caches()
     job = same.job
@@ -93,12 +93,12 @@ def _scene(same: _Same, surroundings: Surroundings) -> Any:
     read = read_settings(job.settings, {}, catalogue)
     plan = make_plan(job.target, read, (), job.seed, catalogue, {})
     baseline = None if job.baseline is None else catalogue.build("baseline", job.baseline)
-    found = files_of(plan, baseline)
-    edited = [name for name in {**job.files, **found} if found.get(name) != job.files.get(name)]
-    if edited:
+    found = plugins_of(plan, baseline)
+    changed = [name for name in {**job.plugins, **found} if found.get(name) != job.plugins.get(name)]
+    if changed:
         raise RunFailed(
-            f"the file of {', '.join(sorted(edited))} is not the one that the study was planned with: it was edited "
-            "meanwhile, or is another one on this machine; `sweep --resume` plans with it as it is now"
+            f"the plugin of {', '.join(sorted(changed))} is not the one that the study was planned with: its file was "
+            "edited meanwhile, or it has another version on this machine; `sweep --resume` plans with it as it is now"
         )
     baselines = {} if baseline is None else {job.method: baseline}
     return Scene(plan, read, baselines, job.budget, catalogue)

@@ -186,6 +186,7 @@ OF_VALUES: Mapping[str, Mapping[str, Check]] = MappingProxyType(
             baseline.check_repeatable,
             baseline.check_log_z,
             baseline.check_budget,
+            baseline.check_counts,
         ),
         "metric": _named(metric.check_figures, metric.check_names, metric.check_repeatable, metric.check_order),
         "report": _named(report.check_written, report.check_target_drawn),

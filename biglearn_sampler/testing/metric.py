@@ -112,7 +112,7 @@ def _situations() -> dict[str, tuple[Draws, AbstractTarget]]:
     exact, wide, of_bare = _drawn(mixture, target), _drawn(wider, target), _drawn(wider, bare)
     nowhere = replace(wide, log_target=np.full(COUNT, -np.inf))
     partly = replace(wide, log_target=np.where(np.arange(COUNT) < 10, -np.inf, wide.log_target))
-    return {
+    situations = {
         "exact draws": (exact, target),
         "draws of a wider sampler": (wide, target),
         "draws without a density of their own": (_without_density(exact), target),
@@ -124,6 +124,7 @@ def _situations() -> dict[str, tuple[Draws, AbstractTarget]]:
         "draws all of which have density zero": (nowhere, target),
         "two draws": (_chosen(wide, np.arange(2)), target),
     }
+    return {name: (draws.read_only(), target) for name, (draws, target) in situations.items()}
 
 
 def _drawn(sampler: GaussianMixture, target: AbstractTarget) -> Draws:

@@ -68,38 +68,30 @@ def check_vectorised(scheduler: AbstractScheduler) -> None:
 def check_indices(scheduler: AbstractScheduler) -> None:
     """`task` is a position in `tasks` at every step of runs of any length."""
     for length, drawn in _runs(scheduler).items():
-        indices = np.asarray(drawn.task)
-        outside = (indices < 0) | (indices >= len(scheduler.tasks))
-        if outside.any():
-            step = int(np.argmax(outside))
-            raise Fault(
-                f"`task` must be a position from 0 to {len(scheduler.tasks) - 1}, got {indices[step]} at step {step} "
-                f"of {length}. Compiled code would take the nearest task without a word"
-            )
+        _expect_positions(scheduler, drawn, f"of {length}")
 
 
 def check_progress(scheduler: AbstractScheduler) -> None:
     """`progress` is from 0 to 1 at every step of runs of any length."""
     for length, drawn in _runs(scheduler).items():
-        progress = np.asarray(drawn.progress)
-        outside = ~((progress >= 0) & (progress <= 1))
-        if outside.any():
-            step = int(np.argmax(outside))
-            raise Fault(f"`progress` must be from 0 to 1, got {progress[step]} at step {step} of {length}")
+        _expect_progress(drawn, f"of {length}")
 
 
 def check_memory(scheduler: AbstractScheduler) -> None:
-    """What a scheduler that learns remembers keeps its shapes and stays finite, whatever the losses are."""
+    """What a scheduler that learns remembers keeps its shapes and stays finite, whatever the losses are.
+
+    With it, draws are what they must be before anything was learnt.
+    """
     if not isinstance(scheduler, AbstractLearningScheduler):
         return
-    first = called("`begin`", scheduler.begin)
-    tasks = jnp.arange(LENGTHS[-1]) % len(scheduler.tasks)
+    first, length = called("`begin`", scheduler.begin), LENGTHS[-1]
+    tasks = jnp.arange(length) % len(scheduler.tasks)
     losses = jax.random.normal(jax.random.key(KEY), tasks.shape)
-    learn = jax.jit(scheduler.learn)
+    learn, draw = jax.jit(scheduler.learn), jax.jit(jax.vmap(scheduler.draw_with, (None, None, 0, None)))
     for name, learnt in {"some": tasks == 0, "no": jnp.zeros_like(tasks, bool)}.items():
         after = called(f"`learn` from {name} steps", learn, first, tasks, jnp.where(learnt, losses, jnp.nan), learnt)
         before_shapes, after_shapes = (
-            jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), one) for one in (first, after)
+            jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), one) for one in (first, after)
         )
         if before_shapes != after_shapes:
             raise Fault(f"`learn` must give a memory like that of `begin`: {before_shapes}, got {after_shapes}")
@@ -107,6 +99,29 @@ def check_memory(scheduler: AbstractScheduler) -> None:
             raise Fault(
                 f"`learn` from {name} steps must give finite numbers, got {after}; losses of other steps are void"
             )
+        arguments = after, jax.random.key(KEY), jnp.arange(length), jnp.asarray(length)
+        drawn = called(f"`draw_with` what was learnt from {name} steps", draw, *arguments)
+        _expect_positions(scheduler, drawn, f"of {length}, with what was learnt from {name} steps")
+        _expect_progress(drawn, f"of {length}, with what was learnt from {name} steps")
+
+
+def _expect_positions(scheduler: AbstractScheduler, drawn: TaskDraw, where: str) -> None:
+    indices = np.asarray(drawn.task)
+    outside = (indices < 0) | (indices >= len(scheduler.tasks))
+    if outside.any():
+        step = int(np.argmax(outside))
+        raise Fault(
+            f"`task` must be a position from 0 to {len(scheduler.tasks) - 1}, got {indices[step]} at step {step} "
+            f"{where}. Compiled code would take the nearest task without a word"
+        )
+
+
+def _expect_progress(drawn: TaskDraw, where: str) -> None:
+    progress = np.asarray(drawn.progress)
+    outside = ~((progress >= 0) & (progress <= 1))
+    if outside.any():
+        step = int(np.argmax(outside))
+        raise Fault(f"`progress` must be from 0 to 1, got {progress[step]} at step {step} {where}")
 
 
 def _draw(scheduler: AbstractScheduler, step: int) -> TaskDraw:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from biglearn_sampler.catalogue.problems import did_you_mean
-from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.energy import AbstractTarget, ReferenceMoments
+from biglearn_sampler.evaluation.drawing import quantities_of
 from biglearn_sampler.evaluation.importance import numbers_of
 from biglearn_sampler.testing.bridge import bridge_of
 from biglearn_sampler.testing.fault import Fault, NotChecked, called
@@ -37,6 +38,9 @@ MOST_BRIDGED = 40
 
 FEWEST_BRIDGING = 200
 """Draws that the estimate of log Z rests on; with fewer its error is not known either."""
+
+LEAST_BELOW = 1e-3
+"""Share of the mass of a mode that is less probable than the point that stands for it: of its peak nearly all is."""
 
 OF_CONSTANT = "It is the constant of the density as written, terms without x included"
 REASONS = "Look for a missing Jacobian, such as the factor r of polar coordinates, or a variance for a deviation"
@@ -119,7 +123,7 @@ def check_draws_follow_density(target: AbstractTarget) -> None:
 
 
 def check_modes(target: AbstractTarget) -> None:
-    """Modes are points of positive density, their masses sum to one, and so do responsibilities at every point."""
+    """Modes are probable points of their own mass; masses sum to one, and so do responsibilities at every point."""
     facts = target.facts
     if facts.modes is None or facts.mode_weights is None or facts.responsibilities is None:
         raise NotChecked("modes are not declared")
@@ -137,6 +141,7 @@ def check_modes(target: AbstractTarget) -> None:
         raise Fault(
             "facts.responsibilities must be probabilities that sum to 1 at every point where the density is not"
         )
+    _expect_probable(target, modes)
 
 
 def check_mode_masses(target: AbstractTarget) -> None:
@@ -158,7 +163,10 @@ def check_mode_masses(target: AbstractTarget) -> None:
 
 
 def check_reference(target: AbstractTarget) -> None:
-    """`facts.reference` has finite figures with positive errors, of numbers that are among the quantities."""
+    """`facts.reference` has finite figures with positive errors, of numbers that are among the quantities.
+
+    Where there are exact draws, or a quadrature, means and deviations are those of the density within 5 errors.
+    """
     reference = target.facts.reference
     if reference is None:
         raise NotChecked("no reference draws are declared")
@@ -172,6 +180,7 @@ def check_reference(target: AbstractTarget) -> None:
             raise Fault(
                 f"facts.reference of '{name}' must be finite, with positive deviation and errors, got {figures}"
             )
+    _expect_moments(target, reference)
 
 
 @shared
@@ -184,6 +193,75 @@ def exact_draws(target: AbstractTarget) -> Float[np.ndarray, "count dim"]:
     if target.facts.sample is None:
         raise NotChecked("exact draws are not declared")
     return np.asarray(called("facts.sample", target.facts.sample, jax.random.key(KEY), DRAWS), float)
+
+
+class _Law(NamedTuple):
+    """A density as points with shares of its mass.
+
+    Arguments:
+        points: exact draws, or the nodes of a quadrature.
+        shares: what each counts for.
+        error: of a mean over them, in standard deviations of what is averaged.
+    """
+
+    points: Float[np.ndarray, "count dim"]
+    shares: Float[np.ndarray, " count"]
+    error: float
+
+
+@shared
+def _law(target: AbstractTarget) -> _Law | None:
+    """That of a target; `None` where there are neither exact draws nor a quadrature."""
+    if target.facts.sample is not None:
+        draws = exact_draws(target)
+        return _Law(draws, np.full(len(draws), 1.0 / len(draws)), 1.0 / math.sqrt(len(draws)))
+    try:
+        quadrature = quadrature_of(target)
+    except NotChecked:
+        return None
+    return _Law(quadrature.points, quadrature.masses, ROUNDING + quadrature.error)
+
+
+def _expect_probable(target: AbstractTarget, modes: np.ndarray) -> None:
+    """A mode is no point that is less probable than all its mass."""
+    law = _law(target)
+    if law is None:
+        return
+    values, at_modes = log_densities(target, law.points), log_densities(target, modes)
+    masses = law.shares[:, None] * _responsibilities(target, law.points)
+    for number, value in enumerate(at_modes):
+        mass = masses[:, number].sum()
+        below = masses[values <= value, number].sum()
+        if mass > 0 and below < LEAST_BELOW * mass:
+            raise Fault(
+                f"facts.modes has {point_text(modes[number])} as mode {number}, which is less probable than all the "
+                f"mass that facts.responsibilities counts for it: log density {value:.6g}, where the highest is "
+                f"{values[masses[:, number] > 0].max():.6g}"
+            )
+
+
+def _expect_moments(target: AbstractTarget, reference: Mapping[str, ReferenceMoments]) -> None:
+    """Means and deviations of reference draws are those of the density."""
+    law = _law(target)
+    if law is None:
+        return
+    for name, values in numbers_of(quantities_of(target, law.points)):
+        if name not in reference:
+            continue
+        figures, mean = reference[name], float(law.shares @ values)
+        squares = (values - mean) ** 2
+        sd = math.sqrt(law.shares @ squares)
+        error = math.sqrt(law.shares @ (squares - sd**2) ** 2) / max(2.0 * sd, np.finfo(float).tiny)
+        pairs = {
+            "mean": (figures.mean, mean, math.hypot(figures.mean_error, law.error * sd)),
+            "deviation": (figures.sd, sd, math.hypot(figures.sd_error, law.error * error)),
+        }
+        for what, (declared, found, uncertain) in pairs.items():
+            if not abs(declared - found) <= ERRORS * uncertain:
+                raise Fault(
+                    f"facts.reference of '{name}' has the {what} {declared:.6g}, and the density has {found:.6g}, "
+                    f"{abs(declared - found) / uncertain:.1f} standard errors of both away"
+                )
 
 
 @shared

@@ -21,7 +21,11 @@ from biglearn_sampler.testing.points import (
 )
 
 FAR = (1e3, 1e4, 1e5)
-"""In declared scales. A density that falls off at none of these distances has no finite integral."""
+"""In declared scales. A density that falls off at none of these distances has no finite integral, nor has one that
+falls from the first to the last of them no faster than one over the distance."""
+
+HARMLESS = 500.0
+"""Nats below the best point from which a density may stop falling: the arithmetic ends, as of maps to a simplex."""
 
 PIECES = 32
 """Of every segment between two ordinary points, before the piece with a jump is halved again and again."""
@@ -45,9 +49,19 @@ def check_falls_off(target: AbstractTarget) -> None:
     tolerance = 1e-5 * (1.0 + abs(values.max()))
     with np.errstate(invalid="ignore"):
         stays = (np.isfinite(found) & (found >= values.max() - tolerance)).all(axis=2).any(axis=1)
-    if stays.any():
-        which = int(np.argmax(stays))
+        seen = np.isfinite(found).all(axis=2) & (found[..., -1] > values.max() - HARMLESS)
+        falls = (found[..., 0] - found[..., -1]).min(axis=1, initial=np.inf, where=seen)
+    slow = falls <= np.log(FAR[-1] / FAR[0])
+    if (stays | slow).any():
+        which = int(np.argmax(stays | slow))
         along = f"coordinate {which}" if which < target.dim else f"the direction {point_text(directions[which])}"
+        if not stays[which]:
+            raise Fault(
+                f"the log density hardly falls off along {along}: by {falls[which]:.3g} between {FAR[0]:,.0f} and "
+                f"{FAR[-1]:,.0f} scales from the best point, where one over the distance falls by "
+                f"{np.log(FAR[-1] / FAR[0]):.3g}, so that the density has no finite integral. Look for a background, "
+                "an angle, or a translation that nothing holds"
+            )
         raise Fault(
             f"the log density does not fall off along {along}: it is {values.max():.6g} at {point_text(best)}, and "
             f"{found[which].max():.6g} a thousand scales away and farther, so that the density has no finite integral. "

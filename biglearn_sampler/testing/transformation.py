@@ -11,13 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from biglearn_sampler.tasks import AbstractTransformation, OrthogonalMap
-from biglearn_sampler.testing.fault import Fault, called
+from biglearn_sampler.testing.fault import Fault, NotChecked, called
 from biglearn_sampler.testing.repeat import expect_compiled_same, expect_same
 from biglearn_sampler.testing.shared import shared
 
 KEY = 30
 KEYS = 32
-DIMENSIONS = (1, 2, 5)
+DIMENSIONS = (1, 2, 3, 4, 5, 6)
+"""That are tried: a transformation may be one of a plane, or of particles in space."""
+
+LOOKED_AT = (2, 3)
+"""Beside the smallest and the largest: special code is for these."""
+
 PROGRESS = (0.0, 0.5, 1.0)
 ORTHOGONAL = 1e-4
 """Rounding of a product of a few maps in single precision."""
@@ -80,11 +85,12 @@ def dimensions_of(transformation: AbstractTransformation) -> tuple[int, ...]:
     """The dimensions in which the transformation can be drawn; nothing is computed.
 
     Raises:
-        Fault: there is none, or a draw raises something else than a ValueError.
+        NotChecked: there is none among those that are tried.
+        Fault: a draw raises something else than a ValueError, or gives something else than a map.
     """
     possible = tuple(dim for dim in DIMENSIONS if _accepts(transformation, dim))
     if not possible:
-        raise Fault(f"the transformation refuses every dimension among {DIMENSIONS}")
+        raise NotChecked(f"the transformation refuses every dimension from {DIMENSIONS[0]} to {DIMENSIONS[-1]}")
     return possible
 
 
@@ -98,7 +104,7 @@ def in_largest_dimension(
 
 def _accepts(transformation: AbstractTransformation, dim: int) -> bool:
     try:
-        _form(transformation, dim)
+        drawn = _form(transformation, dim)
     except ValueError:
         return False
     except Exception as error:
@@ -106,21 +112,24 @@ def _accepts(transformation: AbstractTransformation, dim: int) -> bool:
             f"a draw in dimension {dim}, with key and progress traced, raised {type(error).__name__}: {error}; a "
             "dimension that cannot be had is a ValueError, and everything else is written with jax operations"
         ) from error
+    if not isinstance(drawn, OrthogonalMap):
+        raise Fault(f"a draw in dimension {dim} must give an OrthogonalMap(matrix, noise), got {drawn!r}")
     return True
 
 
-def _form(transformation: AbstractTransformation, dim: int) -> OrthogonalMap:
+def _form(transformation: AbstractTransformation, dim: int) -> Any:
     draw = partial(transformation.draw, dim=dim)
     return jax.eval_shape(draw, jax.random.key(KEY), jax.ShapeDtypeStruct((), np.float32))
 
 
 @shared
 def _many(transformation: AbstractTransformation) -> dict[int, OrthogonalMap]:
-    """Maps for many keys and every progress, stacked, in the smallest and the largest dimension."""
+    """Maps for many keys and every progress, stacked, in a few dimensions."""
     keys = jax.random.split(jax.random.key(KEY), KEYS * len(PROGRESS))
     progress = jnp.tile(jnp.asarray(PROGRESS), KEYS)
     drawn = {}
-    for dim in ends_of(dimensions_of(transformation)):
+    dimensions = dimensions_of(transformation)
+    for dim in sorted({*ends_of(dimensions), *(dim for dim in LOOKED_AT if dim in dimensions)}):
         draw = jax.jit(jax.vmap(partial(transformation.draw, dim=dim)))
         drawn[dim] = called(f"a draw under jax.vmap in dimension {dim}", draw, keys, progress)
     return drawn
