@@ -100,6 +100,29 @@ def test_a_gradient_that_is_no_number_is_no_wall():
     assert abs(found["mean"] - 0.2925) < 4.5 * found["mcse"]
 
 
+def test_a_force_beyond_all_measure_is_left_out():
+    """With a full mass matrix, what it makes of a momentum has a kinetic energy of minus infinity, and is accepted."""
+    steep = markov_chains.guarded(lambda point: 1e12 * (point**2).sum())
+    value, force = jax.value_and_grad(steep)(jnp.ones(2))
+    assert float(value) == pytest.approx(2e12) and not force.any()
+    assert jax.grad(steep)(jnp.full(2, 1e-3)).tolist() == pytest.approx([2e9, 2e9])
+
+
+def test_no_chain_with_a_full_mass_matrix_is_lost():
+    """A slope and an intercept that hardly tell each other apart: of so many chains some were at 1e20."""
+    heights, weights = jnp.array([1.62, 1.75, 1.80, 1.58, 1.91]), jnp.array([58.0, 72.0, 79.0, 55.0, 88.0])
+
+    def log_density(point):
+        slope, intercept, log_sigma = 50.0 + 50.0 * point[0], 100.0 * point[1], point[2]
+        residual = (weights - intercept - slope * heights) / jnp.exp(log_sigma)
+        prior = -0.5 * (point[0] ** 2 + point[1] ** 2) - 0.5 * (jnp.exp(log_sigma) / 10.0) ** 2 + log_sigma
+        return prior - 0.5 * (residual**2).sum() - 5.0 * log_sigma
+
+    target = function_target(log_density, dim=3, scale=1.0)
+    result = run("nuts", target, chains=16, warmup=700, draws=20, dense_mass=True, max_tree_depth=10)
+    assert np.abs(result.draws.points).max() < 100.0
+
+
 def test_budgets_compile_nothing_and_cut_the_warm_up_off_at_half():
     short, long = (run("hmc", GAUSSIAN, budget, warmup=400) for budget in (4_000, 16_000))
     assert long.seconds_compile < 0.5

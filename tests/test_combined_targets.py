@@ -18,6 +18,7 @@ from scipy.stats import multivariate_normal, ortho_group
 import biglearn_sampler as bl
 from biglearn_sampler.energy import AbstractTarget, Facts, function_target
 from biglearn_sampler.energy.combined import AffineImage, ProductTarget, SumTarget, product_target
+from biglearn_sampler.energy.probe import probe
 from biglearn_sampler.errors import CatalogueError, TargetError
 from biglearn_sampler.testing import conformance
 
@@ -252,6 +253,67 @@ def test_named_quantities_are_carried():
         assert float(same.quantities(point[:1])["tau"]) == pytest.approx(math.exp(0.5))
 
 
+def test_every_quantity_of_a_product_of_products_has_a_name_of_its_own():
+    one = bl.from_numpyro(lambda: numpyro.sample("theta", dist.Normal()))
+    nested = bl.product(bl.product(one, one), one, one)
+    named = nested.quantities(jnp.arange(4.0))
+    assert sorted(map(float, named.values())) == [0.0, 1.0, 2.0, 3.0]
+    assert set(named) == {"theta_0", "theta_1_0", "theta_1", "theta_2"}
+
+
+def test_observed_values_are_carried():
+    def model(y: Any = None) -> None:
+        numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal()), 1.0), obs=y)
+
+    seen = bl.from_numpyro(model, y=jnp.array(1.5))
+    for same in (bl.tempered(seen, 0.5), bl.affine(seen, 2.0), bl.mixture_of([seen, exponentials()], normalised=False)):
+        assert float(same.observed()["y"]) == 1.5
+    assert set(bl.product(seen, seen).observed()) == {"y_0", "y_1"}
+
+
+def test_responsibilities_of_nested_combinations_can_be_compiled():
+    """Their modes are no part of what is compiled."""
+    inner = bl.product(bl.affine(bl.target("rings"), 2.0, 1.0), bl.target("two_modes"))
+    for nested in (bl.mixture_of([inner, bl.affine(inner, 1.0, 3.0)]), bl.product(inner, bl.target("rings"))):
+        responsibilities = nested.facts.responsibilities
+        assert responsibilities is not None and nested.facts.mode_weights is not None
+        point = jnp.linspace(0.5, 1.5, nested.dim)
+        compiled = jax.jit(responsibilities)(point)
+        np.testing.assert_allclose(compiled, responsibilities(point), atol=1e-6)
+        assert compiled.shape == nested.facts.mode_weights.shape and float(compiled.sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("beta", [np.float32(0.5), jnp.float32(0.5), np.array(0.5), np.int64(2)])
+def test_an_inverse_temperature_may_be_a_number_of_numpy_or_jax(unchecked_types, beta):
+    assert float(bl.tempered(exponentials(2.0), beta).log_density(jnp.array([1.0]))) == pytest.approx(
+        -2.0 * float(beta)
+    )
+
+
+WRONG_GRADIENT = bl.from_numpy(lambda x: -0.5 * (x**2).sum(1), gradient=lambda x: x, dim=2, scale=2.0)
+BEYOND_THE_END = function_target(lambda x: -0.5 * (x[0] ** 2 + x[2] ** 2), dim=2, scale=2.0)
+PLAIN = function_target(lambda x: -0.5 * (x**2).sum(), dim=2, scale=2.0)
+
+
+@pytest.mark.parametrize(
+    "combined",
+    [
+        lambda part: bl.affine(part, 2.0, 1.0),
+        lambda part: bl.tempered(part, 0.5),
+        lambda part: bl.mixture_of([PLAIN, part], normalised=False),
+        lambda part: bl.product(PLAIN, bl.tempered(part, 0.5)),
+    ],
+)
+def test_the_parts_of_a_combination_are_looked_at_beforehand(combined):
+    points = {dim: jax.random.normal(jax.random.key(0), (64, dim)) for dim in (2, 4)}
+    for part, message in ((WRONG_GRADIENT, "the gradient along coordinate"), (BEYOND_THE_END, "out of bounds|index")):
+        target = combined(part)
+        with pytest.raises(TargetError, match=message):
+            probe(target, points[target.dim])
+    right = bl.from_numpy(lambda x: -0.5 * (x**2).sum(1), gradient=lambda x: -x, dim=2, scale=2.0)
+    assert np.isfinite(probe(combined(right), points[combined(right).dim])).all()
+
+
 def test_the_price_of_a_gradient_is_that_of_the_dearest_part():
     host = bl.from_numpy(lambda x: -0.5 * (x**2).sum(1), dim=1, scale=1.0)
     plain = bl.target(lambda x: -0.5 * (x**2).sum(), dim=1, scale=1.0)
@@ -277,6 +339,7 @@ def test_the_rotated_product_of_the_gallery_has_all_combinations_of_modes():
 
 
 NO_TARGET: Any = lambda x: x  # noqa: E731
+A_TARGET: Any = line()
 
 
 @pytest.mark.parametrize(
@@ -302,8 +365,16 @@ NO_TARGET: Any = lambda x: x  # noqa: E731
         (lambda: bl.affine(line(), np.nan), "the matrix must be finite, got nan"),
         (lambda: bl.affine(line(), "wide"), "the matrix must be an array of numbers, got 'wide'"),
         (lambda: bl.affine(line(), 1.0, [1.0, 2.0]), r"the shift must be one number or 1 numbers, got shape \(2,\)"),
-        (lambda: bl.tempered(line(), 0.0), "beta must be a finite number above 0, got 0.0"),
-        (lambda: bl.tempered(line(), math.inf), "beta must be a finite number above 0, got inf"),
+        (lambda: bl.tempered(line(), 0.0), "beta must be a finite number above 0 that float32 can hold, got 0.0"),
+        (lambda: bl.tempered(line(), math.inf), "beta must be a finite number above 0 that float32 can hold, got inf"),
+        (lambda: bl.tempered(line(), 1e50), "above 0 that float32 can hold, got 1e"),
+        (lambda: bl.tempered(line(), 1e-50), "above 0 that float32 can hold, got 1e"),
+        (lambda: bl.tempered(line(), True), "beta must be a finite number above 0, got True"),
+        (lambda: bl.affine(exponentials(), 1.0, 1e8), "float32 has steps of 12 near the centre 1e.08 of coordinate 0"),
+        (lambda: bl.affine(line(), 1.0, 1e8), "float32 has steps of 12 near the centre 1e.08 of coordinate 0"),
+        (lambda: bl.affine(exponentials(), 1e-50), "scale is beyond what float32 can hold"),
+        (lambda: bl.mixture_of(A_TARGET, [1.0]), r"takes a list of targets: mixture_of\(\[a, b\]"),
+        (lambda: bl.mixture_of([line(), line()], ["a", "b"]), "weights must be 2 positive numbers, .*'a', 'b'"),
         (lambda: bl.tempered(NO_TARGET, 0.5), "tempered takes targets, got function"),
     ],
 )

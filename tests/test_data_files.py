@@ -215,6 +215,7 @@ def test_a_first_line_that_may_be_no_names_is_told(here, heading, text):
     [
         ("a.txt", b"1,2", "expected a file that ends in .csv, .npy, .npz, .mat"),
         ("a.csv", None, "a.csv cannot be read: No such file"),
+        ("a.mat", None, "a.mat cannot be read: No such file"),
         ("a.csv", b"", "it is empty"),
         ("a.csv", b"x,y\n", "it has a line of names, and no rows"),
         ("a.csv", b"1,2\n1\n", "different lengths: row 0 has 2 cells, and row 1 has 1"),

@@ -191,3 +191,20 @@ def test_resampling_says_what_it_cannot_do():
         resample(WRONG, nowhere, jax.random.key(0), 2)
     with pytest.raises(UserError, match="expected at least 1 draw from at least 2 candidates, got 0 from 0"):
         resample(WRONG, nowhere, jax.random.key(0), 0)
+
+
+def test_resampling_checks_what_it_is_given(unchecked_types):
+    sampler, plane = GaussianMixture.of(np.zeros((1, 3)), 1.0), function_target(normal_density, dim=2, scale=1.0)
+    with pytest.raises(UserError, match="the sampler has 3 coordinates, and the target has 2"):
+        resample(sampler, plane, jax.random.key(0), 100)
+    with pytest.raises(UserError, match="resample takes a target, got function"):
+        resample(sampler, normal_density, jax.random.key(0), 100)  # pyright: ignore[reportArgumentType]
+    space = function_target(normal_density, dim=3, scale=1.0)
+    with pytest.raises(ValueError, match="the number of draws must be a whole number"):
+        resample(sampler, space, jax.random.key(0), "10")  # pyright: ignore[reportArgumentType]
+    by_seed, by_key = (resample(sampler, space, key, 10) for key in (0, jax.random.key(0)))
+    np.testing.assert_array_equal(by_seed.points, by_key.points)
+
+
+def normal_density(point):
+    return -0.5 * jnp.sum(point**2)

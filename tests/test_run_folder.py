@@ -18,7 +18,7 @@ import pytest
 
 from biglearn_sampler.catalogue import Catalogue, Entry, hookimpl
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget
-from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError
+from biglearn_sampler.errors import CatalogueError, RunFailed, RunFolderError, UserError
 from biglearn_sampler.mixture import GaussianMixture, Mixture
 from biglearn_sampler.runs import Settings, Snapshot, load, save
 from biglearn_sampler.runs.folder import RunFolder
@@ -117,6 +117,12 @@ def test_load_works_without_what_an_interrupted_run_did_not_write(folder, catalo
         (folder.path / name).unlink()
     run = load(folder.path, catalogue=catalogue)
     assert (run.metrics, run.history, run.snapshots) == ({}, [], [])
+
+
+def test_what_is_no_run_is_not_saved(unchecked_types, tmp_path):
+    with pytest.raises(UserError, match="save takes a run, as train gives it, got str"):
+        save("sampler", tmp_path / "saved")  # pyright: ignore[reportArgumentType]
+    assert not (tmp_path / "saved").exists()
 
 
 def test_a_run_without_a_folder_can_be_saved_into_one(folder, catalogue, tmp_path):

@@ -106,8 +106,8 @@ def _npz(path: Path) -> Mapping[str, np.ndarray]:
 def _mat(path: Path) -> Mapping[str, np.ndarray]:
     from scipy.io import loadmat
 
-    with _damage_as(NOT_MATLAB, said=True):
-        content = loadmat(path)
+    with _damage_as(NOT_MATLAB, said=True), path.open("rb") as file:
+        content = loadmat(file)
     return {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
 
 

@@ -81,14 +81,10 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np
             gradient is finite nowhere; the text says what came and what to do.
     """
     _check_form(target, points[0])
-    value_and_gradient = jit_quickly(jax.vmap(jax.value_and_grad(target.log_density)))
-    try:
-        values, gradients = jax.tree.map(np.asarray, value_and_gradient(points))
-    except Exception as error:
-        raised = raised_on_host(error)
-        if raised is not None:
-            raise raised from None
-        raise TargetError(f"the gradient of the log density cannot be had: {_told(error)}") from error
+    for part, _ in target.asked_at(points):
+        if isinstance(part, FunctionTarget):
+            part.check_indices()
+    values, gradients = _values_and_gradients(target, points)
     if np.isposinf(values).any():
         where = np.asarray(points)[np.isposinf(values)][0]
         raise TargetError(
@@ -112,16 +108,20 @@ def probe(target: AbstractTarget, points: Float[Array, "count dim"]) -> Float[np
             "the gradient of the log density is not finite anywhere in the start region; expected finite "
             "numbers. Look for sqrt or log at zero, or for jnp.where around an infinite branch"
         )
-    if isinstance(target, HostTarget):
-        probe_host(target, points, values, gradients)
+    for part, asked in target.asked_at(points):
+        if part is target and isinstance(part, HostTarget):
+            probe_host(part, points, values, gradients)
+        elif isinstance(part, HostTarget):
+            probe_host(part, asked, *_values_and_gradients(part, asked))
     return values
 
 
 def probe_evaluations(target: AbstractTarget, count: int) -> int:
     """What a look at so many points costs."""
-    return count * target.price_of_gradient.total + (
-        host_probe_evaluations(target) if isinstance(target, HostTarget) else 0
-    )
+    hosts = [part for part, _ in target.asked_at(jnp.zeros((1, target.dim))) if isinstance(part, HostTarget)]
+    # Parts of a combination are asked at their own points once more.
+    again = sum(count * part.price_of_gradient.total for part in hosts if part is not target)
+    return count * target.price_of_gradient.total + again + sum(map(host_probe_evaluations, hosts))
 
 
 def _nowhere(what: str, count: int) -> str:
@@ -151,8 +151,20 @@ def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
         )
     if not jnp.issubdtype(form.dtype, jnp.floating):
         raise TargetError(f"the log density must be a real floating-point number, got dtype {form.dtype}")
-    if isinstance(target, FunctionTarget):
-        target.check_indices()
+
+
+def _values_and_gradients(
+    target: AbstractTarget, points: Float[Array, "count dim"]
+) -> tuple[Float[np.ndarray, " count"], Float[np.ndarray, "count dim"]]:
+    value_and_gradient = jit_quickly(jax.vmap(jax.value_and_grad(target.log_density)))
+    try:
+        values, gradients = jax.tree.map(np.asarray, value_and_gradient(points))
+    except Exception as error:
+        raised = raised_on_host(error)
+        if raised is not None:
+            raise raised from None
+        raise TargetError(f"the gradient of the log density cannot be had: {_told(error)}") from error
+    return values, gradients
 
 
 def _told(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import jax
@@ -89,6 +90,13 @@ class AbstractTarget(ABC):
     def observed(self) -> dict[str, np.ndarray]:
         """The named observed values behind the energy; none unless the target has them."""
         return {}
+
+    def asked_at(self, points: Float[Array, "count dim"]) -> Iterator[tuple[AbstractTarget, Float[Array, "count own"]]]:
+        """The targets whose functions are asked for a log density at points, each with its own points: itself.
+
+        Combinations ask their parts, so that these can be looked at beforehand like any other.
+        """
+        yield self, points
 
     def law_of(self, sampler: Mixture) -> Distribution:
         """A sampler of this target as a NumPyro distribution of what users draw: by default, of points."""

@@ -11,11 +11,12 @@ from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
 from biglearn_sampler.energy import AbstractTarget, Evaluations
-from biglearn_sampler.errors import RunFailed, UserError
+from biglearn_sampler.errors import RunFailed, TargetError, UserError
 from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.evaluation.metric import Measured
 from biglearn_sampler.importance import pareto_smooth, resolution_of
 from biglearn_sampler.mixture import Mixture
+from biglearn_sampler.mixture.arguments import checked_count, checked_key
 from biglearn_sampler.precision import full_precision
 
 CANDIDATES = 10
@@ -45,7 +46,7 @@ class Resampled:
 
 @full_precision()
 def resample(
-    sampler: Mixture, target: AbstractTarget, key: Key[Array, ""], count: int, candidates: int | None = None
+    sampler: Mixture, target: AbstractTarget, key: Key[Array, ""] | int, count: int, candidates: int | None = None
 ) -> Resampled:
     """Draws of the target from a trained mixture: many candidates `x_i ~ p`, chosen by their weights `q(x_i) / p(x_i)`.
 
@@ -56,12 +57,13 @@ def resample(
     Arguments:
         sampler: a trained mixture, `run.sampler`.
         target: its energy only.
-        key: the same key gives the same draws.
+        key: the same key, or seed, gives the same draws.
         count: number of draws, at least 1.
         candidates: ten for each draw by default, at least 2.
 
     Raises:
-        UserError: fewer draws or candidates than that.
+        UserError: fewer draws or candidates than that, or a target of another dimension than the sampler.
+        ValueError: what should be a key, or a number, is none.
         RunFailed: the target has density zero at all candidates.
 
     Reference: Rubin, Bayesian Statistics 3 (1988); Vehtari et al., JMLR 25 (2024).
@@ -73,7 +75,12 @@ def resample(
         >>> bool(abs(drawn.points.mean()) < 0.1)
         True
     """
-    candidates = CANDIDATES * count if candidates is None else candidates
+    if not isinstance(target, AbstractTarget):
+        raise TargetError(f"resample takes a target, got {type(target).__name__}; make one with target(...)")
+    if sampler.dim != target.dim:
+        raise TargetError(f"the sampler has {sampler.dim} coordinates, and the target has {target.dim}")
+    key, count = checked_key(key), checked_count(count)
+    candidates = CANDIDATES * count if candidates is None else checked_count(candidates)
     if count < 1 or candidates < 2:
         raise UserError(f"expected at least 1 draw from at least 2 candidates, got {count} from {candidates}")
     key_points, key_choice, key_order = jax.random.split(key, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from biglearn_sampler.errors import UserError
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
 
@@ -19,6 +20,7 @@ def save(run: Run, folder: str | Path) -> Path:
         the folder.
 
     Raises:
+        UserError: what was given is no run.
         RunFolderError: it holds something already, or cannot be made or written.
 
     Example:
@@ -29,6 +31,8 @@ def save(run: Run, folder: str | Path) -> Path:
         ...     bl.load(bl.save(run, f"{place}/run")).metrics["elbo"] == run.metrics["elbo"]
         True
     """
+    if not isinstance(run, Run):
+        raise UserError(f"save takes a run, as train gives it, got {type(run).__name__}")
     written = RunFolder.create(Path(folder))
     for row in run.history:
         written.append_history(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import jax
@@ -15,6 +15,7 @@ from biglearn_sampler.energy.combined.parts import checked_target
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
 from biglearn_sampler.energy.mixture_target import MixtureTarget
+from biglearn_sampler.energy.region import declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import Channel, GaussianMixture
@@ -52,7 +53,10 @@ class AffineImage(AbstractTarget):
     @property
     def scale(self) -> Float[Array, " dim"]:
         """How far the image of the ellipsoid with the declared half-axes reaches, `sqrt(sum_j A_ij^2 s_j^2)`."""
-        return jnp.sqrt((self.matrix**2) @ self.original.scale**2)
+        reach = self.matrix * self.original.scale
+        # Squares of the largest may be too small, or too large, for single precision.
+        largest = jnp.abs(reach).max(axis=1)
+        return largest * jnp.sqrt(((reach / largest[:, None]) ** 2).sum(axis=1))
 
     @property
     def facts(self) -> Facts:
@@ -86,6 +90,12 @@ class AffineImage(AbstractTarget):
         before = Channel(channel.matrix @ self.matrix, channel.mean(self.shift), channel.noise)
         return self.original.channel_log_density(before, view)
 
+    def asked_at(self, points: Float[Array, "count dim"]) -> Iterator[tuple[AbstractTarget, Float[Array, "count own"]]]:
+        yield from self.original.asked_at(jax.vmap(self._before)(points))
+
+    def observed(self) -> dict[str, np.ndarray]:
+        return self.original.observed()
+
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """The named quantities of the original, at the point that was mapped; else the point itself."""
         return self.original.quantities(self._before(point)) if self.has_names else {"x": point}
@@ -115,8 +125,9 @@ def affine(target: AbstractTarget, matrix: ArrayLike = 1.0, shift: ArrayLike = 0
         shift: `b`, one number or one for each coordinate.
 
     Raises:
-        TargetError: no target; a shape that does not fit, a number that is not finite, or a matrix that is singular or
-            nearly so (condition number above 100,000).
+        TargetError: no target; a shape that does not fit, a number that is not finite, a matrix that is singular or
+            nearly so (condition number above 100,000), or a region in which the precision of the device does not tell
+            points apart.
 
     Example:
         >>> import biglearn_sampler as bl
@@ -126,11 +137,22 @@ def affine(target: AbstractTarget, matrix: ArrayLike = 1.0, shift: ArrayLike = 0
     """
     original = checked_target("affine", target)
     square, offset = _square(matrix, original.dim), _offset(shift, original.dim)
+    _check_region(original, square, offset)
     numbers = (square, np.linalg.inv(square), offset, np.linalg.slogdet(square)[1])
     image = AffineImage(original, *(jnp.asarray(each, float) for each in numbers))
     if not isinstance(original, MixtureTarget):
         return image
     return MixtureTarget(_image_of(original.mixture, square, offset), image.centre, image.scale)
+
+
+def _check_region(original: AbstractTarget, matrix: np.ndarray, shift: np.ndarray) -> None:
+    """See that points of the declared region can be told apart, in double precision.
+
+    Raises:
+        TargetError: they cannot.
+    """
+    reach = matrix * np.asarray(original.scale, float)
+    declared_region(original.dim, matrix @ np.asarray(original.centre, float) + shift, np.linalg.norm(reach, axis=1))
 
 
 def _image_of(mixture: GaussianMixture, matrix: np.ndarray, shift: np.ndarray) -> GaussianMixture:

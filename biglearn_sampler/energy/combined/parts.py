@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import jax
+from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.mixture_target import MixtureTarget
@@ -39,6 +43,15 @@ def all_mixtures(parts: tuple[AbstractTarget, ...]) -> tuple[MixtureTarget, ...]
     """The parts if every one of them is a Gaussian mixture, so that the combination may be one."""
     mixtures = tuple(part for part in parts if isinstance(part, MixtureTarget))
     return mixtures if len(mixtures) == len(parts) else None
+
+
+def responsibilities_of(
+    parts: tuple[AbstractTarget, ...],
+) -> list[Callable[[Float[Array, " dim"]], Float[Array, " modes"]]]:
+    """Those that all parts know, also inside compiled code, where modes must not be computed anew."""
+    with jax.ensure_compile_time_eval():
+        found = [part.facts.responsibilities for part in parts]
+    return [each for each in found if each is not None]
 
 
 def dearest_gradient(parts: tuple[AbstractTarget, ...]) -> Evaluations:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from biglearn_sampler.energy.combined.parts import all_mixtures, checked_parts, dearest_gradient
+from biglearn_sampler.energy.combined.parts import all_mixtures, checked_parts, dearest_gradient, responsibilities_of
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
 from biglearn_sampler.energy.mixture_target import MixtureTarget
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.mixture import GaussianMixture
+
+Named = TypeVar("Named")
 
 MOST_MODES = 1024
 """Modes of a product are all combinations; beyond so many they are left unknown."""
@@ -83,27 +86,30 @@ class ProductTarget(AbstractTarget):
         return jnp.stack(values).sum()
 
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
-        """Those of all parts. A name of several parts gets the number of the part, from 0: `x_0`, `x_1`."""
+        """Those of all parts. A name of several parts gets the number of the part, from 0: `x_0`, `x_1`.
+
+        So does one that is another's name with its number.
+        """
         if not self.has_names:
             return {"x": point}
         found = [part.quantities(block) for part, block in zip(self.parts, self._blocks(point), strict=True)]
-        owners = Counter(name for each in found for name in each)
-        return {
-            name if owners[name] == 1 else f"{name}_{number}": value
-            for number, each in enumerate(found)
-            for name, value in each.items()
-        }
+        return _together(found)
+
+    def asked_at(self, points: Float[Array, "count dim"]) -> Iterator[tuple[AbstractTarget, Float[Array, "count own"]]]:
+        for part, block in zip(self.parts, self._blocks(points), strict=True):
+            yield from part.asked_at(block)
+
+    def observed(self) -> dict[str, np.ndarray]:
+        """Those of all parts, named like `quantities`."""
+        return _together([part.observed() for part in self.parts])
 
     def _blocks(self, points: Float[Array, "*batch dim"]) -> list[Float[Array, "*batch block"]]:
         ends = np.cumsum([part.dim for part in self.parts])
         return jnp.split(points, ends[:-1].tolist(), axis=-1)
 
     def _responsibilities(self, point: Float[Array, " dim"]) -> Float[Array, " modes"]:
-        shares = []
-        for part, block in zip(self.parts, self._blocks(point), strict=True):
-            responsibilities = part.facts.responsibilities
-            assert responsibilities is not None
-            shares.append(responsibilities(block))
+        found = responsibilities_of(self.parts)
+        shares = [each(block) for each, block in zip(found, self._blocks(point), strict=True)]
         return _all_products(shares)
 
     def _sample_by(
@@ -114,6 +120,28 @@ class ProductTarget(AbstractTarget):
             return jnp.concatenate([draw(key, count) for draw, key in zip(samplers, keys, strict=True)], axis=-1)
 
         return sample
+
+
+def _together(found: list[dict[str, Named]]) -> dict[str, Named]:
+    """What all parts have by name, in one dict."""
+    numbered = _ambiguous([(number, name) for number, each in enumerate(found) for name in each])
+    return {
+        f"{name}_{number}" if name in numbered else name: value
+        for number, each in enumerate(found)
+        for name, value in each.items()
+    }
+
+
+def _ambiguous(names: list[tuple[int, str]]) -> set[str]:
+    """Of names with the numbers of their parts, those that need the number to be told apart."""
+    owners = Counter(name for _, name in names)
+    numbered = {name for name, count in owners.items() if count > 1}
+    while True:
+        taken = {f"{name}_{number}" for number, name in names if name in numbered}
+        more = {name for _, name in names if name in taken} - numbered
+        if not more:
+            return numbered
+        numbered |= more
 
 
 def product(*targets: AbstractTarget) -> ProductTarget | MixtureTarget:
@@ -158,7 +186,7 @@ def _written_out(mixtures: list[GaussianMixture]) -> GaussianMixture:
     return GaussianMixture(*(jnp.asarray(array, float) for array in (log_weights, means, factors)))
 
 
-def _all_products(shares: list[Float[Array, " modes"]]) -> Float[Array, " combinations"]:
+def _all_products(shares: list[Float[Array, " _"]]) -> Float[Array, " combinations"]:
     """The products of every combination, the first factor slowest."""
     combined = jnp.ones(1)
     for each in shares:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
-from biglearn_sampler.energy.combined.parts import all_mixtures, checked_parts, dearest_gradient
+from biglearn_sampler.energy.combined.parts import all_mixtures, checked_parts, dearest_gradient, responsibilities_of
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
 from biglearn_sampler.energy.mixture_target import MixtureTarget
@@ -90,6 +90,13 @@ class SumTarget(AbstractTarget):
     def channel_log_density(self, channel: Channel, view: Float[Array, " rows"]) -> Float[Array, ""]:
         return _log_sum([partial(part.channel_log_density, channel) for part in self.parts], self.log_factors)(view)
 
+    def asked_at(self, points: Float[Array, "count dim"]) -> Iterator[tuple[AbstractTarget, Float[Array, "count own"]]]:
+        for part in self.parts:
+            yield from part.asked_at(points)
+
+    def observed(self) -> dict[str, np.ndarray]:
+        return self.parts[0].observed()
+
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         """Those of the first part: all parts share the coordinates."""
         return self.parts[0].quantities(point)
@@ -100,9 +107,7 @@ class SumTarget(AbstractTarget):
     def _responsibilities(self, point: Float[Array, " dim"]) -> Float[Array, " modes"]:
         shares = jax.nn.softmax(self._terms(point))
         found = []
-        for share, part in zip(shares, self.parts, strict=True):
-            responsibilities = part.facts.responsibilities
-            assert responsibilities is not None
+        for share, responsibilities in zip(shares, responsibilities_of(self.parts), strict=True):
             # Far from all modes of a part they may be no numbers, and its share is zero.
             found.append(jnp.where(share > 0, share * responsibilities(point), 0.0))
         return jnp.concatenate(found)
@@ -138,6 +143,8 @@ def mixture_of(
         >>> round(float(both.facts.mode_weights.sum()), 5)
         1.0
     """
+    if isinstance(targets, AbstractTarget):
+        raise TargetError("mixture_of takes a list of targets: mixture_of([a, b], [0.9, 0.1])")
     parts = checked_parts("mixture_of", tuple(targets))
     dims = [part.dim for part in parts]
     if len(set(dims)) > 1:
@@ -187,7 +194,10 @@ def _terms(values: Sequence[Float[Array, ""]], log_factors: Float[Array, " parts
 
 
 def _shares(weights: ArrayLike | None, count: int) -> np.ndarray:
-    shares = np.ones(count) if weights is None else np.asarray(weights, float)
+    try:
+        shares = np.ones(count) if weights is None else np.asarray(weights, float)
+    except (TypeError, ValueError):
+        shares = np.zeros(0)
     if shares.shape != (count,) or not (np.isfinite(shares) & (shares > 0)).all():
         raise TargetError(f"mixture_of: weights must be {count} positive numbers, one for each target, got {weights}")
     return shares / shares.sum()

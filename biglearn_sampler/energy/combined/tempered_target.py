@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax
@@ -15,6 +17,7 @@ from biglearn_sampler.energy.combined.parts import checked_target
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
 from biglearn_sampler.energy.mixture_target import MixtureTarget
+from biglearn_sampler.energy.region import declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
 from biglearn_sampler.mixture import Channel, GaussianMixture
@@ -88,6 +91,12 @@ class TemperedTarget(AbstractTarget):
         log_z = _log_z(jnp.diagonal(gaussian.factors[0]), self.inverse_temperature)
         return gaussian.through(channel).log_density(view) + log_z
 
+    def asked_at(self, points: Float[Array, "count dim"]) -> Iterator[tuple[AbstractTarget, Float[Array, "count own"]]]:
+        yield from self.original.asked_at(points)
+
+    def observed(self) -> dict[str, np.ndarray]:
+        return self.original.observed()
+
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
         return self.original.quantities(point)
 
@@ -111,7 +120,7 @@ def tempered(target: AbstractTarget, beta: float) -> AbstractTarget:
         beta: above 0. Below 1 the density is flatter: heavy tails may then have no finite `Z`.
 
     Raises:
-        TargetError: no target, or a `beta` that is no positive number.
+        TargetError: no target, a `beta` that is no positive number, or a region that the device cannot hold.
 
     Example:
         >>> import biglearn_sampler as bl
@@ -119,9 +128,28 @@ def tempered(target: AbstractTarget, beta: float) -> AbstractTarget:
         True
     """
     original = checked_target("tempered", target)
-    if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0.0 < beta < math.inf:
+    number = _number(beta)
+    if number == 1.0:
+        return original
+    wider = np.asarray(original.scale, float) / math.sqrt(min(number, 1.0))
+    declared_region(original.dim, np.asarray(original.centre, float), wider)
+    return TemperedTarget(original, jnp.asarray(number, float))
+
+
+def _number(beta: Any) -> float:
+    """An inverse temperature.
+
+    Raises:
+        TargetError: it is none, or none in the precision of the device.
+    """
+    device = np.finfo(np.dtype(jnp.result_type(float)))
+    is_number = isinstance(beta, Real) and not isinstance(beta, bool)
+    if not is_number and not (isinstance(beta, (np.ndarray, jax.Array)) and beta.ndim == 0):
         raise TargetError(f"tempered: beta must be a finite number above 0, got {beta!r}")
-    return original if beta == 1.0 else TemperedTarget(original, jnp.asarray(beta, float))
+    number = float(beta)
+    if not float(device.tiny) <= number <= float(device.max):
+        raise TargetError(f"tempered: beta must be a finite number above 0 that {device.dtype} can hold, got {beta!r}")
+    return number
 
 
 def _log_z(diagonal: Any, beta: Any) -> Any:

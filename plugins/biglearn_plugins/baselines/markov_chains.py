@@ -35,6 +35,10 @@ SWEEPS = 10
 NOWHERE = 1e30
 """The energy where the density is zero: finite, since kernels of NumPyro stay for ever where an energy is not."""
 
+STEEPEST = 1e10
+"""Forces from here on, in widths of a component, are left out: of what they make of a momentum the square overflows,
+and with a full mass matrix a kinetic energy of minus infinity takes NUTS anywhere."""
+
 Energy: TypeAlias = Callable[[Float[Array, " dim"]], Float[Array, ""]]
 
 
@@ -289,8 +293,8 @@ def energy_of(target: AbstractTarget) -> Partial:
 def guarded(energy: Energy) -> Energy:
     """The energy with a wall where the density is zero, NaN or infinite; there the gradient is zero.
 
-    So it is where a gradient alone is no number: the density there is as it is, and a move along any force can be
-    taken back, so that chains stay exact.
+    So it is where a gradient alone is no number, or beyond all measure: the density there is as it is, and a move along
+    any force can be taken back, so that chains stay exact.
     """
 
     def value(point: Float[Array, " dim"]) -> Float[Array, ""]:
@@ -300,7 +304,7 @@ def guarded(energy: Energy) -> Energy:
     def forward(point: Float[Array, " dim"]) -> tuple[Float[Array, ""], Float[Array, " dim"]]:
         found, gradient = jax.value_and_grad(energy)(point)
         is_wall = ~(jnp.isfinite(found) & (found < NOWHERE))
-        is_force = ~is_wall & jnp.isfinite(gradient).all()
+        is_force = ~is_wall & (jnp.abs(gradient) < STEEPEST).all()
         return jnp.where(is_wall, NOWHERE, found), jnp.where(is_force, gradient, 0.0)
 
     # A `where` around the energy would not do: its gradient is zero times what may be NaN.
