@@ -141,6 +141,13 @@ def test_all_modes_of_a_mixture(reuse):
     assert (result.evaluations.gradient < 20_000) == (reuse > 0)
 
 
+def test_the_density_is_known_everywhere():
+    draws = run(THREE, iterations=5).draws
+    assert draws.log_sampler_at is not None and draws.log_sampler is not None
+    many = np.concatenate([draws.points] * 6)
+    np.testing.assert_allclose(draws.log_sampler_at(many), np.tile(draws.log_sampler, 6), rtol=1e-6)
+
+
 @pytest.mark.parametrize("reuse", [0.0, 2.0])
 def test_counts_are_what_the_computer_did(reuse):
     calls = []

@@ -15,6 +15,7 @@ from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, functi
 from biglearn_sampler.errors import Diverged
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured, figures_problem
 from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.evaluate import figures_of
 from biglearn_sampler.runs.summary import sentences
@@ -401,6 +402,14 @@ def test_a_metric_that_writes_into_the_draws_fails_and_falsifies_nothing(caplog:
     with_it = figures_of(draws, target, [Built(Centring(), elbo.record), elbo], KEY)
     assert with_it["moments"] == plain["moments"]
     assert "read-only" in caplog.text
+
+
+def test_weights_that_sum_to_one_nearly_are_shares() -> None:
+    points = np.random.default_rng(0).normal(1e5, 1.0, (4000, 1))
+    for total in (1.0, 1.0009):
+        found = moments({"x": points[:, 0]}, Draws(points, np.zeros(4000), weights=np.full(4000, total / 4000)))["x"]
+        assert found["mean"] == pytest.approx(points.mean(), abs=1e-6)
+        assert found["sd"] == pytest.approx(1.0, abs=0.05)
 
 
 class Centring(AbstractMetric):

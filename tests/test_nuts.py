@@ -125,6 +125,7 @@ def test_chains_begin_where_the_density_is_positive():
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
+        ({"chains": 1, "draws": 1}, "one draw of one chain tells nothing; give draws=2 at least, or more chains"),
         ({"chains": 0}, "chains and draws must be at least 1 and warmup at least 0, got chains=0"),
         ({"draws": 0}, "draws=0"),
         ({"warmup": -1}, "warmup=-1"),

@@ -102,6 +102,24 @@ def test_points_of_density_zero_are_answered():
 
 
 @installed
+def test_a_log_z_that_rests_on_few_candidates_says_so():
+    """A thin shell in 20 dimensions, whose `log Z` is 26, is no Gaussian."""
+    shell = function_target(lambda x: -0.5 * ((jnp.sqrt(jnp.sum(x**2) + 1e-12) - 5.0) / 0.01) ** 2, dim=20, scale=3.0)
+    log_z = run(shell, 20_000).log_z
+    assert log_z is not None and log_z.reason is not None and "neither the value nor its error" in log_z.reason
+    assert run(GAUSSIAN, 20_000).log_z.reason is None  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@installed
+def test_the_error_of_log_z_knows_of_rounding():
+    """Single precision has steps of 0.06 at a million."""
+    offset = function_target(lambda x: -0.5 * jnp.sum(x**2) + 1e6, dim=2, scale=2.0)
+    log_z = run(offset, 20_000).log_z
+    assert log_z is not None and log_z.value is not None and log_z.standard_error is not None
+    assert abs(log_z.value - 1e6 - np.log(2.0 * np.pi)) < 4.5 * log_z.standard_error < 1.0
+
+
+@installed
 def test_what_cannot_be_had_is_told():
     with pytest.raises(UserError, match="a budget of 545 evaluations is too small; expected at least 546"):
         run(GAUSSIAN, 545)

@@ -283,6 +283,11 @@ def test_a_budget_of_nothing_is_refused(limit: Any, folder: Path) -> None:
         bl.resume(folder, target=RIDGE, **limit)
 
 
+def test_a_budget_that_is_no_number_is_refused(unchecked_types: None, folder: Path) -> None:
+    with pytest.raises(UserError, match="budget: expected a number above zero, got '70000'"):
+        bl.resume(folder, target=RIDGE, budget="70000")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_run_without_a_checkpoint_begins_anew(whole: dict[str, Any], tmp_path: Path, caplog: Any) -> None:
     """As after a kill in the first minutes: what it leaves then is what it has always left."""
     folder = tmp_path / "run"

@@ -46,7 +46,11 @@ class Draws:
     @property
     def shares(self) -> Float[np.ndarray, " count"]:
         """What every draw counts for in the method's own mean, summing to one."""
-        return np.full(self.count, 1.0 / self.count) if self.weights is None else self.weights
+        if self.weights is None:
+            return np.full(self.count, 1.0 / self.count)
+        # Those of single precision sum to one only nearly, which large means would feel.
+        weights = np.asarray(self.weights, float)
+        return weights / weights.sum()
 
     @property
     def count(self) -> int:

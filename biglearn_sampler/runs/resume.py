@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ def resume(
     """
     opened = RunFolder.existing(Path(folder))
     for name, given in (("budget", budget), ("minutes", minutes)):
-        if given is not None and not given > 0:
-            raise UserError(f"{name}: expected a number above zero, got {given}")
+        if given is not None and not (isinstance(given, Real) and given > 0):
+            raise UserError(f"{name}: expected a number above zero, got {given!r}")
     catalogue = catalogue or Catalogue()
     with only_here(opened.path):
         record = opened.read_record()

@@ -279,6 +279,8 @@ def check_lengths(chains: int, warmup: int, draws: int) -> None:
             "chains and draws must be at least 1 and warmup at least 0, "
             f"got chains={chains}, draws={draws}, warmup={warmup}"
         )
+    if chains * draws < 2:
+        raise ValueError("one draw of one chain tells nothing; give draws=2 at least, or more chains")
 
 
 def energy_of(target: AbstractTarget) -> Partial:

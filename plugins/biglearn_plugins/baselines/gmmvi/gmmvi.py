@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import jax
@@ -26,6 +27,9 @@ from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import RunFailed
 from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws
 from biglearn_sampler.learning.start import StartRegion
+
+BATCH = 4096
+"""Points at which a mixture is evaluated at once."""
 
 COST_OF_ZERO = 10.0
 """A point of density zero counts as if it lay so many nats below the lowest that is known."""
@@ -83,9 +87,9 @@ class Gmmvi(AbstractBaseline):
         state, iterations = _trained(self, oracle, start, random, None if budget is None else budget - self._kept)
         warmup = oracle.evaluations
         points = oracle.rounded(state.components.sample(random, self.draws))
-        log_sampler = state.components.log_density(state.components.log_densities(points))
+        log_sampler_at = partial(_log_sampler, state.components)
         return BaselineResult(
-            draws=Draws(points, oracle.log_density(points), log_sampler),
+            draws=Draws(points, oracle.log_density(points), log_sampler_at(points), log_sampler_at=log_sampler_at),
             evaluations=oracle.evaluations,
             seconds_compile=oracle.seconds_compile,
             seconds_run=time.perf_counter() - began,
@@ -102,6 +106,12 @@ class Gmmvi(AbstractBaseline):
     def _kept(self) -> int:
         """Evaluations of the draws, in whole batches."""
         return -(-self.draws // self.samples) * self.samples
+
+
+def _log_sampler(components: Components, points: Float[np.ndarray, "count dim"]) -> Float[np.ndarray, " count"]:
+    """The log density of the mixture at any points."""
+    batches = np.array_split(np.asarray(points, float), 1 + len(points) // BATCH)
+    return np.concatenate([components.log_density(components.log_densities(batch)) for batch in batches])
 
 
 def _trained(

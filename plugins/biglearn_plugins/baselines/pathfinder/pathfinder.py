@@ -18,13 +18,14 @@ from biglearn_plugins.baselines.extra import needs_blackjax
 from biglearn_plugins.baselines.gmmvi.components import Components
 from biglearn_plugins.baselines.pathfinder.path import Law, Route, followed
 from biglearn_plugins.baselines.standardised import Standardised
+from biglearn_plugins.metrics.khat import heavy_tail
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import RunFailed
 from biglearn_sampler.estimators.guard import ZERO_DENSITY, guarded
 from biglearn_sampler.evaluation import AbstractBaseline, BaselineResult, Draws, Measured
 from biglearn_sampler.evaluation.resampling import systematic
-from biglearn_sampler.importance import pareto_smooth
+from biglearn_sampler.importance import pareto_smooth, resolution_of, rounding_of
 from biglearn_sampler.learning.start import StartRegion
 
 BATCH = 500
@@ -103,7 +104,7 @@ class Pathfinder(AbstractBaseline):
             seconds_run=time.perf_counter() - began,
             notes={"paths": float(mixture.count), **notes},
             warmup=warmup,
-            log_z=_log_z(pool.log_weights),
+            log_z=_log_z(pool),
         )
 
     def _limits(self, target: AbstractTarget, budget: int | None) -> tuple[int, int | None]:
@@ -133,6 +134,11 @@ class Pool(NamedTuple):
     def log_weights(self) -> Float[np.ndarray, " candidates"]:
         """`log q - log mixture`."""
         return self.log_target - self.log_sampler
+
+    @property
+    def resolution(self) -> float:
+        """Of the log target: weights cannot be told apart beyond."""
+        return resolution_of(self.log_target)
 
     def chosen(self, choice: np.ndarray) -> Float[np.ndarray, "count dim"]:
         """Candidates by their sorted numbers."""
@@ -243,10 +249,15 @@ def _triangular(root: Float[np.ndarray, "dim dim"]) -> Float[np.ndarray, "dim di
 def _resampled(pool: Pool, count: int) -> tuple[Draws, dict[str, float]]:
     """Draws in random order, each as often as it was chosen by its weight, and what is told of them."""
     log_weights = pool.log_weights
-    smoothed, khat = pareto_smooth(log_weights)
+    smoothed, khat = pareto_smooth(log_weights, pool.resolution)
     random = np.random.default_rng([*pool.seed, len(log_weights)])
     choice = systematic(np.exp(smoothed), count, random.random())
     chosen, times = np.unique(choice, return_counts=True)
+    if len(chosen) < 2:
+        raise RunFailed(
+            f"pathfinder: one of {len(log_weights):,} candidates has all the weight, so that its paths tell nothing of "
+            "the target; give a larger budget, or another method"
+        )
     order = random.permutation(len(chosen))
     notes = {
         "ess": float(1.0 / np.sum(np.exp(2.0 * smoothed)) / len(smoothed)),
@@ -258,12 +269,16 @@ def _resampled(pool: Pool, count: int) -> tuple[Draws, dict[str, float]]:
     return draws, {name: value for name, value in notes.items() if math.isfinite(value)}
 
 
-def _log_z(log_weights: Float[np.ndarray, " candidates"]) -> Measured:
-    """`log` of the mean weight with its standard error."""
+def _log_z(pool: Pool) -> Measured:
+    """`log` of the mean weight with its standard error, rounding included; and why it cannot be relied on, if so."""
+    log_weights = pool.log_weights
     log_total = float(np.asarray(logsumexp(log_weights)))
     left = float(np.sum(np.exp(log_weights - log_total) ** 2))
-    error = math.sqrt(max(left - 1.0 / len(log_weights), 0.0))
-    return Measured(log_total - math.log(len(log_weights)), error)
+    error = math.hypot(
+        math.sqrt(max(left - 1.0 / len(log_weights), 0.0)),
+        max(rounding_of(pool.log_target), rounding_of(pool.log_sampler)),
+    )
+    return Measured(log_total - math.log(len(log_weights)), error, heavy_tail(log_weights, pool.resolution))
 
 
 def pathfinder(
