@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-NAME = "biglearn-sampler"
+from biglearn_sampler.catalogue.records import OWN
 
 TOOLKIT = (
     ("big cooperative learning", "Anonymous (2024), Big Cooperative Learning to Conquer Local Optima"),
@@ -33,9 +33,9 @@ def citations_of(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 def _this_package(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """This package in every version that the records were made with."""
-    made_with = [record.get("versions", {}).get(NAME) for record in records]
-    versions = [each for each in dict.fromkeys(made_with) if each is not None] or [version(NAME)]
-    return [(NAME, f"a plugin-based energy sampler toolkit, version {each}") for each in versions]
+    made_with = [record.get("versions", {}).get(OWN) for record in records]
+    versions = [each for each in dict.fromkeys(made_with) if each is not None] or [version(OWN)]
+    return [(OWN, f"a plugin-based energy sampler toolkit, version {each}") for each in versions]
 
 
 def _referenced(value: Any) -> Iterator[tuple[str, str]]:
