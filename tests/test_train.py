@@ -518,6 +518,22 @@ def test_a_function_is_a_target_and_its_run_is_loaded_with_it(bowl_target, tmp_p
     assert arrays_of(loaded.sampler) == arrays_of(run.sampler)
 
 
+@pytest.mark.usefixtures("no_verdict")
+def test_another_target_is_not_taken_for_that_of_a_run(bowl_target, tmp_path):
+    run = bl.train(bowl_target, settings=TINY, out=tmp_path / "run")
+    wider = function_target(bowl, dim=bowl_target.dim, scale=7.0)  # of the same energy, wherever it would look
+    assert bl.load(tmp_path / "run", target=wider).target is wider
+    other = function_target(lambda x: bowl(x) + 0.1 * x[0], dim=bowl_target.dim, scale=1.0)
+    for folder in (tmp_path / "run", bl.save(run, tmp_path / "saved")):
+        with pytest.raises(RunFolderError, match="is not the one of .*: their log densities at the same points"):
+            bl.load(folder, target=other)
+    record = json_of(tmp_path / "run" / "run.json")
+    for damaged in ("x", {}, {"points": [["far"]], "log_densities": [0.0]}):
+        (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "target_print": damaged}))
+        with pytest.raises(RunFolderError, match="run.json cannot be read: target_print makes no sense"):
+            bl.load(tmp_path / "run", target=wider)
+
+
 # what breaks in the middle
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.target_print import is_same, is_seen_in, print_of
 from biglearn_sampler.runs.trust import check_trusted
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ def load(
             folder is data, and nothing of it is run.
 
     Raises:
-        RunFolderError: the folder holds no run, a file is damaged, or the target cannot be built again.
+        RunFolderError: the folder holds no run, a file is damaged, the target cannot be built again, or the one that is
+            given is not that of the run.
     """
     opened = RunFolder.existing(Path(folder))
     record = opened.read_record()
@@ -52,6 +54,8 @@ def load(
         raise RunFolderError(
             f"{opened.path} holds a sampler of dimension {sampler.dim}, and the target has dimension {known.dim}"
         )
+    if target is not None:
+        _check_is_its_own(is_seen_in, record, known, opened.path)
     return Run(
         target=known,
         name=str(record["target"].get("name")),
@@ -78,7 +82,8 @@ def load_comparison(
         target, catalogue, trusted: as of `load`.
 
     Raises:
-        RunFolderError: the folder holds no comparison, a file is damaged, or the target cannot be built again.
+        RunFolderError: the folder holds no comparison, a file is damaged, the target cannot be built again, or the one
+            that is given is not that of the comparison.
     """
     opened = ComparisonFolder.existing(Path(folder))
     record = opened.read_record()
@@ -88,6 +93,7 @@ def load_comparison(
         known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
+        _check_is_its_own(lambda before, now: is_same(before, print_of(now)), record, known, opened.path)
     places = [(method, seed) for seed in record["seeds"] for method in (OURS, *record["methods"])]
     trials = [opened.read_trial(method, seed) for method, seed in places]
     return Comparison(
@@ -97,6 +103,25 @@ def load_comparison(
         record=record,
         folder=opened.path,
     )
+
+
+def _check_is_its_own(
+    is_its_own: Callable[[Mapping[str, Any], AbstractTarget], bool],
+    record: Mapping[str, Any],
+    given: AbstractTarget,
+    path: Path,
+) -> None:
+    """Figures of one target beside the sampler of another would be wrong; records of earlier versions have no print."""
+    printed = record.get("target_print")
+    try:
+        known = printed is None or is_its_own(printed, given)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path / 'run.json'} cannot be read: target_print makes no sense ({error})") from error
+    if not known:
+        raise RunFolderError(
+            f"the target that was given is not the one of {path}: their log densities at the same points differ; "
+            "give that one"
+        )
 
 
 def rebuilt_target(

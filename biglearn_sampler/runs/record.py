@@ -18,7 +18,7 @@ import numpy as np
 from biglearn_sampler.catalogue import EntryRecord
 from biglearn_sampler.runs.plan import Plan
 from biglearn_sampler.runs.read_settings import ReadSettings
-from biglearn_sampler.runs.target_print import print_of
+from biglearn_sampler.runs.target_print import print_of, print_of_look
 from biglearn_sampler.runs.trainers import AbstractTrainer
 from biglearn_sampler.runs.whole_files import FORMAT
 
@@ -29,6 +29,7 @@ def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings) -> dict
     """The record of a run that is about to start, as JSON has it."""
     record = {
         **_begun(plan, read),
+        "target_print": print_of_look(trainer.look),
         "seed": plan.seed,
         "baselines": {name: built.record.to_json() for name, built in plan.baselines.items()},
         "sources": trainer.sources,

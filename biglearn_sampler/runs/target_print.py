@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.compilation import jit_quickly
-from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.energy import AbstractTarget, Look
 
 POINTS = 16
 """Of the declared region, the same ones for every seed and for all settings."""
+
+POINTS_KEPT = 4
+"""Of those at which a run looked at its energy, kept with its record; no further evaluation is asked for them."""
 
 SAME = 1e-3
 """Energies that agree to within this, relative to their size, are those of one target; another machine may round."""
@@ -28,6 +31,19 @@ def print_of(target: AbstractTarget) -> dict[str, Any]:
     energies = jit_quickly(jax.vmap(target.log_density))(points)
     centre, scale = (np.broadcast_to(np.asarray(each, float), (target.dim,)) for each in (target.centre, target.scale))
     return {"centre": centre.tolist(), "scale": scale.tolist(), "log_densities": np.asarray(energies, float).tolist()}
+
+
+def print_of_look(look: Look) -> dict[str, Any]:
+    """What the record of a run says of the energy that it was trained on."""
+    kept = np.argsort(~np.isfinite(look.log_densities), kind="stable")[:POINTS_KEPT]
+    return {"points": look.points[kept].tolist(), "log_densities": look.log_densities[kept].tolist()}
+
+
+def is_seen_in(printed: Mapping[str, Any], target: AbstractTarget) -> bool:
+    """Whether a target has the energies that a run saw when it looked."""
+    points = jnp.asarray(_numbers(printed, "points"), target.centre.dtype)
+    energies = jit_quickly(jax.vmap(target.log_density))(points)
+    return agree(_numbers(printed, "log_densities"), np.asarray(energies, float))
 
 
 def is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
