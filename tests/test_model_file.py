@@ -23,9 +23,12 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.whole_files import FORMAT
 
 MODELS = """
+import functools
+
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from numpyro import handlers
 
 
 def coin(heads, flips=10):
@@ -57,9 +60,21 @@ def wide_data():
     return {"y": np.array([1.0, 2.0, 3.0]), "scale": 10.0}
 
 
+class Coins:
+    def __call__(self, heads):
+        coin(heads)
+
+
+handled = handlers.scale(coin, scale=1.0)
+partly = functools.partial(coin, flips=20)
+coins = Coins()
+quiet = handlers.scale(alone, scale=1.0)
 law = dist.Gamma(2.0, 1.0)
 number = 3
 """
+
+
+BROKEN = f"mine.py, line {len(MODELS.splitlines()) + 2}: invalid syntax; the file is not valid Python"
 
 
 @pytest.fixture
@@ -87,6 +102,17 @@ def test_a_model_gets_its_data(file: Path) -> None:
     assert float(jax.jit(built.value.log_density)(jnp.zeros(1))) == pytest.approx(expected, rel=1e-5)
     assert built.record.name == f"{file}:coin" and built.record.distribution == f"file {file}"
     assert len(built.record.version or "") == 12
+
+
+@pytest.mark.parametrize(("name", "flips"), [("handled", 10), ("partly", 20), ("coins", 10)])
+def test_whatever_can_be_called_gets_its_data(file: Path, name: str, flips: int) -> None:
+    target = build_target(f"{file}:{name}", Catalogue()).value
+    expected = dist.Binomial(flips, 0.5).log_prob(7) + np.log(1.5 / 4)
+    assert float(target.log_density(jnp.zeros(1))) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_handler_around_a_model_without_arguments_gets_none(file: Path) -> None:
+    assert build_target(f"{file}:quiet", Catalogue()).value.dim == 1
 
 
 def test_a_name_may_have_data_of_its_own_or_need_none(file: Path) -> None:
@@ -134,7 +160,11 @@ def test_a_run_leads_back_to_the_model(file: Path, monkeypatch: pytest.MonkeyPat
             "",
             "mine.py:number: from_numpyro needs a NumPyro model (a function) or a distribution, got int",
         ),
-        ("mine.py:coin", "def broken(:\n", "mine.py, line 39: invalid syntax; the file is not valid Python"),
+        (
+            "mine.py:coin",
+            "def broken(:\n",
+            BROKEN,
+        ),
         ("mine.py:coin", "import no_such_module", "mine.py cannot be run: ModuleNotFoundError: No module named"),
         ("mine.py:coin", "raise SystemExit(3)", "mine.py cannot be run: SystemExit: 3"),
         ("mine.py:coin", "del data", "mine.py:coin: it takes heads, and mine.py has no data: a function `data()`"),

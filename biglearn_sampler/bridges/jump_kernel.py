@@ -23,13 +23,13 @@ class JumpState(NamedTuple):
         z: the unconstrained point, as the inner kernel holds it.
         inner: the state of the inner kernel, whose own fields are extra fields such as `inner.num_steps`.
         jump_prob: mean probability of the jumps of the last iteration.
-        rng_key: of the jumps that come.
+        rng_key: of the jumps that come, of the kind that NumPyro was given.
     """
 
     z: Any
     inner: Any
     jump_prob: Float[Array, "*chains"]
-    rng_key: Key[Array, "*chains"]
+    rng_key: Array
 
     @property
     def diverging(self) -> Bool[Array, "*chains"]:
@@ -110,20 +110,21 @@ class JumpKernel(MCMCKernel):
 
     def init(
         self,
-        rng_key: Key[Array, "*chains"],
+        rng_key: Array,
         num_warmup: int,
         init_params: Any,
         model_args: tuple[Any, ...],
         model_kwargs: dict[str, Any],
     ) -> JumpState:
         """The state before the first iteration; with several keys, of several chains."""
-        keys = jax.vmap(jax.random.split)(rng_key) if rng_key.ndim else jax.random.split(rng_key)
+        own = _typed(rng_key)
+        keys = jax.vmap(jax.random.split)(own) if own.ndim else jax.random.split(own)
         inner = self.inner.init(keys[..., 0], num_warmup, init_params, model_args, model_kwargs)
-        one = jax.tree.map(lambda leaf: leaf[0], inner.z) if rng_key.ndim else inner.z
+        one = jax.tree.map(lambda leaf: leaf[0], inner.z) if own.ndim else inner.z
         dim = ravel_pytree(one)[0].size
         if dim != self.mixture.dim:
             raise UserError(f"the mixture has {self.mixture.dim} coordinates, and the points of the chain {dim}")
-        return JumpState(inner.z, inner, jnp.zeros(rng_key.shape), keys[..., 1])
+        return JumpState(inner.z, inner, jnp.zeros(own.shape), _like(rng_key, keys[..., 1]))
 
     def sample(self, state: JumpState, model_args: tuple[Any, ...], model_kwargs: dict[str, Any]) -> JumpState:
         """The state after one trajectory and the jumps behind it."""
@@ -131,12 +132,13 @@ class JumpKernel(MCMCKernel):
         def jumped(key: Key[Array, ""], inner: Any) -> JumpState:
             return self._jumped(key, inner, model_args, model_kwargs)
 
-        batched = state.rng_key.ndim > 0
-        keys = jax.vmap(jax.random.split)(state.rng_key) if batched else jax.random.split(state.rng_key)
+        own = _typed(state.rng_key)
+        keys = jax.vmap(jax.random.split)(own) if own.ndim else jax.random.split(own)
         # Every draw comes from the one key of this state, which is all that `MCMC` replaces when it goes on.
         begun = state.inner._replace(rng_key=keys[..., 0])
         inner = self.inner.sample(begun, model_args, model_kwargs)
-        return (jax.vmap(jumped) if batched else jumped)(keys[..., 1], inner)
+        after = (jax.vmap(jumped) if own.ndim else jumped)(keys[..., 1], inner)
+        return after._replace(rng_key=_like(state.rng_key, after.rng_key))
 
     def _jumped(
         self, key: Key[Array, ""], inner: Any, model_args: tuple[Any, ...], model_kwargs: dict[str, Any]
@@ -166,3 +168,13 @@ class JumpKernel(MCMCKernel):
         point, _, total = jax.lax.fori_loop(0, self.jumps, jump, begun)
         inner = self.inner.refresh(inner._replace(z=unravel(point)), model_args, model_kwargs)
         return JumpState(inner.z, inner, total / self.jumps, key)
+
+
+def _typed(key: Array) -> Key[Array, "*chains"]:
+    """A key, or one for each chain, of the new kind; `jax.random.PRNGKey` makes the old one."""
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+
+
+def _like(given: Array, key: Key[Array, "*chains"]) -> Array:
+    """A key of the same kind as the one that was given, since a state keeps the types that it began with."""
+    return key if jnp.issubdtype(given.dtype, jax.dtypes.prng_key) else jax.random.key_data(key)

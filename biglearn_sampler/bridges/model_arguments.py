@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,22 @@ class ModelArguments:
         arrays = iter(self.arrays)
         leaves = [next(arrays) if other is None else other for other in self.others]
         return jax.tree.unflatten(self.structure, leaves)
+
+
+def with_data_inside(model: Callable[..., Any], arguments: ModelArguments) -> tuple[Callable[..., Any], ModelArguments]:
+    """A model that has its data already, as NumPy arrays, and so no argument left.
+
+    For models that look at them while they are compiled: at the number of groups in a column of codes, say.
+    """
+    args, kwargs = jax.tree.map(
+        lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, arguments.restored()
+    )
+
+    @functools.wraps(model)
+    def complete() -> Any:
+        return model(*args, **kwargs)
+
+    return complete, ModelArguments.of((), {})
 
 
 def _on_device(leaf: Any) -> jax.Array:

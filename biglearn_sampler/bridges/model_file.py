@@ -8,6 +8,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from numpyro.distributions import Distribution
+from numpyro.primitives import Messenger
 
 from biglearn_sampler.bridges.numpyro import from_numpyro, of_model
 from biglearn_sampler.catalogue import Built, Catalogue, EntryRecord
@@ -113,7 +114,9 @@ def _of_found(found: Any, module: ModuleType, place: str, name: str) -> Abstract
 
 def _data(module: ModuleType, model: Any, place: str, name: str) -> dict[str, Any]:
     """The arguments of a model, none for one that takes none."""
-    if not inspect.isroutine(model):
+    while isinstance(model, Messenger) and model.fn is not None:  # a handler takes what its model takes
+        model = model.fn
+    if not callable(model):
         return {}
     signature = inspect.signature(model)
     if not signature.parameters:

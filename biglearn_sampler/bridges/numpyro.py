@@ -20,7 +20,7 @@ from numpyro.distributions.transforms import ReshapeTransform
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from biglearn_sampler.bridges.improper import check_integrable
-from biglearn_sampler.bridges.model_arguments import ModelArguments
+from biglearn_sampler.bridges.model_arguments import ModelArguments, with_data_inside
 from biglearn_sampler.bridges.observed_data import TrustedData, sound_sites
 from biglearn_sampler.bridges.sites import (
     Site,
@@ -43,6 +43,15 @@ PRIOR_DRAWS = 2000
 
 DEVIATIONS_TO_SIGMA = 1.4826
 """The standard deviation of a normal law is 1.4826 times its median absolute deviation."""
+
+
+LOOKED_AT = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What JAX raises where the value of an array is needed while only its shape is known."""
 
 
 @jax.tree_util.register_dataclass
@@ -225,12 +234,19 @@ def _of_model(
     known: Facts = UNKNOWN,
 ) -> NumpyroTarget:
     try:
+        if _looks_at_data(model, arguments):
+            model, arguments = with_data_inside(model, arguments)
         trusting = TrustedData(model, _sound_sites(model, arguments))
         draw = partial(_prior_draw, model, arguments)
         forms = jax.eval_shape(draw, jax.random.key(0))
         improper = _has_improper_prior(model, arguments)
     except TargetError:
         raise
+    except LOOKED_AT as error:
+        raise TargetError(
+            "the model decides by the value of a latent site, by an `if` or for a size "
+            f"({type(error).__name__}); write it with jnp.where or jax.lax.cond, and with shapes that are fixed"
+        ) from error
     except Exception as error:
         raise TargetError(
             f"the model cannot be called with its data: {told(error)}. It takes what follows it in from_numpyro, and "
@@ -248,6 +264,19 @@ def _of_model(
     return target
 
 
+def _looks_at_data(model: Callable[..., Any], arguments: ModelArguments) -> bool:
+    """Whether a model needs the values of its data while it is compiled, for a size or a decision."""
+
+    def run(given: ModelArguments) -> None:
+        traced(model, given, jax.random.key(0))
+
+    try:
+        jax.eval_shape(run, arguments)
+    except LOOKED_AT:
+        return True
+    return False
+
+
 def _has_improper_prior(model: Callable[..., Any], arguments: ModelArguments) -> bool:
     """Whether a latent site has a prior without draws; found without computing anything, since most have none."""
     found = []
@@ -263,13 +292,25 @@ def _has_improper_prior(model: Callable[..., Any], arguments: ModelArguments) ->
 def _of_distribution(
     distribution: Distribution, centre: ArrayLike | None, scale: ArrayLike | None
 ) -> NumpyroTarget | MixtureTarget:
+    model: Callable[..., None] = _one_site
     arguments = ModelArguments.of((distribution,), {})
-    target = _of_model(_one_site, arguments, centre, scale, _facts_of(distribution))
+    if not _is_kept(distribution, arguments.restored()[0][0]):
+        model, arguments = partial(_one_site, distribution), ModelArguments.of((), {})
+    target = _of_model(model, arguments, centre, scale, _facts_of(distribution))
     try:
         mixture = GaussianMixture.from_numpyro(distribution)
     except ValueError:
         return _with_sound_draws(target)
     return MixtureTarget(mixture, target.centre, target.scale)
+
+
+def _is_kept(given: Distribution, restored: Distribution) -> bool:
+    """Whether a distribution is the same as a pytree; one's own class loses the attributes that it does not name."""
+    before, after = vars(given), vars(restored)
+    if not type(given).__module__.startswith("numpyro.") and not before.keys() <= after.keys():
+        return False
+    parts = [(part, after.get(name)) for name, part in before.items() if isinstance(part, Distribution)]
+    return all(isinstance(kept, Distribution) and _is_kept(part, kept) for part, kept in parts)
 
 
 def _with_sound_draws(target: NumpyroTarget) -> NumpyroTarget:
@@ -308,8 +349,8 @@ def _prior_region(
     with np.errstate(invalid="ignore"):
         centre = np.median(points, axis=0)
         scale = DEVIATIONS_TO_SIGMA * np.median(np.abs(points - centre), axis=0)
-    proper = np.isfinite(centre) & np.isfinite(scale) & (scale > 0)
-    return jnp.asarray(np.where(proper, centre, 0.0), float), jnp.asarray(np.where(proper, scale, 1.0), float)
+    centre = np.where(np.isfinite(centre), centre, 0.0)
+    return jnp.asarray(centre, float), jnp.asarray(np.where(np.isfinite(scale) & (scale > 0), scale, 1.0), float)
 
 
 def _sound_sites(model: Callable[..., Any], arguments: ModelArguments) -> frozenset[str]:

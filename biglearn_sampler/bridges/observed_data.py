@@ -19,10 +19,12 @@ from jaxtyping import Array
 from numpyro import primitives
 from numpyro.distributions.constraints import ParameterFreeConstraint, independent
 
+from biglearn_sampler.bridges.sites import FixedNoise
+
 
 @dataclass(frozen=True)
 class TrustedData:
-    """A model that no longer compares the data of some observed sites with their support.
+    """A model that no longer compares the data of some observed sites with their support, and whose noise is fixed.
 
     Everything else of the model is checked as before, log probabilities that it computes by itself among it.
 
@@ -35,7 +37,7 @@ class TrustedData:
     sites: frozenset[str]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with _Trust(self.sites):
+        with _Trust(self.sites), FixedNoise():
             return self.model(*args, **kwargs)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Key
-from numpyro import handlers
+from numpyro import handlers, primitives
 from numpyro.distributions import Distribution, MaskedDistribution, biject_to
 from numpyro.distributions.constraints import Constraint
 from numpyro.distributions.distribution import validation_enabled
@@ -22,10 +22,26 @@ Site = Mapping[str, Any]
 
 
 def traced(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> Mapping[str, Site]:
-    """The sites of one run of a model, latent ones drawn from their priors and improper ones at zero."""
+    """The sites of one run of a model, latent ones drawn from their priors and improper ones at zero.
+
+    All draws come from the key, also of a model that was seeded before: else every run would draw the same.
+    """
     args, kwargs = arguments.restored()
-    seeded = handlers.seed(handlers.substitute(model, substitute_fn=_improper_at_zero), key)
+
+    def value_of(site: Site) -> Array | None:
+        at_zero = _improper_at_zero(site)
+        return _drawn_anew(site, key) if at_zero is None else at_zero
+
+    seeded = handlers.seed(handlers.substitute(FixedNoise(model), substitute_fn=value_of), key)
     return handlers.trace(seeded).get_trace(*args, **kwargs)
+
+
+class FixedNoise(primitives.Messenger):
+    """Answers `numpyro.prng_key()` with one key, as NumPyro's kernels do: noise of an energy must stay the same."""
+
+    def process_message(self, msg: Any) -> None:
+        if msg["type"] == "prng_key" and msg["value"] is None:
+            msg["value"] = jax.random.key(0)
 
 
 def traced_plainly(model: Callable[..., Any], arguments: ModelArguments) -> Mapping[str, Site]:
@@ -43,7 +59,9 @@ def is_latent(site: Site) -> bool:
 
 
 def shape_of(site: Site) -> tuple[int, ...]:
-    """The shape of the value of a site, `sample_shape` included."""
+    """The shape of the value of a site, with `sample_shape` and the steps of a `scan` where it has them."""
+    if site["value"] is not None:
+        return jnp.shape(site["value"])
     return site["fn"].shape(site["kwargs"].get("sample_shape") or ())
 
 
@@ -55,13 +73,14 @@ def is_observed(site: Site) -> bool:
 def can_be_drawn(distribution: Distribution) -> bool:
     """Whether a distribution has draws of its density; an improper one has none.
 
-    Nor has one that is masked: it draws, and where it is masked its density is the same everywhere.
+    Nor has one that is masked: it draws, and where it is masked its density is the same everywhere. Of some a draw
+    takes a package that is not there.
     """
     if is_masked(distribution):
         return False
     try:
         jax.eval_shape(distribution.sample, jax.random.key(0))
-    except NotImplementedError:
+    except (NotImplementedError, ImportError):
         return False
     return True
 
@@ -132,8 +151,19 @@ def _check_observed(name: str, distribution: Distribution, shape: tuple[int, ...
 
 
 def _improper_at_zero(site: Site) -> Array | None:
-    """An improper prior has no draws; its unconstrained value is set to zero."""
+    """A law without draws, an improper prior above all; its unconstrained value is set to zero."""
     if not is_latent(site) or can_be_drawn(site["fn"]):
         return None
     transform = biject_to(site["fn"].support)
     return transform(jnp.zeros(transform.inverse_shape(shape_of(site))))
+
+
+def _drawn_anew(site: Site, key: Key[Array, ""]) -> Array | None:
+    """The draw of a site that has a key already, by one that depends on both."""
+    seeded = site["kwargs"].get("rng_key") if is_latent(site) else None
+    if seeded is None:
+        return None
+    data = jax.random.key_data(seeded) if jnp.issubdtype(seeded.dtype, jax.dtypes.prng_key) else seeded
+    for number in data.ravel():
+        key = jax.random.fold_in(key, number)
+    return site["fn"](*site["args"], **{**site["kwargs"], "rng_key": key})
