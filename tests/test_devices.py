@@ -221,6 +221,20 @@ def test_processes_call_the_same_function_with_the_same_arguments(pair):
     assert len(calls) == 5
 
 
+def test_a_follower_is_let_go_where_there_is_nothing_to_do(pair):
+    """As where a run is finished that both were to resume."""
+    leader, follower = (
+        Leader([Link(pair[0], "process 1 of 2", _nothing)]),
+        Follower(Link(pair[1], "process 0 of 2", _nothing), 2),
+    )
+    thread = threading.Thread(target=leader.dismiss)
+    thread.start()
+    with pytest.raises(processes.Dismissed):
+        follower.agree({"the seed": 3})
+    follower.end(Message({"over": True}))
+    thread.join(10)
+
+
 def test_a_follower_that_was_asked_for_something_else_says_so(pair):
     leader, follower = (
         Leader([Link(pair[0], "process 1 of 2", _nothing)]),

@@ -179,6 +179,16 @@ def test_a_run_goes_on_with_what_its_verdict_finds_bit_for_bit(tmp_path: Path, m
     bl.resume(folder, target=target)
     assert left_behind(folder) == left_behind(tmp_path / "whole")
 
+    # A budget that has no room for what the verdict asked stops a training that had settled.
+    enough = run.metrics["energy_evaluations"] + run.metrics["gradient_evaluations"]
+    spent = sum(run.history[-chunks - 1]["evaluations_by_purpose"].values())
+    poor = {**settings, "budget.evaluations": spent + 600}
+    stopped = bl.train(target, settings=poor, out=tmp_path / "poor")
+    assert stopped.metrics["modes_covered"] == 1
+    assert (stopped.metrics["training_ended"], stopped.metrics["stopped_by"]) == ("stopped", ["evaluations"])
+    bl.resume(tmp_path / "poor", target=target, budget=2 * enough)
+    assert left_behind(tmp_path / "poor") == left_behind(tmp_path / "whole")
+
 
 @pytest.mark.slow
 def test_a_refined_run_goes_on_with_what_its_verdict_finds_bit_for_bit(

@@ -42,6 +42,10 @@ PAUSE = 0.02
 """Seconds between two looks at who is lost."""
 
 
+class Dismissed(Exception):
+    """The leading process needs no other one: the run is finished."""
+
+
 class Leader(AbstractTeam):
     """The process that leads.
 
@@ -153,8 +157,15 @@ class Follower(AbstractTeam):
         return function
 
     def agree(self, what: Mapping[str, Any]) -> None:
-        """Compare with what the leading process was asked for."""
-        theirs = dict(self._link.next().header[AGREE])
+        """Compare with what the leading process was asked for.
+
+        Raises:
+            Dismissed: it has found that there is nothing to do.
+        """
+        header = self._link.next().header
+        if DONE in header:
+            raise Dismissed
+        theirs = dict(header[AGREE])
         mine = json.loads(json.dumps(dict(what)))
         for name in {**theirs, **mine}:
             if theirs.get(name) != mine.get(name):

@@ -158,7 +158,7 @@ class Engine:
         self.account.set_back(ended.books)
         self.account.add("missed", asked)
         self._moves[:] = [_found_by_verdict(mode) for mode in found]
-        if ended.resumptions >= MOST_RESUMPTIONS or not self._can_go_on():
+        if ended.resumptions >= MOST_RESUMPTIONS:
             return None
         generator = ended.generator.generator()
         match outcome.how:
@@ -168,7 +168,8 @@ class Engine:
                 stage = self._refined_on(outcome, found, generator)
             case _:
                 return None
-        if stage is None:
+        # The budget comes last: what it alone forbids a larger one would allow.
+        if stage is None or not self._can_go_on():
             return None
         key = jax.random.fold_in(jax.random.wrap_key_data(jnp.asarray(ended.key)), ended.resumptions + 1)
         return replace(

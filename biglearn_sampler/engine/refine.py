@@ -120,12 +120,14 @@ class Refiner:
         room = count // 2
         later = Refinement(refined, refined, cycle=1)
         first = self._length(later) // 2
-        if not room or not self._can_pay(count, self._length(later) - first):
+        if not room:
             return None
         lacking = lacking.take(np.argsort(-lacking.log_weights, kind="stable")[:room])
         number = max(int(np.clip(share * count, lacking.count, room)), count - refined.count)
         order = np.argsort(-refined.log_weights, kind="stable")
         if np.exp(refined.log_weights[order[count - number :]]).sum() >= share:
+            return None
+        if not self._can_pay(count, self._length(later) - first):
             return None
         origin = self.generator.choice(lacking.count, number - lacking.count, p=np.exp(lacking.log_weights))
         new = lacking.joined(self._copied(lacking, origin)).equal()

@@ -21,7 +21,7 @@ from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.method_specs import method_specs
 from biglearn_sampler.runs.plan import MOST_SEEDS, by_bare_name, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
-from biglearn_sampler.runs.record import changed_versions, comparison_record
+from biglearn_sampler.runs.record import changed_surroundings, comparison_record
 from biglearn_sampler.runs.report import paths_problem
 from biglearn_sampler.runs.target_print import is_same
 from biglearn_sampler.runs.trainers import trainer_of
@@ -219,7 +219,7 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -
             f"the comparison in {path} was begun with another {' and another '.join(differing)}; resume it with the "
             "same command, or give another --out"
         )
-    software = changed_versions(before)
+    software = changed_surroundings(before)
     if software:
         logger.warning("the comparison in %s was begun with %s; trials from now on may differ in that", path, software)
     unknown = [name for name in known if methods[name]["distribution"] == MADE_IN_PYTHON]

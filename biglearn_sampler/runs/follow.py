@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.catalogue import Catalogue
-from biglearn_sampler.devices.processes import Follower
+from biglearn_sampler.devices.processes import Dismissed, Follower
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.plan import Plan, make_plan
@@ -16,6 +17,8 @@ from biglearn_sampler.runs.resume import planned
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trust import check_trusted
 from biglearn_sampler.seeds import checked_seed
+
+logger = logging.getLogger(__name__)
 
 
 def follow(
@@ -59,6 +62,10 @@ def follow_resumed(
 
 @full_precision()
 def _take_part(team: Follower, plan: Plan) -> None:
-    trainer = trainer_of(plan)
+    try:
+        trainer = trainer_of(plan)
+    except Dismissed:
+        logger.warning("process 0 says that there is nothing to do: the run is finished")
+        return
     trainer.compiled()
     team.follow()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from biglearn_sampler.errors import CatalogueError, RunFolderError, TargetError
 from biglearn_sampler.runs.comparison_folder import ComparisonFolder
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.run import Run
-from biglearn_sampler.runs.target_print import is_same, is_seen_in, print_of
+from biglearn_sampler.runs.target_print import check_print, is_same, is_seen_in, print_of
 from biglearn_sampler.runs.trust import check_trusted
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def load(
             f"{opened.path} holds a sampler of dimension {sampler.dim}, and the target has dimension {known.dim}"
         )
     if target is not None:
-        _check_is_its_own(is_seen_in, record, known, opened.path)
+        check_print(record, partial(is_seen_in, target=known), opened.path)
     return Run(
         target=known,
         name=str(record["target"].get("name")),
@@ -93,7 +94,7 @@ def load_comparison(
         known = rebuilt_target(record["target"], catalogue, opened.path).value
     else:
         known = build_target(target, catalogue).value
-        _check_is_its_own(lambda before, now: is_same(before, print_of(now)), record, known, opened.path)
+        check_print(record, lambda printed: is_same(printed, print_of(known)), opened.path)
     places = [(method, seed) for seed in record["seeds"] for method in (OURS, *record["methods"])]
     trials = [opened.read_trial(method, seed) for method, seed in places]
     return Comparison(
@@ -103,25 +104,6 @@ def load_comparison(
         record=record,
         folder=opened.path,
     )
-
-
-def _check_is_its_own(
-    is_its_own: Callable[[Mapping[str, Any], AbstractTarget], bool],
-    record: Mapping[str, Any],
-    given: AbstractTarget,
-    path: Path,
-) -> None:
-    """Figures of one target beside the sampler of another would be wrong; records of earlier versions have no print."""
-    printed = record.get("target_print")
-    try:
-        known = printed is None or is_its_own(printed, given)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{path / 'run.json'} cannot be read: target_print makes no sense ({error})") from error
-    if not known:
-        raise RunFolderError(
-            f"the target that was given is not the one of {path}: their log densities at the same points differ; "
-            "give that one"
-        )
 
 
 def rebuilt_target(

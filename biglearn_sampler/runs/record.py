@@ -29,7 +29,7 @@ def run_record(plan: Plan, trainer: AbstractTrainer, read: ReadSettings) -> dict
     """The record of a run that is about to start, as JSON has it."""
     record = {
         **_begun(plan, read),
-        "target_print": print_of_look(trainer.look),
+        "target_print": print_of_look(plan.target.value, trainer.look),
         "seed": plan.seed,
         "baselines": {name: built.record.to_json() for name, built in plan.baselines.items()},
         "sources": trainer.sources,
@@ -86,6 +86,13 @@ def _entries(plan: Plan, read: ReadSettings, baselines: Sequence[EntryRecord]) -
     return [record.to_json() for record in entries]
 
 
+def entries_now(recorded: Sequence[Mapping[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+    """The entries of a record, in the versions in which a plan has built them; those that it has not stay."""
+    built = (plan.target, plan.scheduler, *plan.exploration, *plan.metrics, *plan.reports, *plan.baselines.values())
+    now = {(each.record.kind, each.record.name): each.record.to_json() for each in built}
+    return [now.get((entry["kind"], entry["name"]), dict(entry)) for entry in recorded]
+
+
 def versions() -> dict[str, str]:
     """Of this package and of those on which its figures depend."""
     return {name: version(name) for name in PACKAGES}
@@ -101,12 +108,13 @@ def surroundings_record() -> dict[str, Any]:
     }
 
 
-def changed_versions(record: Mapping[str, Any]) -> str | None:
-    """The software that is no longer that of a record, with its versions; it may round differently."""
-    before, now = record.get("versions") or {}, versions()
-    changed = [
-        f"{name} {before.get(name)} (now {number})" for name, number in now.items() if before.get(name) != number
-    ]
+def changed_surroundings(record: Mapping[str, Any]) -> str | None:
+    """Software and device that are no longer those of a record; they may round differently."""
+    before, now = dict(record.get("versions") or {}), versions()
+    device = (record.get("platform") or {}).get("device_kind")
+    if device is not None:
+        before["device"], now["device"] = device, _platform()["device_kind"]
+    changed = [f"{name} {before.get(name)} (now {value})" for name, value in now.items() if before.get(name) != value]
     return ", ".join(changed) or None
 
 

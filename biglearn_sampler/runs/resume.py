@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from biglearn_sampler.bridges import build_target
-from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of
+from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of, versions_of_plugins
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import RunFolderError, UserError
@@ -20,8 +20,9 @@ from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.load import load, rebuilt_target
 from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.read_settings import read_settings
-from biglearn_sampler.runs.record import changed_versions
+from biglearn_sampler.runs.record import changed_surroundings, entries_now, surroundings_record
 from biglearn_sampler.runs.run import Run
+from biglearn_sampler.runs.target_print import check_print, is_of
 from biglearn_sampler.runs.train import Beginning, carry_out
 from biglearn_sampler.runs.trainers import trainer_of
 from biglearn_sampler.runs.trust import check_trusted
@@ -88,8 +89,11 @@ def resume(
         plan = planned(opened, record, target, given, catalogue, team)
         trainer = trainer_of(plan)
         checkpoint = _usable(opened, record, Origin.of(plan, trainer.look.log_densities))
-        _tell_versions(record, opened.path)
-        beginning = Beginning(opened, _continued(record, plan), checkpoint)
+        if checkpoint is None:
+            check_print(record, partial(is_of, target=plan.target.value), opened.path)
+        _check_plugins(record, plan, opened.path, goes_on=checkpoint is not None)
+        _tell_surroundings(record, opened.path)
+        beginning = Beginning(opened, _continued(record, plan, anew=checkpoint is None), checkpoint)
         return carry_out(plan, trainer, catalogue, watcher or Nobody(), beginning)
 
 
@@ -166,7 +170,7 @@ def _usable(opened: RunFolder, record: Mapping[str, Any], origin: Origin) -> Che
                 f"no checkpoint in {files.folder} can be used: {refused[-1]}. Train anew, with another --out"
             )
         if record.get("status") == "finished":
-            _tell_gone(record, opened.path)
+            _tell_gone(record, opened)
         else:
             logger.warning("the run in %s had written no checkpoint, and begins anew", opened.path)
         return None
@@ -179,33 +183,68 @@ def _usable(opened: RunFolder, record: Mapping[str, Any], origin: Origin) -> Che
     return checkpoint
 
 
-def _tell_gone(record: Mapping[str, Any], path: Path) -> None:
-    """Say of a run that was finished, and whose figures were deleted, that it has to be trained again.
+def _tell_gone(record: Mapping[str, Any], opened: RunFolder) -> None:
+    """Say of a run that was finished that it has to be trained again: it has no checkpoint.
 
     Raises:
         RunFolderError: it would be another run.
     """
     gone = "its figures are gone, and its checkpoints were removed when it had finished"
-    changed = changed_versions(record)
+    if opened.files.has("metrics.json"):
+        gone = "it was saved without a checkpoint"
+    changed = changed_surroundings(record)
     if changed:
         raise RunFolderError(
-            f"the run in {path} was begun with {changed}, and cannot be trained again as it was: {gone}. `biglearn "
-            "evaluate` measures its sampler"
+            f"the run in {opened.path} was begun with {changed}, and cannot be trained again as it was: {gone}. "
+            "`biglearn evaluate` measures its sampler"
         )
-    logger.warning("the run in %s is trained again from the beginning: %s", path, gone)
+    logger.warning("the run in %s is trained again from the beginning: %s", opened.path, gone)
 
 
-def _tell_versions(record: Mapping[str, Any], path: Path) -> None:
-    """Say where the software has changed: it may round differently."""
-    changed = changed_versions(record)
+def _check_plugins(record: Mapping[str, Any], plan: Plan, path: Path, *, goes_on: bool) -> None:
+    """See that the plugins on which a training depends are those with which it began.
+
+    Those that only measure, draw or stand beside may be others, and that is said. The target is known by its energy.
+
+    Raises:
+        RunFolderError: the training goes on from a checkpoint, and they are not.
+    """
+    changed = _changed_plugins(record, (plan.scheduler, *plan.exploration))
+    if changed and goes_on:
+        raise RunFolderError(
+            f"the run in {path} cannot go on: since it was begun these plugins have changed: {', '.join(changed)}. "
+            "Bring their versions of then back, or train anew, with another --out"
+        )
+    changed += _changed_plugins(record, (*plan.metrics, *plan.reports, *plan.baselines.values()))
+    if changed:
+        logger.warning("since the run in %s was begun these plugins have changed: %s", path, ", ".join(changed))
+
+
+def _changed_plugins(record: Mapping[str, Any], built: Sequence[Built[Any]]) -> list[str]:
+    before = versions_of_plugins(record.get("entries", []))
+    now = versions_of_plugins([each.record.to_json() for each in built])
+    return [name for name, version in now.items() if before.get(name, version) != version]
+
+
+def _tell_surroundings(record: Mapping[str, Any], path: Path) -> None:
+    """Say where software or device have changed: they may round differently."""
+    changed = changed_surroundings(record)
     if changed:
         logger.warning("the run in %s was begun with %s: it may not go on bit for bit", path, changed)
 
 
-def _continued(record: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """The record of a run that goes on."""
+def _continued(record: Mapping[str, Any], plan: Plan, *, anew: bool) -> dict[str, Any]:
+    """The record of a run that goes on; of one that begins anew nothing was computed with what there was before."""
     kept = {name: value for name, value in record.items() if name not in ("finished", "reason")}
     changed = plan.settings.model_dump(mode="json", include={"budget", "devices"})
-    settings = {**record["settings"], **changed}
-    times = [*record.get("resumed", []), datetime.now(UTC).isoformat(timespec="seconds")]
-    return {**kept, "status": "running", "settings": settings, "resumed": times}
+    now = surroundings_record()
+    surroundings = {name: now[name] for name in ("versions", "platform")}
+    others = {name: value for name, value in surroundings.items() if value != record.get(name)}
+    return {
+        **kept,
+        **({"target": plan.target.record.to_json(), **surroundings} if anew else {}),
+        "status": "running",
+        "settings": {**record["settings"], **changed},
+        "entries": entries_now(record.get("entries", []), plan),
+        "resumed": [*record.get("resumed", []), {"started": now["started"], **({} if anew else others)}],
+    }

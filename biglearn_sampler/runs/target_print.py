@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Look
+from biglearn_sampler.errors import RunFolderError
 
 POINTS = 16
 """Of the declared region, the same ones for every seed and for all settings."""
@@ -29,14 +31,14 @@ def print_of(target: AbstractTarget) -> dict[str, Any]:
     noise = np.random.default_rng(0).standard_normal((POINTS, target.dim))
     points = target.centre + target.scale * jnp.asarray(noise, target.centre.dtype)
     energies = jit_quickly(jax.vmap(target.log_density))(points)
-    centre, scale = (np.broadcast_to(np.asarray(each, float), (target.dim,)) for each in (target.centre, target.scale))
-    return {"centre": centre.tolist(), "scale": scale.tolist(), "log_densities": np.asarray(energies, float).tolist()}
+    return {**_region_of(target), "log_densities": np.asarray(energies, float).tolist()}
 
 
-def print_of_look(look: Look) -> dict[str, Any]:
-    """What the record of a run says of the energy that it was trained on."""
+def print_of_look(target: AbstractTarget, look: Look) -> dict[str, Any]:
+    """What the record of a run says of its target: the region, and energies that it saw before the training."""
     kept = np.argsort(~np.isfinite(look.log_densities), kind="stable")[:POINTS_KEPT]
-    return {"points": look.points[kept].tolist(), "log_densities": look.log_densities[kept].tolist()}
+    energies = {"points": look.points[kept].tolist(), "log_densities": look.log_densities[kept].tolist()}
+    return {**_region_of(target), **energies}
 
 
 def is_seen_in(printed: Mapping[str, Any], target: AbstractTarget) -> bool:
@@ -46,15 +48,51 @@ def is_seen_in(printed: Mapping[str, Any], target: AbstractTarget) -> bool:
     return agree(_numbers(printed, "log_densities"), np.asarray(energies, float))
 
 
+def check_print(record: Mapping[str, Any], is_its: Callable[[Mapping[str, Any]], bool], path: Path) -> None:
+    """Refuse a target that is not that of a folder: figures of one would stand beside the sampler of another.
+
+    Arguments:
+        record: of the folder; those of earlier versions have no print, and are trusted.
+        is_its: whether a print is that of the target.
+        path: of the folder.
+
+    Raises:
+        RunFolderError: it is another one, or the print makes no sense.
+    """
+    printed = record.get("target_print")
+    try:
+        is_its_own = printed is None or is_its(printed)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path / 'run.json'} cannot be read: target_print makes no sense ({error})") from error
+    if not is_its_own:
+        raise RunFolderError(
+            f"the target is not the one of {path}: their log densities at the same points, or their regions, differ; "
+            "give that one"
+        )
+
+
 def is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether two prints are of one target."""
-    regions = all(np.array_equal(_numbers(before, part), _numbers(now, part)) for part in ("centre", "scale"))
-    return regions and agree(_numbers(before, "log_densities"), _numbers(now, "log_densities"))
+    return _is_same_region(before, now) and agree(_numbers(before, "log_densities"), _numbers(now, "log_densities"))
+
+
+def is_of(printed: Mapping[str, Any], target: AbstractTarget) -> bool:
+    """Whether the print in the record of a run is that of a target, its region included."""
+    return _is_same_region(printed, _region_of(target)) and is_seen_in(printed, target)
 
 
 def agree(ours: np.ndarray, theirs: np.ndarray) -> bool:
     """Whether energies at the same points are those of one target."""
     return ours.shape == theirs.shape and bool(np.isclose(ours, theirs, rtol=SAME, atol=SAME, equal_nan=True).all())
+
+
+def _region_of(target: AbstractTarget) -> dict[str, Any]:
+    region = {"centre": target.centre, "scale": target.scale}
+    return {part: np.broadcast_to(np.asarray(each, float), (target.dim,)).tolist() for part, each in region.items()}
+
+
+def _is_same_region(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(np.array_equal(_numbers(before, part), _numbers(now, part)) for part in ("centre", "scale"))
 
 
 def _numbers(printed: Mapping[str, ArrayLike], part: str) -> np.ndarray:

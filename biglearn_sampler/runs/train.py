@@ -225,7 +225,7 @@ def _trained_and_judged(
         onward = trainer.onward(verdict.found, asked) if verdict.found else None
         if onward is None:
             judged = {"verdict": verdict.to_json(), "earlier_verdicts": recorder.verdicts, "seconds_verdict": seconds}
-            return {**metrics, **judged}
+            return {**metrics, **(trainer.limited() if verdict.found else {}), **judged}
         recorder.verdicts.append(verdict.to_json())
         watcher.phase_began("going on with what was missed")
         ended = _trained(trainer, recorder, beginning.folder, checkpointer, onward)

@@ -105,6 +105,10 @@ class AbstractTrainer(ABC):
         """
         return None
 
+    def limited(self) -> Mapping[str, Any]:
+        """What there is to say of a training that only its budget kept from going `onward`."""
+        return {}
+
     @abstractmethod
     def compiled(self) -> None:
         """Have ready what the training computes, in a process that follows another one."""
@@ -204,6 +208,7 @@ class AdaptiveTrainer(AbstractTrainer):
         # One engine: what it has compiled serves a training that goes on.
         self._engine: Engine | None = None
         self._ended: EngineState | None = None
+        self._limited: dict[str, Any] = {}
         kinds = len(kinds_of_proposals(plan.target.value.dim, plan.exploration_tasks))
         least = self._rules.evaluations_of_round(kinds, plan.target.value.price_of_gradient.total)
         if self._budget.evaluations is not None and self._budget.evaluations < least:
@@ -254,7 +259,15 @@ class AdaptiveTrainer(AbstractTrainer):
     def onward(self, found: Sequence[Mode], asked: Evaluations) -> EngineState | None:
         if self._engine is None or self._ended is None:
             return None
-        return self._engine.go_on(self._ended, found, asked)
+        account = self._engine.account
+        before, account.limited_by = account.limited_by, set()
+        state = self._engine.go_on(self._ended, found, asked)
+        self._limited = _stopped(account) if account.limited else {}
+        account.limited_by |= before
+        return state
+
+    def limited(self) -> Mapping[str, Any]:
+        return self._limited
 
     def _new_engine(self, account: Account, listener: Any) -> Engine:
         plan = self._plan
