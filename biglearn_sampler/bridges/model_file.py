@@ -10,7 +10,9 @@ from typing import Any
 from numpyro.distributions import Distribution
 from numpyro.primitives import Messenger
 
-from biglearn_sampler.bridges.numpyro import from_numpyro, of_model
+from biglearn_sampler.bridges.distribution_target import target_of_distribution
+from biglearn_sampler.bridges.model_arguments import ModelArguments
+from biglearn_sampler.bridges.model_target import target_of_model
 from biglearn_sampler.catalogue import Built, Catalogue, EntryRecord
 from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
 from biglearn_sampler.catalogue.sources import file_source
@@ -108,8 +110,8 @@ def _of_found(found: Any, module: ModuleType, place: str, name: str) -> Abstract
     if isinstance(found, AbstractTarget):
         return found
     if isinstance(found, Distribution):
-        return from_numpyro(found)
-    return of_model(found, (), _data(module, found, place, name))
+        return target_of_distribution(found)
+    return target_of_model(found, ModelArguments.of((), _data(module, found, place, name)))
 
 
 def _data(module: ModuleType, model: Any, place: str, name: str) -> dict[str, Any]:
