@@ -1,5 +1,6 @@
 """Models as users of NumPyro write them: seeded before, with noise of their own, sizes from their data, in loops."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -90,6 +91,13 @@ def test_a_law_whose_draws_take_a_missing_package_is_a_target(monkeypatch):
         float(dist.Gumbel(3.0, 2.0).log_prob(0.0)), rel=1e-5
     )
     assert bl.from_numpyro(dist.Gumbel(3.0, 2.0)).facts.log_z is None
+
+
+def test_a_target_is_named_after_what_it_was_made_of():
+    for model in (walk, handlers.seed(walk, 0)):
+        assert bl.from_numpyro(model).origin == f"{__name__}:walk"
+    assert bl.from_numpyro(dist.Gamma(2.0, 1.0)).origin == "numpyro.distributions.continuous:Gamma"
+    assert bl.target(partial(jnp.dot, jnp.ones(2)), dim=2, scale=1.0).origin.endswith(":dot")
 
 
 # what a model does with its data while it is compiled

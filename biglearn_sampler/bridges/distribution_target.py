@@ -17,7 +17,7 @@ from biglearn_sampler.bridges.model_arguments import ModelArguments
 from biglearn_sampler.bridges.model_target import PRIOR_DRAWS, target_of_model
 from biglearn_sampler.bridges.numpyro_target import NumpyroTarget
 from biglearn_sampler.bridges.sites import can_be_drawn
-from biglearn_sampler.energy import UNKNOWN, Facts, MixtureTarget
+from biglearn_sampler.energy import UNKNOWN, Facts, MixtureTarget, origin_of
 from biglearn_sampler.mixture import GaussianMixture
 
 
@@ -37,7 +37,8 @@ def target_of_distribution(
     arguments = ModelArguments.of((distribution,), {})
     if not _is_kept(distribution, arguments.restored()[0][0]):
         model, arguments = partial(_one_site, distribution), ModelArguments.of((), {})
-    target = target_of_model(model, arguments, centre, scale, _facts_of(distribution))
+    made_of = origin_of(distribution)
+    target = target_of_model(model, arguments, centre, scale, _facts_of(distribution), made_of)
     try:
         mixture = GaussianMixture.from_numpyro(distribution)
     except ValueError:

@@ -8,11 +8,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from numpyro.distributions import Distribution
-from numpyro.primitives import Messenger
 
 from biglearn_sampler.bridges.distribution_target import target_of_distribution
 from biglearn_sampler.bridges.model_arguments import ModelArguments
 from biglearn_sampler.bridges.model_target import target_of_model
+from biglearn_sampler.bridges.sites import without_handlers
 from biglearn_sampler.catalogue import Built, Catalogue, EntryRecord
 from biglearn_sampler.catalogue.problems import CONTAINED, did_you_mean, told
 from biglearn_sampler.catalogue.sources import file_source
@@ -116,8 +116,7 @@ def _of_found(found: Any, module: ModuleType, place: str, name: str) -> Abstract
 
 def _data(module: ModuleType, model: Any, place: str, name: str) -> dict[str, Any]:
     """The arguments of a model, none for one that takes none."""
-    while isinstance(model, Messenger) and model.fn is not None:  # a handler takes what its model takes
-        model = model.fn
+    model = without_handlers(model)
     if not callable(model):
         return {}
     signature = inspect.signature(model)

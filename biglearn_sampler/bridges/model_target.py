@@ -18,10 +18,18 @@ from biglearn_sampler.bridges.improper import check_integrable
 from biglearn_sampler.bridges.model_arguments import ModelArguments, with_data_inside
 from biglearn_sampler.bridges.numpyro_target import NumpyroTarget
 from biglearn_sampler.bridges.observed_data import TrustedData, sound_sites
-from biglearn_sampler.bridges.sites import Site, can_be_drawn, check_sites, is_latent, traced, traced_plainly
+from biglearn_sampler.bridges.sites import (
+    Site,
+    can_be_drawn,
+    check_sites,
+    is_latent,
+    traced,
+    traced_plainly,
+    without_handlers,
+)
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.compilation import jit_quickly
-from biglearn_sampler.energy import UNKNOWN, Facts, declared_region
+from biglearn_sampler.energy import UNKNOWN, Facts, declared_region, origin_of
 from biglearn_sampler.errors import TargetError
 
 PRIOR_DRAWS = 2000
@@ -45,6 +53,7 @@ def target_of_model(
     centre: ArrayLike | None = None,
     scale: ArrayLike | None = None,
     known: Facts = UNKNOWN,
+    made_of: str | None = None,
 ) -> NumpyroTarget:
     """The target of a model with its arguments, whatever their names.
 
@@ -53,6 +62,7 @@ def target_of_model(
         arguments: what it is called with.
         centre, scale: as of `from_numpyro`.
         known: what is known about it.
+        made_of: what it is named after; the model by default.
 
     Raises:
         TargetError: as `from_numpyro`.
@@ -61,6 +71,7 @@ def target_of_model(
         raise TargetError(
             f"from_numpyro needs a NumPyro model (a function) or a distribution, got {type(model).__name__}"
         )
+    made_of = made_of or origin_of(without_handlers(model))
     try:
         if _looks_at_data(model, arguments):
             model, arguments = with_data_inside(model, arguments)
@@ -85,7 +96,7 @@ def target_of_model(
         prior_centre, prior_scale = _prior_region(draw)
         centre = prior_centre if centre is None else centre
         scale = prior_scale if scale is None else scale
-    target = NumpyroTarget(trusting, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known)
+    target = NumpyroTarget(trusting, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known, made_of)
     if improper:
         places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
         check_integrable(target.log_density, target.centre, target.scale, traced_plainly(model, arguments), places)

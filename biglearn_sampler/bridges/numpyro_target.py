@@ -35,6 +35,7 @@ class NumpyroTarget(AbstractTarget):
         unravel: from a point to the unconstrained value of every latent site.
         declared_centre, declared_scale: where to look first, and how far.
         known: what is known, for metrics only.
+        made_of: the user's model or class of distributions, as `module:name`.
     """
 
     model: Callable[..., Any] = field(metadata={"static": True})
@@ -43,6 +44,7 @@ class NumpyroTarget(AbstractTarget):
     declared_centre: Float[Array, " dim"]
     declared_scale: Float[Array, " dim"]
     known: Facts = field(default=UNKNOWN, metadata={"static": True})
+    made_of: str = field(default="", metadata={"static": True})
 
     @property
     def dim(self) -> int:
@@ -55,6 +57,10 @@ class NumpyroTarget(AbstractTarget):
     @property
     def scale(self) -> Float[Array, " dim"]:
         return self.declared_scale
+
+    @property
+    def origin(self) -> str:
+        return self.made_of or super().origin
 
     @property
     def facts(self) -> Facts:

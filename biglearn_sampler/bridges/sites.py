@@ -21,6 +21,13 @@ from biglearn_sampler.errors import TargetError
 Site = Mapping[str, Any]
 
 
+def without_handlers(model: Callable[..., Any]) -> Callable[..., Any]:
+    """The model inside the handlers around it; it takes the same arguments."""
+    while isinstance(model, primitives.Messenger) and model.fn is not None:
+        model = model.fn
+    return model
+
+
 def traced(model: Callable[..., Any], arguments: ModelArguments, key: Key[Array, ""]) -> Mapping[str, Site]:
     """The sites of one run of a model, latent ones drawn from their priors and improper ones at zero.
 

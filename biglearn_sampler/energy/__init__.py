@@ -14,6 +14,7 @@ from biglearn_sampler.energy.function_target import function_target as function_
 from biglearn_sampler.energy.host_target import HostTarget as HostTarget
 from biglearn_sampler.energy.host_target import from_numpy as from_numpy
 from biglearn_sampler.energy.mixture_target import MixtureTarget as MixtureTarget
+from biglearn_sampler.energy.origin import origin_of as origin_of
 from biglearn_sampler.energy.passing import split_arrays as split_arrays
 from biglearn_sampler.energy.probe import Look as Look
 from biglearn_sampler.energy.probe import look as look

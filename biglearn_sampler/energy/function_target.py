@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
 from biglearn_sampler.energy.layout import Layout
+from biglearn_sampler.energy.origin import origin_of
 from biglearn_sampler.energy.region import declared_dim, declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
@@ -52,6 +53,10 @@ class FunctionTarget(AbstractTarget):
     @property
     def facts(self) -> Facts:
         return self.known
+
+    @property
+    def origin(self) -> str:
+        return origin_of(self.function)
 
     @property
     def has_names(self) -> bool:

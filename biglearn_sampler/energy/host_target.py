@@ -15,6 +15,7 @@ from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import UNKNOWN, Facts
 from biglearn_sampler.energy.host_function import HostFunction, NumpyFunction
 from biglearn_sampler.energy.host_quantities import HostQuantities
+from biglearn_sampler.energy.origin import origin_of
 from biglearn_sampler.energy.region import declared_dim, declared_region
 from biglearn_sampler.energy.target import AbstractTarget
 from biglearn_sampler.errors import TargetError
@@ -55,6 +56,10 @@ class HostTarget(AbstractTarget):
     @property
     def price_of_gradient(self) -> Evaluations:
         return Evaluations(gradient=1) if self.host.has_gradient else Evaluations(energy=2 * self.dim + 1)
+
+    @property
+    def origin(self) -> str:
+        return origin_of(self.function)
 
     @property
     def has_names(self) -> bool:

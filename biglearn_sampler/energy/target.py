@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from biglearn_sampler.catalogue.notebook import html_of
 from biglearn_sampler.energy.evaluations import Evaluations
 from biglearn_sampler.energy.facts import Facts
+from biglearn_sampler.energy.origin import origin_of
 from biglearn_sampler.mixture import Channel, Mixture
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class AbstractTarget(ABC):
     def facts(self) -> Facts:
         """What is known, for metrics and tests only."""
         return Facts()
+
+    @property
+    def origin(self) -> str:
+        """What it was made of, as `module:name`; a run on it has this name."""
+        return origin_of(self)
 
     @property
     def price_of_gradient(self) -> Evaluations:

@@ -17,8 +17,6 @@ from biglearn_sampler.catalogue import Built, Catalogue
 from biglearn_sampler.comparison import OURS
 from biglearn_sampler.devices import ALONE, AbstractTeam, Devices
 from biglearn_sampler.energy import AbstractTarget, Look, Whitened, look
-from biglearn_sampler.energy.function_target import FunctionTarget
-from biglearn_sampler.energy.host_target import HostTarget
 from biglearn_sampler.errors import SettingsError, TargetError, UserError
 from biglearn_sampler.estimators import ReservoirSizes, choose_estimators
 from biglearn_sampler.evaluation import AbstractBaseline, AbstractMetric
@@ -261,12 +259,10 @@ def _with_data(target: Any, parameters: Mapping[str, Any], data: Mapping[str, st
 
 def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, Any]) -> Built[AbstractTarget]:
     built = build_target(target, catalogue, parameters)
-    if not isinstance(target, (FunctionTarget, HostTarget)):
+    if not isinstance(target, AbstractTarget):
         return built
     # Otherwise all functions would share the name of one class.
-    function = target.function
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return Built(built.value, replace(built.record, name=f"{function.__module__}:{name}"))
+    return Built(built.value, replace(built.record, name=target.origin))
 
 
 def by_bare_name(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Look
 from biglearn_sampler.errors import RunFolderError
+from biglearn_sampler.precision import full_precision
 
 POINTS = 16
 """Of the declared region, the same ones for every seed and for all settings."""
@@ -25,6 +26,7 @@ SAME = 1e-3
 """Energies that agree to within this, relative to their size, are those of one target; another machine may round."""
 
 
+@full_precision()
 def print_of(target: AbstractTarget) -> dict[str, Any]:
     """What a record says of a target to know it again: names and parameters do not tell those made in Python apart."""
     # Of NumPy: those of JAX depend on its version and precision.
@@ -41,6 +43,7 @@ def print_of_look(target: AbstractTarget, look: Look) -> dict[str, Any]:
     return {**_region_of(target), **energies}
 
 
+@full_precision()
 def is_seen_in(printed: Mapping[str, Any], target: AbstractTarget) -> bool:
     """Whether a target has the energies that a run saw when it looked."""
     points = jnp.asarray(_numbers(printed, "points"), target.centre.dtype)
