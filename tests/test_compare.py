@@ -616,6 +616,16 @@ def test_without_known_modes_the_means_are_compared():
     assert told.startswith("Means of far lie further from those of biglearn than their Monte Carlo errors: one side")
 
 
+def test_a_seed_that_misses_a_mode_does_not_hide_behind_one_with_large_errors():
+    def moments(*pairs: tuple[float, float]) -> list[dict[str, Any]]:
+        return [{"moments": {"x": {"mean": mean, "mcse": error}}} for mean, error in pairs]
+
+    compared = comparing(biglearn=moments((0.0, 0.01), (0.0, 0.01)), nuts=moments((0.1, 10.0), (0.5, 0.01)))
+    assert agreement_with_ours(compared, "nuts") == ["its mean of x 35 Monte Carlo errors from biglearn's on seed 1"]
+    (told,) = standing_of(compared)
+    assert told.startswith("Means of nuts on seed 1 lie further from those of biglearn")
+
+
 def test_the_furthest_of_many_means_is_far_by_chance():
     def moments(mean: float, count: int) -> list[dict[str, Any]]:
         others = {f"x[{number}]": {"mean": 0.0, "mcse": 0.1} for number in range(1, count)}

@@ -16,7 +16,9 @@ import pytest
 
 from biglearn_plugins.reports.page.citations import citations
 from biglearn_plugins.reports.page.coverage_path import path_of
+from biglearn_plugins.reports.page.coverage_pictures import coverage_with_legend
 from biglearn_plugins.reports.page.document import document
+from biglearn_plugins.reports.page.looks import looks_of
 from biglearn_plugins.reports.page.markup import element, escaped
 from biglearn_plugins.reports.page.method_table import missing_reason
 from biglearn_plugins.reports.page.numbers_as_text import number, short_count, span, with_error
@@ -158,7 +160,7 @@ def test_pictures_tell_numbers_and_follow_the_theme(page):
         assert ElementTree.fromstring(svg).tag.endswith("svg")
         assert "prefers-color-scheme:dark" in svg and "var(--ink)" in svg and "DejaVu" not in svg
     assert "nuts: 3 (seeds from 3 to 3) after 9 k" in images[0][0]
-    assert "3.5 s compiling, 1.3 s running" in images[-1][0] or "3.5 s compiling, 1.2 s running" in images[-1][0]
+    assert re.search(r"nuts: compile 3.5 s, run 1.[23] s", images[-1][0]) and "verdict" not in images[-1][0]
 
 
 def test_the_same_comparison_is_the_same_page(page):
@@ -194,6 +196,49 @@ def test_many_modes_become_one_picture():
     trials = [Trial("biglearn", 0, dict(COSTS), (), draws_on(target, 0))]
     told = [alt for alt, _ in images_of(document(Comparison(target, "sixty", trials, {}))) if "60 modes" in alt]
     assert len(told) == 1 and "biglearn:" in told[0]
+    page = document(Comparison(target, "sixty", trials, {}))
+    (svg,) = [svg for alt, svg in images_of(page) if "60 modes" in alt]
+    assert "mathdefault" not in svg
+    assert "Bars, and whiskers" not in text_of(page) and "divided by its true mass" in text_of(page)
+    (masses,) = re.findall(r'<section id="masses".*?</section>', page, flags=re.DOTALL)
+    assert 'class="swatch"' in masses
+
+
+def test_no_two_methods_look_the_same():
+    trials = [Trial(f"method {number}", 0, dict(COSTS)) for number in range(25)]
+    looks = looks_of(Comparison(known(2), "many", trials, {}))
+    assert len({(look.colour, look.dashes) for look in looks.values()}) == len(looks) == 26
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_mode_outside_the_declared_region_is_in_view(dim: int):
+    """Where nobody knows the target's mass, the draws of our sampler tell where to look; a lost chain does not."""
+    place = jnp.array([9.0, 0.0])[:dim]
+    target = function_target(
+        lambda x: jnp.logaddexp(-0.5 * jnp.sum(x**2), -0.5 * jnp.sum((x - place) ** 2)), dim=dim, scale=2.0
+    )
+    near, both, lost = (np.random.default_rng(0).normal(size=(400, dim)) for _ in range(3))
+    both[::2] += np.asarray(place)
+    draws = {"biglearn": both, "nuts": near, "lost": 1e4 + lost}
+    trials = [Trial(name, 0, dict(COSTS), (), Draws(points, np.zeros(400))) for name, points in draws.items()]
+    page = document(Comparison(target, "far", trials, {}))
+    alts = {name: next(alt for alt, _ in images_of(page) if f"draws of {name} on" in alt) for name in draws}
+    shares = {name: float(re.search(r"([\d.]+)% of them by weight in view", alt)[1]) for name, alt in alts.items()}  # pyright: ignore[reportOptionalSubscript]
+    assert shares["biglearn"] > 98.0 and shares["nuts"] == 100.0 and shares["lost"] == 0.0
+    assert "seed 0, 100% of its draws outside" in text_of(page)
+    assert ("ticks are known modes" in text_of(page)) == (dim == 1)
+
+
+def test_the_time_of_the_verdict_is_told():
+    trials = [Trial("biglearn", 0, {**COSTS, "seconds_verdict": 12.0}), Trial("nuts", 0, dict(COSTS))]
+    told, _ = images_of(document(Comparison(known(2), "timed", trials, {})))[-1]
+    assert re.search(r"biglearn: compile [\d.]+ s, run [\d.]+ s, verdict 12.0 s; nuts", told)
+
+
+def test_a_picture_on_white_ground_follows_no_theme():
+    drawn = coverage_with_legend(rich(), looks_of(rich()))
+    assert drawn is not None and "prefers-color-scheme" in drawn.svg
+    assert "prefers-color-scheme" not in drawn.on_white() and "background:#ffffff" in drawn.on_white()
 
 
 def test_a_picture_that_fails_costs_a_sentence():

@@ -16,6 +16,7 @@ import pytest
 from biglearn_sampler.bridges import from_numpyro
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, function_target
 from biglearn_sampler.errors import UserError
+from biglearn_sampler.evaluation.arviz import arviz_of
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs import Run
 
@@ -119,6 +120,22 @@ def test_the_sampler_of_a_distribution_is_a_distribution_on_its_support() -> Non
 
 
 # ArviZ
+
+
+@pytest.mark.parametrize(("version", "name"), [("0.23.4", "a/mu"), ("1.3.0", "a.mu")])
+def test_a_slash_in_a_name_is_a_dot_where_groups_are_paths(
+    version: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`numpyro.handlers.scope` puts slashes into names."""
+    seen: list[Any] = []
+
+    def from_dict(*groups: Any, **named: Any) -> dict[str, Any]:
+        seen.append(groups[0] if groups else named)
+        return {"posterior": SimpleNamespace(attrs={})}
+
+    monkeypatch.setitem(sys.modules, "arviz", SimpleNamespace(__version__=version, from_dict=from_dict))
+    arviz_of({"a/mu": np.zeros((1, 2))}, {"b/y": np.zeros(3)}, {})
+    assert list(seen[0]["posterior"]) == [name] and len(seen[0]["observed_data"]) == 1
 
 
 def test_arviz_reads_the_draws(of_model: Run) -> None:

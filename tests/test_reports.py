@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
+import biglearn_sampler as bl
 from biglearn_plugins.reports import biglearn_reports
 from biglearn_plugins.reports.cloud import reference_cloud, sampler_clouds
 from biglearn_plugins.reports.mass_levels import with_levels
@@ -140,6 +141,17 @@ def test_pairs_of_any_target_beyond_two_dimensions(target, baselines, tmp_path):
     assert path == tmp_path / "marginal_pairs.png"
     with Image.open(path) as picture:
         assert picture.size == (810, 870)
+
+
+def test_dollars_in_names_are_no_mathematics(tmp_path):
+    """Two of them would make a formula of what is between, which need not be one."""
+
+    def priced(x):
+        return -0.5 * (x["a_$x_{1$"] ** 2 + x["b"] ** 2 + x["c"] ** 2)
+
+    run = run_on(bl.target(priced, like={"a_$x_{1$": 0.0, "b": 0.0, "c": 0.0}, scale=1.0))
+    (path,) = REPORTS["marginal_pairs"].build().write(run, tmp_path)
+    assert path.exists()
 
 
 def test_pairs_of_one_quantity(tmp_path):

@@ -34,10 +34,10 @@ def agreement_with_ours(comparison: Comparison, method: str) -> list[str]:
     furthest = None if _modes_are_known(comparison) else _furthest(comparison, method)
     if furthest is None:
         return []
-    name, errors, far = furthest
-    if errors > far:
-        return [f"its mean of {name} {errors:,.0f} Monte Carlo errors from {OURS}'s"]
-    return [f"all means within {errors:.1f} Monte Carlo errors of {OURS}'s"]
+    if furthest.errors > furthest.far:
+        told = f"its mean of {furthest.name} {furthest.errors:,.0f} Monte Carlo errors from {OURS}'s{furthest.where}"
+        return [told]
+    return [f"all means within {furthest.errors:.1f} Monte Carlo errors of {OURS}'s"]
 
 
 def _modes_are_known(comparison: Comparison) -> bool:
@@ -95,7 +95,7 @@ def _spent(comparison: Comparison, method: str) -> str:
 
 def _disagreement(comparison: Comparison) -> list[str]:
     furthest = {method: _furthest(comparison, method) for method in _others(comparison)}
-    far = [method for method, found in furthest.items() if found is not None and found.errors > found.far]
+    far = [f"{method}{found.where}" for method, found in furthest.items() if found and found.errors > found.far]
     if not far:
         return []
     return [
@@ -105,37 +105,68 @@ def _disagreement(comparison: Comparison) -> list[str]:
 
 
 class _Furthest(NamedTuple):
-    """The quantity whose means are furthest apart, in errors of their difference, and where far begins."""
+    """The quantity whose means are furthest apart, in errors of their difference, and where far begins.
+
+    `seed` is where they are, if it is one seed that says so rather than all together.
+    """
 
     name: str
     errors: float
     far: float
+    seed: int | None
+
+    @property
+    def where(self) -> str:
+        return "" if self.seed is None else f" on seed {self.seed}"
+
+
+Means = Mapping[str, tuple[float, float]]
+"""The mean of every quantity with its Monte Carlo error."""
 
 
 def _furthest(comparison: Comparison, method: str) -> _Furthest | None:
-    """The quantity whose means over the seeds are furthest from ours."""
+    """The quantity whose means are furthest from ours, over the seeds together and on each of them.
+
+    A seed with large errors, or one of many that misses a mode, would hide in what is said of all together.
+    """
     if method == OURS:
         return None
-    ours, theirs = _means(comparison, OURS), _means(comparison, method)
+    ours, theirs = _by_seed(comparison, OURS), _by_seed(comparison, method)
+    looked_at = {None: (_pooled(ours), _pooled(theirs))}
+    if len(theirs) > 1:
+        looked_at |= {seed: (ours[seed], found) for seed, found in theirs.items() if seed in ours}
     apart = {
-        name: abs(ours[name][0] - mean) / math.hypot(ours[name][1], error)
-        for name, (mean, error) in theirs.items()
-        if name in ours and (ours[name][1] or error)
+        (name, seed): abs(one[name][0] - mean) / math.hypot(one[name][1], error)
+        for seed, (one, other) in looked_at.items()
+        for name, (mean, error) in other.items()
+        if name in one and (one[name][1] or error)
     }
     if not apart:
         return None
-    name = max(apart, key=lambda each: apart[each])
-    return _Furthest(name, apart[name], float(-ndtri(0.5 * FAR / len(apart))))
+    name, seed = max(apart, key=lambda each: apart[each])
+    return _Furthest(name, apart[name, seed], float(-ndtri(0.5 * FAR / len(apart))), seed)
 
 
-def _means(comparison: Comparison, method: str) -> dict[str, tuple[float, float]]:
-    """The mean of every quantity with its Monte Carlo error, over the seeds that have both."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def _by_seed(comparison: Comparison, method: str) -> dict[int | None, Means]:
+    """The means on every seed, of the quantities that have an error there."""
+    found: dict[int | None, Means] = {}
     for trial in comparison.finished(method):
         moments: Mapping[str, Mapping[str, Any]] = trial.figures.get("moments", {})
-        for name, each in moments.items():
-            if each["mean"] is not None and each["mcse"] is not None:
-                found.setdefault(name, []).append((each["mean"], each["mcse"]))
+        known = {
+            name: (float(each["mean"]), float(each["mcse"]))
+            for name, each in moments.items()
+            if each["mean"] is not None and each["mcse"] is not None
+        }
+        found[trial.seed] = known
+    return found
+
+
+def _pooled(by_seed: Mapping[int | None, Means]) -> Means:
+    """The same over all seeds that have a quantity."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for means in by_seed.values():
+        for name, pair in means.items():
+            found.setdefault(name, []).append(pair)
     return {
         name: (
             math.fsum(mean for mean, _ in pairs) / len(pairs),

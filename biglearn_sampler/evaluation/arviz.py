@@ -20,6 +20,8 @@ from biglearn_sampler.evaluation.resampling import systematic
 def arviz_of(posterior: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], attributes: Mapping[str, Any]):
     """Draws of shape `(chains, draws, ...)` by name: `InferenceData` of ArviZ 0.x, `DataTree` of 1.x.
 
+    A slash in a name is a dot in a `DataTree`.
+
     Raises:
         UserError: ArviZ is not installed.
     """
@@ -30,11 +32,16 @@ def arviz_of(posterior: Mapping[str, np.ndarray], observed: Mapping[str, np.ndar
             "an ArviZ object needs ArviZ, which is not installed; run `pip install 'biglearn-sampler[arviz]'`. "
             "run.posterior() gives the same draws as arrays"
         ) from error
-    groups: dict[str, Any] = {"posterior": dict(posterior)}
-    if observed:
-        groups["observed_data"] = dict(observed)
-    # 0.x takes groups as keywords; a dict of groups would become one variable called `posterior`, without an error.
     early = int(arviz.__version__.split(".")[0]) < 1
+    # 1.x keeps groups in a tree of paths, in which no variable can have a slash, as `numpyro.handlers.scope` gives it.
+    posterior, observed = (
+        dict(group) if early else {name.replace("/", "."): values for name, values in group.items()}
+        for group in (posterior, observed)
+    )
+    groups: dict[str, Any] = {"posterior": posterior}
+    if observed:
+        groups["observed_data"] = observed
+    # 0.x takes groups as keywords; a dict of groups would become one variable called `posterior`, without an error.
     data = arviz.from_dict(**groups) if early else arviz.from_dict(groups)
     data["posterior"].attrs.update({"inference_library": "biglearn_sampler", **attributes})
     return data

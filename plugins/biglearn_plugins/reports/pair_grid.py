@@ -89,8 +89,8 @@ def pair_log_density(cloud: Cloud, pair: tuple[int, int], limits: Limits) -> Flo
 
 def _label(axes: Axes, row: int, column: int, names: Sequence[str]) -> None:
     if row == len(names) - 1:
-        axes.set_xlabel(names[column])
+        axes.set_xlabel(names[column], parse_math=False)
     if column == 0 and row > 0:
-        axes.set_ylabel(names[row])
+        axes.set_ylabel(names[row], parse_math=False)
     axes.tick_params(labelbottom=row == len(names) - 1, labelleft=0 == column < row, labelsize=8)
     axes.locator_params(nbins=4)

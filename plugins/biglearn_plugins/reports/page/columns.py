@@ -111,7 +111,12 @@ RHAT = Column(
     2,
 )
 COMPILING = Column("seconds_compile", "Compile, s", "seconds until compiled code was ready", 1)
-RUNNING = Column("seconds_run", "Run, s", "seconds of running, without compilation", 1)
+RUNNING = Column(
+    "seconds_run",
+    "Run, s",
+    "seconds of running, without compilation; of our sampler those of its training, without the verdict",
+    1,
+)
 
 
 def columns_for(exact_log_z: bool) -> list[Column]:

@@ -79,6 +79,10 @@ class Picture:
     alt: str
     caption: str
 
+    def on_white(self) -> str:
+        """The source for places that have a theme of their own, such as notebooks: light, on white ground."""
+        return self.svg.replace(_dark(), "svg{background:#ffffff}")
+
     def figure(self) -> Markup:
         """The picture in its frame, with the caption."""
         source = "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
@@ -123,5 +127,9 @@ def _variable(match: re.Match[str]) -> str:
 
 def _definitions() -> str:
     light = "".join(f"--{name}:{colour};" for colour, (name, _) in THEME.items())
+    return f"svg{{{light}}}{_dark()}"
+
+
+def _dark() -> str:
     dark = "".join(f"--{name}:{colour};" for name, colour in THEME.values())
-    return f"svg{{{light}}}@media screen and (prefers-color-scheme:dark){{svg{{{dark}}}}}"
+    return f"@media screen and (prefers-color-scheme:dark){{svg{{{dark}}}}}"

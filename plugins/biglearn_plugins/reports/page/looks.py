@@ -65,10 +65,15 @@ def looks_of(comparison: Comparison) -> dict[str, Look]:
 def _other(place: int) -> Look:
     return Look(
         OTHERS[place % len(OTHERS)],
-        DASHES[(1 + place) % len(DASHES)] if place else DASHES[0],
+        DASHES[_dashes(place)],
         MARKERS[1 + place % (len(MARKERS) - 1)],
         1.3,
     )
+
+
+def _dashes(place: int) -> int:
+    """Colours and dashes would come round together: after every round of colours the dashes are one further."""
+    return (place + place // len(OTHERS)) % len(DASHES)
 
 
 def legend(looks: dict[str, Look], methods: list[str]) -> Markup:

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from biglearn_plugins.reports.page.columns import MASS, MODES
 from biglearn_plugins.reports.page.drawing import INK, MUTED, Picture, picture
-from biglearn_plugins.reports.page.looks import Look
+from biglearn_plugins.reports.page.looks import Look, legend
+from biglearn_plugins.reports.page.markup import element, joined
 from biglearn_plugins.reports.page.numbers_as_text import counted, number
 from biglearn_sampler.comparison import Comparison
 from biglearn_sampler.evaluation.mode_shares import COVERED_SHARE, belongs_to_modes
@@ -21,6 +22,9 @@ MOST_BARS = 40
 WIDTH, HEIGHT, SUMMARY_HEIGHT = 460, 190, 300
 HIGHEST = 2.5
 """Times the heaviest true mass: what is above is cut, and written at the top, so that the other bars stay readable."""
+
+LEVELS = 3
+"""Rows of numbers over bars that are cut."""
 
 LOWEST_RATIO = 1e-2
 """Shown for anything below it on the logarithmic axis."""
@@ -44,6 +48,17 @@ def mass_pictures(comparison: Comparison, looks: dict[str, Look]) -> list[Pictur
         _bars(method, told_of(comparison, method), each[:, order], true[order], top, looks[method])
         for method, each in masses.items()
     ]
+
+
+def note_on_masses(comparison: Comparison) -> str:
+    """What has to be known to read the pictures."""
+    weights = comparison.target.facts.mode_weights
+    if weights is not None and len(weights) > MOST_BARS:
+        return (
+            "What the draws on record give each mode, mean over the seeds, divided by its true mass. Below the dashed "
+            "line a mode is not covered; a perfect sampler lies on the other one, up to chance."
+        )
+    return "Bars, and whiskers over the seeds, are what the draws on record give each mode; lines are the true masses."
 
 
 def told_of(comparison: Comparison, method: str) -> str:
@@ -97,12 +112,12 @@ def _bars(
 
 
 def _write_heights(axes: Axes, mean: Float[np.ndarray, " modes"], top: float) -> None:
-    """The heights of bars that are cut; a neighbour's is written higher, so that both can be read."""
-    raised, last = False, -2
+    """The heights of bars that are cut; those of neighbours stand one above the other, so that all can be read."""
+    level, last = 0, -LEVELS
     for place in np.flatnonzero(mean > top):
-        raised, last = not raised and place - last < 3, place
+        level, last = (level + 1) % LEVELS if place - last < LEVELS else 0, place
         style = {"ha": "center", "va": "bottom", "size": 6.5, "color": MUTED}
-        offset = (0, 8 if raised else 1)
+        offset = (0, 1 + 7 * level)
         axes.annotate(number(mean[place], 2), (place + 1, top), offset, textcoords="offset points", **style)
 
 
@@ -119,13 +134,15 @@ def _ratios(masses: Masses, true: Float[np.ndarray, " modes"], looks: dict[str, 
         axes.axhline(1.0, color=INK, linewidth=0.9)
         axes.axhline(COVERED_SHARE, color=MUTED, linewidth=0.8, linestyle=(0.0, (4.0, 3.0)))
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(0.0, 100.0)
         axes.set_xlabel("modes, the most neglected first, %")
         axes.set_ylabel("mass found / true mass")
 
     ends = "; ".join(_told(method, each) for method, each in ratios.items())
     alt = f"Mass found divided by true mass, sorted, for {len(true):,} modes, on a logarithmic axis. {ends}."
-    caption = f"Mass found / true mass of {len(true):,} modes; below the dashed line a mode is not covered"
+    caption = joined(legend(looks, list(ratios)), element("small", f"mass found / true mass of {len(true):,} modes"))
     return picture(WIDTH, SUMMARY_HEIGHT, draw, alt=alt, caption=caption)
 
 

@@ -32,7 +32,7 @@ class Page(AbstractReport):
     def draw_comparison(self, comparison: Comparison, path: Path) -> bool:
         drawn = coverage_with_legend(comparison, looks_of(comparison))
         if drawn is not None:
-            path.write_text(drawn.svg, encoding="utf-8")
+            path.write_text(drawn.on_white(), encoding="utf-8")
         return drawn is not None
 
 

@@ -13,8 +13,8 @@ from biglearn_plugins.reports.page.energy_picture import energy_picture
 from biglearn_plugins.reports.page.looks import Look, legend
 from biglearn_plugins.reports.page.marginal_panels import NUMBERS, marginal_panels
 from biglearn_plugins.reports.page.markup import Markup, element
-from biglearn_plugins.reports.page.mass_pictures import mass_pictures
-from biglearn_plugins.reports.page.sample_panels import SHOWN, sample_panels
+from biglearn_plugins.reports.page.mass_pictures import mass_pictures, note_on_masses
+from biglearn_plugins.reports.page.sample_panels import note_on_samples, sample_panels
 from biglearn_plugins.reports.page.timing_picture import timing_picture
 from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.comparison import Comparison, Trial
@@ -33,7 +33,7 @@ class PictureSection:
     Arguments:
         anchor: its name in links.
         title: its heading.
-        note: what a reader has to know to read the pictures.
+        note: what a reader has to know to read the pictures; may depend on the comparison.
         draw: the pictures of a comparison, perhaps none.
         without: what stands there if there are none; the section is left out if nothing does.
         shows: which trials the pictures show, where the swatches of their methods stand above all pictures together.
@@ -42,7 +42,7 @@ class PictureSection:
 
     anchor: str
     title: str
-    note: str
+    note: str | Callable[[Comparison], str]
     draw: Pictures
     without: str | None
     shows: Callable[[Trial], bool] | None = None
@@ -57,7 +57,7 @@ class PictureSection:
             return self._around(element("p", f"These pictures could not be drawn: {told(error)}", class_="failed"))
         if not pictures:
             return self._around(element("p", self.without, class_="muted")) if self.without else None
-        note = element("p", self.note, class_="note")
+        note = element("p", self.note if isinstance(self.note, str) else self.note(comparison), class_="note")
         frames = element("div", *(each.figure() for each in pictures), class_=self.grid)
         return self._around(note, self._legend(comparison, looks), frames)
 
@@ -85,8 +85,7 @@ PICTURE_SECTIONS = (
     PictureSection(
         "samples",
         "Draws over the target",
-        f"At most {SHOWN:,} draws of the first seed of each method, as the method weighs them. Grey regions hold "
-        f"{SHARES_TEXT} of the target's mass in view; crosses are known modes. All panels have the same axes.",
+        note_on_samples,
         sample_panels,
         None,
         grid="many",
@@ -104,7 +103,7 @@ PICTURE_SECTIONS = (
     PictureSection(
         "masses",
         "Masses of the modes",
-        "Bars, and whiskers over the seeds, are what the draws on record give each mode; lines are the true masses.",
+        note_on_masses,
         mass_pictures,
         None,
     ),
@@ -120,7 +119,8 @@ PICTURE_SECTIONS = (
     PictureSection(
         "timings",
         "Time",
-        "On the machine named below; what is compiled on the first seed of a method may serve the others.",
+        "On the machine named below; what is compiled on the first seed of a method may serve the others. The verdict "
+        "is on our sampler alone, after its training.",
         lambda comparison, _: timing_picture(comparison),
         None,
     ),

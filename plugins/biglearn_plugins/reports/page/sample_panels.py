@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -11,11 +12,12 @@ from matplotlib.axes import Axes
 from biglearn_plugins.reports.canvas import GREYS
 from biglearn_plugins.reports.mass_levels import SHARES_TEXT
 from biglearn_plugins.reports.page.drawing import INK, Picture, picture
+from biglearn_plugins.reports.page.draws_view import draws_view
 from biglearn_plugins.reports.page.looks import Look
 from biglearn_plugins.reports.page.mass_pictures import told_of
 from biglearn_plugins.reports.page.numbers_as_text import counted
 from biglearn_plugins.reports.regions import fill_regions
-from biglearn_plugins.reports.target_view import density_of, known_modes, target_view
+from biglearn_plugins.reports.target_view import density_of, known_modes
 from biglearn_plugins.reports.view import View
 from biglearn_sampler.comparison import Comparison, Trial
 from biglearn_sampler.energy import AbstractTarget
@@ -25,6 +27,9 @@ from biglearn_sampler.evaluation.resampling import systematic
 SIDE, CURVE_HEIGHT = 290, 230
 SHOWN = 1500
 """Points of a panel at most; more would hide each other."""
+
+TOLD_OUTSIDE = 0.005
+"""Share of the draws from which on the caption says that they are out of view."""
 
 BINS = 90
 
@@ -38,9 +43,12 @@ def sample_panels(comparison: Comparison, looks: dict[str, Look]) -> list[Pictur
     trials = first_trials(comparison)
     if target.dim > 2 or not trials:
         return []
-    view = replace(target_view(target), points_per_side=GRID[target.dim])
+    view = replace(draws_view(target, trials), points_per_side=GRID[target.dim])
     density = view.target_log_density(target)
-    draw, height = (_draw_curve, CURVE_HEIGHT) if target.dim == 1 else (_draw_plane, SIDE)
+    if target.dim == 1:
+        draw, height = partial(_draw_curve, top=_top(view, density, trials)), CURVE_HEIGHT
+    else:
+        draw, height = _draw_plane, SIDE
 
     def panel(trial: Trial, draws: Draws) -> Picture:
         look = looks[trial.method]
@@ -49,7 +57,7 @@ def sample_panels(comparison: Comparison, looks: dict[str, Look]) -> list[Pictur
             height,
             lambda figure: draw(figure.subplots(), target, view, density, draws, look),
             alt=_alt(comparison, trial, draws, view),
-            caption=caption_of(trial, look),
+            caption=caption_of(trial, look, _out_of_view(draws, view)),
         )
 
     return [panel(trial, draws) for trial, draws in trials]
@@ -65,11 +73,24 @@ def first_trials(comparison: Comparison) -> list[tuple[Trial, Draws]]:
     return list(found.values())
 
 
-def caption_of(trial: Trial, look: Look) -> str:
-    """Swatch, method, and what its seed covered."""
+def note_on_samples(comparison: Comparison) -> str:
+    """What has to be known to read the pictures."""
+    if comparison.target.dim == 1:
+        return (
+            "Histograms of the draws of the first seed of each method, as the method weighs them, over the target's "
+            "density in grey; ticks are known modes. All panels have the same axes."
+        )
+    return (
+        f"At most {SHOWN:,} draws of the first seed of each method, as the method weighs them. Grey regions hold "
+        f"{SHARES_TEXT} of the target's mass in view; crosses are known modes. All panels have the same axes."
+    )
+
+
+def caption_of(trial: Trial, look: Look, more: str = "") -> str:
+    """Swatch, method, what its seed covered, and more that is to be said."""
     covered, total = trial.figure("modes_covered"), trial.figure("modes_total")
     modes = f"{covered:.0f} of {total:.0f} modes, " if covered is not None and total is not None else ""
-    return look.caption(trial.method, f"{modes}seed {trial.seed}")
+    return look.caption(trial.method, f"{modes}seed {trial.seed}{more}")
 
 
 def shown_points(draws: Draws, most: int = SHOWN) -> Float[np.ndarray, "shown dim"]:
@@ -81,6 +102,30 @@ def shown_points(draws: Draws, most: int = SHOWN) -> Float[np.ndarray, "shown di
         chosen = systematic(shares / shares.sum(), min(most, draws.count), 0.5)
     points = np.asarray(draws.points, float)[chosen]
     return points[np.isfinite(points).all(axis=1)]
+
+
+def _in_view(draws: Draws, view: View) -> float:
+    """The share of the draws of a method that a view shows."""
+    inside = ((draws.points >= view.lower) & (draws.points <= view.upper)).all(axis=1)
+    return float(draws.shares[inside].sum())
+
+
+def _out_of_view(draws: Draws, view: View) -> str:
+    outside = 1.0 - _in_view(draws, view)
+    return f", {outside:.0%} of its draws outside" if outside >= TOLD_OUTSIDE else ""
+
+
+def _top(view: View, density: np.ndarray, trials: list[tuple[Trial, Draws]]) -> float:
+    """The height of panels in one dimension."""
+    curve, limits = _curve(view, density), (float(view.lower[0]), float(view.upper[0]))
+    heights = [np.histogram(draws.points[:, 0], BINS, limits, weights=draws.shares)[0] for _, draws in trials]
+    return 1.05 * max(curve.max(), max(each.max() for each in heights) * BINS / (limits[1] - limits[0]))
+
+
+def _curve(view: View, density: np.ndarray) -> Float[np.ndarray, " side"]:
+    """The density with an area of one."""
+    curve = density_of(density)
+    return curve / (float(np.trapezoid(curve, view.axes[0])) or 1.0)
 
 
 def _draw_plane(axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look) -> None:
@@ -96,11 +141,11 @@ def _draw_plane(axes: Axes, target: AbstractTarget, view: View, density: np.ndar
     axes.set_ylabel("x[1]")
 
 
-def _draw_curve(axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look) -> None:
-    horizontal, modes = view.axes[0], known_modes(target)
-    curve = density_of(density)
-    area = float(np.trapezoid(curve, horizontal)) or 1.0
-    axes.fill_between(horizontal, curve / area, color=GREYS[1], linewidth=0)
+def _draw_curve(
+    axes: Axes, target: AbstractTarget, view: View, density: np.ndarray, draws: Draws, look: Look, top: float
+) -> None:
+    modes = known_modes(target)
+    axes.fill_between(view.axes[0], _curve(view, density), color=GREYS[1], linewidth=0)
     limits = (float(view.lower[0]), float(view.upper[0]))
     # Draws out of view count as well: a density, not a share of what is seen.
     heights = draws.shares * BINS / (limits[1] - limits[0])
@@ -115,18 +160,17 @@ def _draw_curve(axes: Axes, target: AbstractTarget, view: View, density: np.ndar
     )
     axes.plot(modes[:, 0], np.zeros(len(modes)), "|", color=INK, markersize=8, clip_on=False)
     axes.set_xlim(limits)
-    axes.set_ylim(0.0, None)
+    axes.set_ylim(0.0, top)
     axes.set_xlabel("x[0]")
     axes.set_ylabel("density")
 
 
 def _alt(comparison: Comparison, trial: Trial, draws: Draws, view: View) -> str:
-    inside = ((draws.points >= view.lower) & (draws.points <= view.upper)).all(axis=1)
     told = told_of(comparison, trial.method)
     regions = "its density" if comparison.target.dim == 1 else f"regions with {SHARES_TEXT} of its mass"
     return (
         f"{counted(draws.count, 'draw')} of {trial.method} on seed {trial.seed} over the target, {regions} in grey; "
-        f"{draws.shares[inside].sum():.1%} of them by weight in view, around {_middle(draws)}."
+        f"{_in_view(draws, view):.1%} of them by weight in view, around {_middle(draws)}."
         f"{f' Over all seeds: {told}.' if told else ''}"
     )
 

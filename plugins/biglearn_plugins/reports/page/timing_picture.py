@@ -1,10 +1,11 @@
-"""How long each method took, to compile and to run."""
+"""How long each method took, to compile and to run, and the verdict on our sampler."""
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from biglearn_plugins.reports.canvas import BLUE, SKY
+from biglearn_plugins.reports.canvas import BLUE, GREEN, SKY
 from biglearn_plugins.reports.page.columns import COMPILING, RUNNING
 from biglearn_plugins.reports.page.drawing import MUTED, Picture, picture
 from biglearn_plugins.reports.page.markup import element, joined
@@ -12,26 +13,30 @@ from biglearn_plugins.reports.page.numbers_as_text import number
 from biglearn_sampler.comparison import Comparison
 
 WIDTH, ROW, AROUND = 460, 34, 54
-COMPILE_COLOUR, RUN_COLOUR = SKY, BLUE
+VERDICT = "seconds_verdict"
+PARTS = {COMPILING.figure: ("compile", SKY), RUNNING.figure: ("run", BLUE), VERDICT: ("verdict", GREEN)}
 LONGEST_NAME = 22
 
 
 def timing_picture(comparison: Comparison) -> list[Picture]:
     """Stacked bars of the means over the seeds; none where no method has a time."""
-    seconds = {method: each for method in comparison.methods if (each := _seconds(comparison, method)) is not None}
+    seconds = {method: each for method in comparison.methods if (each := _seconds(comparison, method))}
     if not seconds:
         return []
+    parts = {part: look for part, look in PARTS.items() if any(part in each for each in seconds.values())}
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in seconds]
         places = range(len(names))
-        compiling, running = ([each[part] for each in seconds.values()] for part in (0, 1))
-        axes.barh(places, compiling, 0.62, color=COMPILE_COLOUR)
-        axes.barh(places, running, 0.62, left=compiling, color=RUN_COLOUR)
-        longest = max(map(sum, seconds.values()))
-        for place, each in enumerate(seconds.values()):
-            axes.text(sum(each) + 0.015 * longest, place, f"{number(sum(each), 1)} s", va="center", color=MUTED)
+        ends = np.zeros(len(names))
+        for figure_name, (_, colour) in parts.items():
+            widths = np.array([each.get(figure_name, 0.0) for each in seconds.values()])
+            axes.barh(places, widths, 0.62, left=ends, color=colour)
+            ends += widths
+        longest = float(ends.max())
+        for place, end in enumerate(ends):
+            axes.text(end + 0.015 * longest, place, f"{number(end, 1)} s", va="center", color=MUTED)
         axes.set_yticks(places, names)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(names) - 0.5, -0.5)
@@ -40,16 +45,17 @@ def timing_picture(comparison: Comparison) -> list[Picture]:
         axes.spines["left"].set_visible(False)
 
     told = "; ".join(
-        f"{method}: {number(compiling, 1)} s compiling, {number(running, 1)} s running"
-        for method, (compiling, running) in seconds.items()
+        f"{method}: {', '.join(f'{PARTS[part][0]} {number(mean, 1)} s' for part, mean in each.items())}"
+        for method, each in seconds.items()
     )
-    caption = joined(_chip(COMPILE_COLOUR), "compile", _chip(RUN_COLOUR), "run")
+    caption = joined(*(piece for name, colour in parts.values() for piece in (_chip(colour), name)))
     return [picture(WIDTH, AROUND + ROW * len(seconds), draw, alt=f"Seconds as stacked bars. {told}.", caption=caption)]
 
 
-def _seconds(comparison: Comparison, method: str) -> tuple[float, float] | None:
-    compiling, running = (comparison.figure(method, column.figure) for column in (COMPILING, RUNNING))
-    return None if compiling is None or running is None else (compiling.mean, running.mean)
+def _seconds(comparison: Comparison, method: str) -> dict[str, float]:
+    """The means over the seeds, of the parts that a method has."""
+    found = {part: comparison.figure(method, part) for part in PARTS}
+    return {part: figure.mean for part, figure in found.items() if figure is not None}
 
 
 def _chip(colour: str) -> str:
