@@ -118,6 +118,14 @@ def test_points_where_the_known_modes_fail_count_for_nothing() -> None:
     assert resolved_width(known, points, places, flat, generator()) == WIDTHS[-1]
 
 
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_mode_inside_a_known_one_that_is_higher_there_is_none(dim: int) -> None:
+    """It would add less than it stands on: whether it is met says nothing of the modes that may be elsewhere."""
+    known = Archive(dim, (Mode(np.zeros(dim), np.eye(dim), 0.0, np.zeros((0, dim)), np.zeros(0)),))
+    width = resolved(known, box(2000, dim, half=6.0), box(20_000, dim, half=6.0))
+    assert width is not None and width < 0.1
+
+
 def test_components_that_overlap_are_one_mode_whose_width_is_that_of_all() -> None:
     """A uniform chain of narrow ones on a line, and one for itself."""
     means = np.stack([np.linspace(-1.0, 1.0, 21), np.zeros(21)], 1)

@@ -17,7 +17,7 @@ from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.runs.verdict import ENDLESS
 from biglearn_sampler.verdict import CANNOT_TELL, NOT_COVERED, judge
 from biglearn_sampler.verdict.decide import said_about
-from biglearn_sampler.verdict.own_draws import OwnDraws
+from biglearn_sampler.verdict.own_draws import OwnDraws, thin_mass
 from biglearn_sampler.verdict.tails import DOUBLINGS, runs_away
 
 LENGTH = 40.0
@@ -156,6 +156,26 @@ def test_heavy_weights_are_a_reason_where_the_sampler_does_not_fit(ess: float, k
     """Of a thin tail that bends away 3 % of the mass were missing at 0.82 and 0.75."""
     own = OwnDraws(np.zeros((1000, 2)), np.zeros(1000), np.zeros(1000), 0.0, 1000 * ess, khat, 0.0, 0.0)
     assert said_about(own, 0.0, [], None, None)[0] == expected
+
+
+def test_mass_where_the_sampler_is_thin_is_a_reason() -> None:
+    """Of a chain of double wells 3 % were missing in small wells, with an ESS of 0.22 and a k-hat of 0.55."""
+    own = OwnDraws(np.zeros((1000, 2)), np.zeros(1000), np.zeros(1000), 0.0, 220.0, 0.55, 0.0, 0.0)
+    verdict, sentence = said_about(replace(own, thin=0.03), 0.0, [], None, None)
+    assert (
+        verdict == CANNOT_TELL and "3% of the mass is where the sampler has less than a tenth of its usual" in sentence
+    )
+    assert said_about(replace(own, thin=0.009), 0.0, [], None, None)[0] == "covered"
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.4, 0.0), (1.23, 0.031), (2.0, 0.125)])
+def test_thin_mass_is_that_of_weights_far_above_the_middle_one(spread: float, expected: float) -> None:
+    """Log weights of a normal law are normal under the target too, one variance higher."""
+    log_ratio = spread * np.random.default_rng(0).normal(size=200_000)
+    assert thin_mass(log_ratio) == pytest.approx(expected, abs=0.006)
+    # Draws beyond a hard wall weigh nothing and change nothing.
+    walled = np.concatenate([log_ratio, np.full(300_000, -np.inf)])
+    assert thin_mass(walled) == pytest.approx(thin_mass(log_ratio))
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.progress import EngineListener, EngineProgress
 from biglearn_sampler.engine.proposals import Proposer
-from biglearn_sampler.engine.refine import Refiner
+from biglearn_sampler.engine.refine import Refinement, Refiner
 from biglearn_sampler.engine.region import Region, refining_region
 from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.search import Search, SearchState
@@ -99,6 +99,7 @@ class Engine:
         devices: Devices = ONE_DEVICE,
     ) -> None:
         self.target, self.rules, self.account = target, rules, account
+        self._parts = devices.component_parts
         self.stepper = Stepper(target, rules, account, devices)
         self._first, self._listener = Population.at(start, width), listener
         self._proposer = Proposer(target.dim, tasks, rules.width, rules.proposals)
@@ -320,11 +321,17 @@ class Engine:
         self._moves.extend(fit.merges)
         affordable = self.account.allows(price_of_blocks(fit.merged.dim, self.stepper.price_of_gradient.total))
         blocks = find_blocks(fit.merged, self.stepper, generator) if fit.merged.dim > 2 and affordable else None
-        if blocks is not None:
+        if blocks is not None and self._has_room_for(len(blocks)):
             return Factoring(archive, fit, blocks)
-        modes = self._with_lost(fit, archive, generator)
+        lost = self._lost(fit, archive, generator) if fit.settled else Archive(archive.dim)
+        modes = _joined(fit, lost)
         region = refining_region(modes, generator)
-        return Refining(archive.count, archive.total, region, self._refiner(region, generator).begun(modes))
+        refiner = self._refiner(region, generator)
+        if not refiner.can_begin(modes.dim):
+            # Nothing would give what was lost its weight, and the others theirs back: it stays lost.
+            return Refining(archive.count, archive.total, region, Refinement.stopped(fit.merged))
+        self._came_back(lost.count)
+        return Refining(archive.count, archive.total, region, refiner.begun(modes))
 
     def _factor(self, stage: Factoring, key: Key[Array, ""]) -> Stage:
         """The sampler of one more block; behind the last one, the product of all."""
@@ -377,8 +384,15 @@ class Engine:
         """Whether the budget allows anything that is worth while."""
         return self.account.allows(self.stepper.least_evaluations)
 
+    def _has_room_for(self, factors: int) -> bool:
+        """Whether every factor of a product can have its share of the components that the user allows."""
+        most = self.rules.most_components
+        return most is None or (most >= factors and most // factors % self._parts == 0)
+
     def _explored_for_long(self) -> bool:
-        return self.account.total.total > self.rules.long_exploration * self.target.price_of_gradient.total
+        """What a verdict asked is no exploration."""
+        missed = self.account.spent.get("missed", Evaluations()).total
+        return self.account.total.total - missed > self.rules.long_exploration * self.target.price_of_gradient.total
 
     def _known_and_lost(
         self, fit: Fit, archive: Archive, generator: np.random.Generator
@@ -411,14 +425,6 @@ class Engine:
     def _lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Archive:
         """The modes that a fit lost."""
         return Archive(archive.dim, self._known_and_lost(fit, archive, generator)[1])
-
-    def _with_lost(self, fit: Fit, archive: Archive, generator: np.random.Generator) -> Population:
-        """The components of a fit, and the modes that it lost."""
-        if not fit.settled:
-            return fit.merged
-        lost = self._lost(fit, archive, generator)
-        self._came_back(lost.count)
-        return _joined(fit, lost)
 
     def _finished(
         self, population: Population, how: str, modes: int, evidence: float, grounds: Mapping[str, float]

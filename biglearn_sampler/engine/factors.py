@@ -81,7 +81,8 @@ class FactorFitter:
         part = Region(region.centre[list(block)], region.width[list(block)])
         stepper = self._stepper(alone)
         moves: list[Move] = []
-        fitted, generator = _fit(stepper, part, self._tasks, self._rules, jax.random.fold_in(key, number), moves)
+        rules = self._rules.shared_among(len(blocks))
+        fitted, generator = _fit(stepper, part, self._tasks, rules, jax.random.fold_in(key, number), moves)
         chosen = fitted
         if self._account.limited:
             chosen = _better(fitted, merged_twins(population.marginal(block)), stepper, generator)

@@ -137,7 +137,9 @@ class Population:
         """
         # Widths may have become zero in single precision.
         usable = self.sound()
-        spacing = (np.abs(self.means) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
+        # Densities are computed relative to the middle of all means, and points lie where they lie.
+        far = np.maximum(np.abs(self.means), np.abs(self.means - self.means.mean(0)))
+        spacing = (far + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
         with np.errstate(over="ignore", invalid="ignore"):
             inverse = _inverses(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
             rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)

@@ -65,6 +65,11 @@ class Refinement:
     complete: bool = True
     ended: bool = False
 
+    @classmethod
+    def stopped(cls, population: Population) -> Refinement:
+        """One for which the budget does not allow a stretch."""
+        return cls(population, population, complete=False, ended=True)
+
 
 @dataclass(eq=False)
 class Refiner:
@@ -101,9 +106,13 @@ class Refiner:
         Arguments:
             modes: what was found.
         """
-        if not self._can_pay(self.rules.refine_components(modes.dim)):
-            return Refinement(modes, modes, complete=False, ended=True)
+        if not self.can_begin(modes.dim):
+            return Refinement.stopped(modes)
         return Refinement(self._begun(modes), modes)
+
+    def can_begin(self, dim: int) -> bool:
+        """Whether the budget allows a stretch."""
+        return self._can_pay(self.rules.refine_components(dim))
 
     def resumed(self, refined: Population, lacking: Population, share: float) -> Refinement | None:
         """The state from which components that were refined are annealed on, with modes that they lack among them.
@@ -157,13 +166,18 @@ class Refiner:
         points = self.stepper.account.affordable(self.rules.polish_points)
         judged = polished(state.population, self.stepper, self.generator, points)
         population, effective_share = judged.population, judged.effective_share
-        again = effective_share < POOR_ESS and state.complete and state.cycle + 1 < self.rules.cycles
-        if again:
+        poor = effective_share < POOR_ESS and state.complete and state.cycle + 1 < self.rules.cycles
+        if poor and self._can_pay(population.count):
             return Refinement(population, population, cycle=state.cycle + 1)
         if effective_share < FAIR_ESS:
             population = balanced(population, self.stepper, self.generator)
         return replace(
-            state, population=population, log_mass=judged.log_mass, effective_share=effective_share, ended=True
+            state,
+            population=population,
+            log_mass=judged.log_mass,
+            effective_share=effective_share,
+            complete=state.complete and not poor,
+            ended=True,
         )
 
     def _begun(self, modes: Population) -> Population:

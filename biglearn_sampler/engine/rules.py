@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.errors import SettingsError
@@ -120,6 +120,11 @@ class Rules:
         if self.most_components is not None:
             return self.most_components
         return 512 if dim <= 16 else 256 if dim <= 50 else 128
+
+    def shared_among(self, factors: int) -> Rules:
+        """The rules of each factor of a product: all together have as many components as the user allows."""
+        most = self.most_components
+        return self if most is None else replace(self, most_components=max(1, most // factors))
 
     def rounds(self, dim: int) -> int:
         """Rounds of exploration at most."""

@@ -204,7 +204,8 @@ class Search:
             raise Diverged(
                 f"the components grew or went to {reach:.0e} declared scales: the density seems to have no finite mass "
                 "(is it flat somewhere, or does it grow?). If your function is an energy, return its negative: "
-                "biglearn takes log densities; otherwise bound it, for example by a prior"
+                "biglearn takes log densities; otherwise bound it, for example by a prior. Where values near a bound "
+                "are clipped in single precision, as those of a sparse simplex, JAX_ENABLE_X64=1 helps"
             )
         if not self.archive.count:
             return population

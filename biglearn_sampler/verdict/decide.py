@@ -126,6 +126,12 @@ def said_about(
             f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "
             f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses."
         )
+    if own.thin >= MOST_MISSING:
+        return CANNOT_TELL, (
+            f"Cannot tell: {own.thin:.0%} of the mass is where the sampler has less than a tenth of its usual share of "
+            f"the density (ESS {own.effective_share:.3f}), and as much may be where it has none; a fresh search found "
+            "nothing that it misses."
+        )
     if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
         return NOT_COVERED, (
             f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode."

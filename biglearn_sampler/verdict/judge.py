@@ -88,6 +88,7 @@ def judge(
         "ess": own.effective_share,
         "khat": own.khat,
         "uneven_components": own.uneven,
+        "thin_mass": own.thin,
         "modes_of_one_climb": own.alone,
         "log_z_broad": broad.reservoir.log_mass if np.isfinite(broad.reservoir.log_mass) else None,
         "broad_effective": broad.reservoir.quality().effective_size,

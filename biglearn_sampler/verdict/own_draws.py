@@ -21,6 +21,9 @@ from biglearn_sampler.verdict.basins import basins_of
 DRAWS = 4000
 """Fresh draws of the sampler."""
 
+THIN = 10.0
+"""Times the middle weight: beyond, the sampler has little of the density."""
+
 BATCH = 2000
 """Points at which densities are computed at once, which bounds the memory."""
 
@@ -54,6 +57,7 @@ class OwnDraws:
         wrong_mass: total variation between raw and weighted masses of the sampler's own modes, and of those of the
             target, without what noise of the weights alone would give.
         uneven: the same of its components.
+        thin: share of the mass that lies where the sampler has less than a tenth of its usual share of the density.
         alone: share of climbs that found a mode which no other climb found, about the mass of those that none did.
     """
 
@@ -65,6 +69,7 @@ class OwnDraws:
     khat: float | None
     wrong_mass: float | None
     uneven: float | None
+    thin: float = 0.0
     alone: float = 0.0
 
     @property
@@ -97,10 +102,25 @@ def own_draws(
     effective = float(np.exp(2.0 * np.asarray(logsumexp(log_ratio)) - np.asarray(logsumexp(2.0 * log_ratio))))
     khat = None if khat is None or not np.isfinite(khat) else float(khat)
     wrong, uneven = _wrong_mass(sampler, points, weights)
+    thin = thin_mass(log_ratio)
     if not isinstance(sampler, GaussianMixture):
-        return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven)
+        return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin)
     of_basins, alone = _wrong_basins(sampler, points, weights, stepper, generator)
-    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, max(wrong, of_basins), uneven, alone)
+    wrong = max(wrong, of_basins)
+    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin, alone)
+
+
+def thin_mass(log_ratio: Float[np.ndarray, " draws"]) -> float:
+    """Of the mass, as the draws weigh it, the share at weights of more than ten times the middle one.
+
+    The middle is that of the mass: half of it has larger weights. What few draws stand for, heavily weighed, may have
+    neighbours for which none stands. Draws without density do not matter, as beyond hard walls.
+    """
+    order = np.argsort(log_ratio)
+    mass = np.cumsum(np.exp(log_ratio[order] - log_ratio[order[-1]]))
+    middle = log_ratio[order[np.searchsorted(mass, 0.5 * mass[-1])]]
+    first = int(np.searchsorted(log_ratio[order], middle + np.log(THIN), side="right"))
+    return float(1.0 - mass[first - 1] / mass[-1])
 
 
 def _wrong_mass(

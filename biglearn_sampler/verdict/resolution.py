@@ -75,7 +75,8 @@ def resolved_width(
     A planted mode is a Gaussian with the covariance of a mode of the sampler, chosen by mass, in another place and
     narrower: `m Z N(c, w^2 C)`. It is met if it would surprise at one of the points (`Archive.surprise`). Only points
     count at which the known modes explain the target: where these Gaussians fail, a planted one says nothing either.
-    The energy is not asked again.
+    Nor does one that would be no mode of its own, inside a known one that is higher there. The energy is not asked
+    again.
 
     Arguments:
         known: what the sampler knows.
@@ -90,14 +91,17 @@ def resolved_width(
     shapes = Shapes.of(known, draws)
     modes = generator.choice(len(shapes.shares), PLANTED, p=shapes.shares)
     chosen = generator.integers(len(places), size=PLANTED)
-    met = np.zeros((PLANTED, len(WIDTHS)), bool)
+    met, apart = np.zeros((PLANTED, len(WIDTHS)), bool), np.zeros((PLANTED, len(WIDTHS)), bool)
+    log_known = known.log_density(places[chosen])
     for mode in np.unique(modes):
         inverse = np.linalg.inv(shapes.factors[mode])
         standard = explained.points @ inverse.T
         for number in np.flatnonzero(modes == mode):
             squares = ((standard - inverse @ places[chosen[number]]) ** 2).sum(1)
             met[number] = is_met(known, inverse, squares, explained.log_target)
-    coarse = np.flatnonzero(met.mean(axis=0) < MOSTLY_MET)
+            apart[number] = log_peaks(known, inverse) > log_known[number] + NEWS
+    counted = apart.sum(axis=0)
+    coarse = np.flatnonzero((counted > 0) & ((met & apart).sum(axis=0) < MOSTLY_MET * counted))
     first = coarse[0] if len(coarse) else len(WIDTHS)
     return float(WIDTHS[first - 1]) if first else None
 
@@ -116,10 +120,15 @@ def is_met(
         squares: of the distances of the points from it, in its deviations.
         log_target: at the points.
     """
-    peak = known.total + np.log(PLANTED_SHARE) + np.log(np.diagonal(inverse)).sum() - 0.5 * known.dim * LOG_TWO_PI
     elsewhere, met = squares > SAME_PLACE, []
-    for width in WIDTHS:
-        planted = peak - known.dim * np.log(width) - 0.5 * squares / width**2
+    for width, peak in zip(WIDTHS, log_peaks(known, inverse), strict=True):
+        planted = peak - 0.5 * squares / width**2
         needed = NEWS + known.slack * np.maximum(known.peak - planted, 0.0)
         met.append(bool((elsewhere & (planted > log_target + needed)).any()))
     return np.array(met)
+
+
+def log_peaks(known: Archive, inverse: Float[np.ndarray, "dim dim"]) -> Float[np.ndarray, " widths"]:
+    """The log density in the middle of a planted mode, for every width of it."""
+    peak = known.total + np.log(PLANTED_SHARE) + np.log(np.diagonal(inverse)).sum() - 0.5 * known.dim * LOG_TWO_PI
+    return peak - known.dim * np.log(WIDTHS)
