@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, Look
 from biglearn_sampler.errors import RunFolderError
@@ -60,13 +61,15 @@ def check_print(record: Mapping[str, Any], is_its: Callable[[Mapping[str, Any]],
         path: of the folder.
 
     Raises:
-        RunFolderError: it is another one, or the print makes no sense.
+        RunFolderError: it is another one, or cannot be compared.
     """
     printed = record.get("target_print")
     try:
         is_its_own = printed is None or is_its(printed)
     except (KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{path / 'run.json'} cannot be read: target_print makes no sense ({error})") from error
+        raise RunFolderError(
+            f"the target cannot be compared with what {path / 'run.json'} says of it as target_print ({told(error)})"
+        ) from error
     if not is_its_own:
         raise RunFolderError(
             f"the target is not the one of {path}: their log densities at the same points, or their regions, differ; "
