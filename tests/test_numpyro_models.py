@@ -95,9 +95,9 @@ def test_a_law_whose_draws_take_a_missing_package_is_a_target(monkeypatch):
 
 def test_a_target_is_named_after_what_it_was_made_of():
     for model in (walk, handlers.seed(walk, 0)):
-        assert bl.from_numpyro(model).origin == f"{__name__}:walk"
-    assert bl.from_numpyro(dist.Gamma(2.0, 1.0)).origin == "numpyro.distributions.continuous:Gamma"
-    assert bl.target(partial(jnp.dot, jnp.ones(2)), dim=2, scale=1.0).origin.endswith(":dot")
+        assert bl.from_numpyro(model).source_name == f"{__name__}:walk"
+    assert bl.from_numpyro(dist.Gamma(2.0, 1.0)).source_name == "numpyro.distributions.continuous:Gamma"
+    assert bl.target(partial(jnp.dot, jnp.ones(2)), dim=2, scale=1.0).source_name.endswith(":dot")
 
 
 # what a model does with its data while it is compiled

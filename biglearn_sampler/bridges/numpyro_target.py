@@ -59,8 +59,8 @@ class NumpyroTarget(AbstractTarget):
         return self.declared_scale
 
     @property
-    def origin(self) -> str:
-        return self.made_of or super().origin
+    def source_name(self) -> str:
+        return self.made_of or super().source_name
 
     @property
     def facts(self) -> Facts:

@@ -55,7 +55,7 @@ class FunctionTarget(AbstractTarget):
         return self.known
 
     @property
-    def origin(self) -> str:
+    def source_name(self) -> str:
         return origin_of(self.function)
 
     @property

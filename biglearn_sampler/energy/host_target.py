@@ -58,7 +58,7 @@ class HostTarget(AbstractTarget):
         return Evaluations(gradient=1) if self.host.has_gradient else Evaluations(energy=2 * self.dim + 1)
 
     @property
-    def origin(self) -> str:
+    def source_name(self) -> str:
         return origin_of(self.function)
 
     @property

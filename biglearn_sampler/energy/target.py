@@ -60,7 +60,7 @@ class AbstractTarget(ABC):
         return Facts()
 
     @property
-    def origin(self) -> str:
+    def source_name(self) -> str:
         """What it was made of, as `module:name`; a run on it has this name."""
         return origin_of(self)
 

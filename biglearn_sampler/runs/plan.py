@@ -262,7 +262,7 @@ def _built_target(target: Any, catalogue: Catalogue, parameters: Mapping[str, An
     if not isinstance(target, AbstractTarget):
         return built
     # Otherwise all functions would share the name of one class.
-    return Built(built.value, replace(built.record, name=target.origin))
+    return Built(built.value, replace(built.record, name=target.source_name))
 
 
 def by_bare_name(baselines: Sequence[Built[AbstractBaseline]]) -> dict[str, Built[AbstractBaseline]]:
