@@ -137,13 +137,21 @@ class Population:
         """
         # Widths may have become zero in single precision.
         usable = self.sound()
-        # Densities are computed relative to the middle of all means, and points lie where they lie.
-        far = np.maximum(np.abs(self.means), np.abs(self.means - self.means.mean(0)))
-        spacing = (far + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
         with np.errstate(over="ignore", invalid="ignore"):
-            inverse = _inverses(np.where(usable[:, None, None], self.factors, np.eye(self.dim)))
-            rounding = np.einsum("kij,kj->ki", np.abs(inverse), spacing)
-        return usable & (rounding < LEAST_RESOLUTION).all(1)
+            inverse = np.abs(_inverses(np.where(usable[:, None, None], self.factors, np.eye(self.dim))))
+        told_apart = usable & self._told_apart(inverse, self.means)
+        if not told_apart.any():
+            return told_apart
+        # Densities are computed relative to the middle of all means, of those at least that are left.
+        return told_apart & self._told_apart(inverse, self.means - self.means[told_apart].mean(0))
+
+    def _told_apart(
+        self, inverse: Float[np.ndarray, "components dim dim"], places: Float[np.ndarray, "components dim"]
+    ) -> Bool[np.ndarray, " components"]:
+        """The same, were they at these places."""
+        spacing = (np.abs(places) + self._deviations()) * float(jnp.finfo(jnp.zeros(()).dtype).eps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (np.einsum("kij,kj->ki", inverse, spacing) < LEAST_RESOLUTION).all(1)
 
     def sound(self) -> Bool[np.ndarray, " components"]:
         """Whether all numbers of a component are finite, and its widths above zero."""
