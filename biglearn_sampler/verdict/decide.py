@@ -42,6 +42,11 @@ miss as much again where it does not look."""
 MOST_UNEVEN = 0.1
 """The same between the masses of single components: these tell also where modes are not apart."""
 
+MANY_ALONE = 0.1
+"""Share of climbs with a mode for themselves from which modes are many: about so much mass is in those that none found.
+Then mass of which the sampler has little is in small modes, and it may have none of others; of a single mode it is a
+tail, which weights tell."""
+
 MOST_ROUNDING = 0.1
 """Distance of neighbouring log densities from which their differences, and so all weights, are rounding."""
 
@@ -126,11 +131,11 @@ def said_about(
             f"Cannot tell: the weights of the sampler's draws are too uneven (ESS {own.effective_share:.3f}, k-hat "
             f"{khat}) to say whether its masses are right; a fresh search found nothing that it misses."
         )
-    if own.thin >= MOST_MISSING:
+    if own.thin >= MOST_MISSING and own.alone > MANY_ALONE:
         return CANNOT_TELL, (
             f"Cannot tell: {own.thin:.0%} of the mass is where the sampler has less than a tenth of its usual share of "
-            f"the density (ESS {own.effective_share:.3f}), and as much may be where it has none; a fresh search found "
-            "nothing that it misses."
+            f"the density (ESS {own.effective_share:.3f}), and modes are so many that as much may be in some of which "
+            "it has none; a fresh search found nothing that it misses."
         )
     if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
         return NOT_COVERED, (
