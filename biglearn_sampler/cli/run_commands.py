@@ -76,7 +76,7 @@ def train(
         typer.Option(
             metavar="EVALS",
             help="evaluations of the energy and its gradient at most, of the training; the verdict (usually about "
-            "150,000 to 310,000) and the figures (16,000) come on top",
+            "150,000 to 310,000) and the figures (20,000) come on top",
         ),
     ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="wall time of the training at most")] = None,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from numpy.typing import ArrayLike
 
 from biglearn_sampler.compilation import jit_quickly
 from biglearn_sampler.energy import AbstractTarget, split_arrays
 from biglearn_sampler.errors import Diverged
-from biglearn_sampler.evaluation.draws import Draws
-from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, Mixture
+from biglearn_sampler.evaluation.draws import Defended, Draws
+from biglearn_sampler.mixture import LOG_TWO_PI, GaussianMixture, Mixture, heavy_tailed_draws, log_densities_beside
 
 BATCH = 4000
 """Draws that are evaluated at once, which bounds the memory."""
 
 ROUNDING = 1.0
 """Nats, and a hundredth for each dimension, by which rounding may make the mean density of draws too low."""
+
+DEFENCE = 4
+"""Draws of the sampler for each one with heavy tails."""
 
 TELLING = 4.0
 """Standard errors by which the mean density of draws must be too low to say that it is."""
@@ -43,12 +48,54 @@ def draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Arra
             jax.lax.map(mixture.log_density, points, batch_size=BATCH),
         )
 
-    points, log_target, log_sampler = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
+    return _draws(mixture, *drawn(arrays, mixture, key))
+
+
+def defended_draws_of(mixture: Mixture, target: AbstractTarget, count: int, key: Key[Array, ""]) -> Draws:
+    """The same, and with them a quarter as many draws with heavy tails: `defended`.
+
+    Arguments:
+        mixture: the sampler.
+        target: its energy only.
+        count: draws of the sampler, at least `DEFENCE`.
+        key: the draws of the sampler are those that `draws_of` gives with it.
+    """
+    arrays, rebuilt = split_arrays(target)
+    others = count // DEFENCE
+
+    @jit_quickly
+    def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""]) -> tuple[Array, ...]:
+        heavy = heavy_tailed_draws(mixture, jax.random.fold_in(key, others), others)
+        points = jnp.concatenate([mixture.sample(key, count), heavy])
+        return (
+            points,
+            jax.lax.map(rebuilt(arrays).log_density, points, batch_size=BATCH),
+            *jax.lax.map(partial(log_densities_beside, mixture), points, batch_size=BATCH),
+        )
+
+    points, log_target, log_own, log_heavy = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
+    share = count / len(points)
+    log_both = np.logaddexp(np.log(share) + log_own, np.log1p(-share) + log_heavy)
+    defended = Defended(Draws(points, _no_density_where_not_finite(log_target), log_both), log_own)
+    return replace(_draws(mixture, points[:count], log_target[:count], log_own[:count]), defended=defended)
+
+
+def _draws(mixture: Mixture, points: ArrayLike, log_target: ArrayLike, log_sampler: ArrayLike) -> Draws:
+    """Draws of a sampler, whose density is told at them."""
+    points, log_target, log_sampler = (np.asarray(part, float) for part in (points, log_target, log_sampler))
     if isinstance(mixture, GaussianMixture):
         _check_told(mixture, log_sampler)
-    # A NaN or an infinite density is no density: it counts as zero, as in training.
-    log_target = np.where(np.isfinite(log_target), log_target, -np.inf)
-    return Draws(points, log_target, log_sampler, log_sampler_at=partial(_log_densities, mixture))
+    return Draws(
+        points,
+        _no_density_where_not_finite(log_target),
+        log_sampler,
+        log_sampler_at=partial(_log_densities, mixture),
+    )
+
+
+def _no_density_where_not_finite(log_target: Float[np.ndarray, " count"]) -> Float[np.ndarray, " count"]:
+    """A NaN or an infinite density is no density: it counts as zero, as in training."""
+    return np.where(np.isfinite(log_target), log_target, -np.inf)
 
 
 def _check_told(mixture: GaussianMixture, log_density: Float[np.ndarray, " count"]) -> None:

@@ -12,6 +12,25 @@ from biglearn_sampler.importance import rounding_of
 
 
 @dataclass(frozen=True, eq=False)
+class Defended:
+    """Draws of a sampler `p` and of a law `h` with heavier tails, all taken as draws of their mixture.
+
+    Where the tails of a target are heavier than those of its sampler, the few draws that tell have weights beyond any
+    bound, and most often there is none. Beside `m = (n p + n_h h) / (n + n_h)` no weight `q / m` exceeds
+    `(1 + n_h / n) q / p`, nor `(1 + n / n_h) q / h`.
+
+    Arguments:
+        draws: the `n` of the sampler, then the `n_h` others; `log_sampler` is `log m`.
+        log_own: `log p` at all of them.
+
+    Reference: Hesterberg, Technometrics 37 (1995).
+    """
+
+    draws: Draws
+    log_own: Float[np.ndarray, " count"]
+
+
+@dataclass(frozen=True, eq=False)
 class Draws:
     """Points that a method claims to come from the target.
 
@@ -26,6 +45,7 @@ class Draws:
             if it has none or can give it at its own draws only.
         families: number of the family of each draw, such as the first ancestor of a particle: draws of one family are
             not independent; `None` where all are, and for chains.
+        defended: the same draws and further ones with heavier tails; `None` where there are none.
     """
 
     points: Float[np.ndarray, "count dim"]
@@ -35,13 +55,15 @@ class Draws:
     weights: Float[np.ndarray, " count"] | None = None
     log_sampler_at: Callable[[Float[np.ndarray, "points dim"]], Float[np.ndarray, " points"]] | None = None
     families: Int[np.ndarray, " count"] | None = None
+    defended: Defended | None = None
 
     def read_only(self) -> Draws:
         """The same draws, whose arrays raise where they are written to."""
         arrays = {name: array.view() for name, array in vars(self).items() if isinstance(array, np.ndarray)}
         for array in arrays.values():
             array.flags.writeable = False
-        return replace(self, **arrays)
+        defended = self.defended and replace(self.defended, draws=self.defended.draws.read_only())
+        return replace(self, **arrays, defended=defended)
 
     @property
     def shares(self) -> Float[np.ndarray, " count"]:
@@ -56,6 +78,11 @@ class Draws:
     def count(self) -> int:
         """Number of draws."""
         return len(self.points)
+
+    @property
+    def evaluated(self) -> int:
+        """Number of points at which the target was asked: these, and the further ones that defend them."""
+        return self.count if self.defended is None else self.defended.draws.count
 
     @property
     def worth(self) -> float:

@@ -17,7 +17,7 @@ from biglearn_sampler.catalogue.problems import told
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.errors import RunFolderError
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured, figures_problem, result_problem
-from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
+from biglearn_sampler.evaluation.drawing import defended_draws_of, quantities_of
 from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.run import Run
@@ -72,13 +72,14 @@ def figures_of(
         if twice:
             logger.warning("of metric %s, %s left out: an earlier one gave it", metric.record.name, ", ".join(twice))
         measured = {**found, **measured}
+    weighted = draws if draws.defended is None else draws.defended.draws
     for name in PROMISED:
         measured.setdefault(name, Measured.missing("no metric of this run gave it"))
     return {
         **{name: _number(name, figure.value) for name, figure in measured.items()},
         "standard_errors": _present({name: figure.standard_error for name, figure in measured.items()}),
         "reasons": _present({name: figure.reason for name, figure in measured.items()}),
-        "moments": moments(quantities_of(target, draws.points), draws),
+        "moments": moments(quantities_of(target, weighted.points), weighted),
     }
 
 
@@ -146,9 +147,9 @@ def evaluate(run: Run, catalogue: Catalogue, *, draws: int | None, seed: int) ->
         raise RunFolderError(f"the settings in the record of the run cannot be used: {error}") from error
     metrics = [catalogue.build("metric", spec) for spec in settings.metrics]
     key_draws, key_metrics = jax.random.split(jax.random.key(seed))
-    fresh = draws_of(run.sampler, run.target, draws or settings.evaluation.draws, key_draws)
+    fresh = defended_draws_of(run.sampler, run.target, draws or settings.evaluation.draws, key_draws)
     costs = {name: value for name, value in run.metrics.items() if name in COSTS}
-    return {**figures_of(fresh, run.target, metrics, key_metrics), **costs, "evaluation_draws": fresh.count}
+    return {**figures_of(fresh, run.target, metrics, key_metrics), **costs, "evaluation_draws": fresh.evaluated}
 
 
 def _measured(

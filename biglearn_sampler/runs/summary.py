@@ -89,12 +89,13 @@ def _chains(name: str, figures: Mapping[str, Any]) -> list[str]:
 
 
 def _trust(metrics: Mapping[str, Any]) -> list[str]:
-    khat = metrics.get("khat")
-    if khat is None and metrics.get("log_z") is not None and (reason := metrics.get("reasons", {}).get("log_z")):
-        return [f"log_z, ess and the weighted moments: {reason}."]
-    if khat is None or khat <= RELIABLE_KHAT:
-        return []
-    return [
-        f"k-hat is {khat:.2f}, above {RELIABLE_KHAT}: log_z, ess and the weighted moments rest on a few draws and "
-        "their errors may be larger than stated."
-    ]
+    khat, reason = metrics.get("khat"), metrics.get("reasons", {}).get("log_z")
+    told = []
+    if khat is not None and khat > RELIABLE_KHAT:
+        told.append(
+            f"k-hat is {khat:.2f}, above {RELIABLE_KHAT}: ess and what is resampled from the sampler's draws rest on a "
+            "few of them."
+        )
+    if reason and metrics.get("log_z") is not None:
+        told.append(f"log_z and the weighted moments: {reason}.")
+    return told

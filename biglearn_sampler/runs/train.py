@@ -23,7 +23,7 @@ from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import Evaluations
 from biglearn_sampler.errors import BiglearnError, Diverged, RunFailed, raised_on_host
 from biglearn_sampler.evaluation import BaselineResult, Draws
-from biglearn_sampler.evaluation.drawing import draws_of
+from biglearn_sampler.evaluation.drawing import defended_draws_of
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, SavedTraining, checkpoints_of
 from biglearn_sampler.runs.checkpointer import Checkpointer
@@ -298,14 +298,14 @@ def _metrics(
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(recorder.sampler)):
         raise RunFailed("the sampler is not finite; try a smaller optimizer.learning_rate")
     key_draws, key_metrics = jax.random.split(key)
-    draws = draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
+    draws = defended_draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
     return draws, {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
         **costs_of(progress),
         **ended,
         # Asked of the energy outside the training: the look at the door, and the draws behind these figures.
         "probe_evaluations": probed,
-        "evaluation_draws": draws.count,
+        "evaluation_draws": draws.evaluated,
         "baselines": {},
     }
 

@@ -68,7 +68,9 @@ class Verdict:
         khat = self.evidence.get("khat")
         if self.verdict != COVERED or khat is None or khat <= UNRELIABLE_KHAT:
             return ""
-        return f" The weights have a heavy tail (k-hat {khat:.2f}): the error of log Z may be larger than it says."
+        return (
+            f" The weights of its draws have a heavy tail (k-hat {khat:.2f}): what is resampled from them rests on few."
+        )
 
     @property
     def _overlooked(self) -> str:
