@@ -108,6 +108,7 @@ def test_a_force_beyond_all_measure_is_left_out():
     assert jax.grad(steep)(jnp.full(2, 1e-3)).tolist() == pytest.approx([2e9, 2e9])
 
 
+@pytest.mark.slow
 def test_no_chain_with_a_full_mass_matrix_is_lost():
     """A slope and an intercept that hardly tell each other apart: of so many chains some were at 1e20."""
     heights, weights = jnp.array([1.62, 1.75, 1.80, 1.58, 1.91]), jnp.array([58.0, 72.0, 79.0, 55.0, 88.0])

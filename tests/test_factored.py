@@ -99,7 +99,10 @@ def test_affine_changes_variables(plain: GaussianMixture) -> None:
     np.testing.assert_allclose(log_density(moved, centre + scale * POINTS), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("coordinates", [(0,), (3, 2, 0), (4, 3, 2, 1, 0)])
+@pytest.mark.parametrize(
+    "coordinates",
+    [pytest.param((0,), marks=pytest.mark.slow), (3, 2, 0), pytest.param((4, 3, 2, 1, 0), marks=pytest.mark.slow)],
+)
 def test_marginals_keep_the_order_that_was_asked_for(coordinates: tuple[int, ...], plain: GaussianMixture) -> None:
     seen, expected = PRODUCT.marginal(coordinates), plain.marginal(coordinates)
     assert seen.dim == len(coordinates)

@@ -43,7 +43,7 @@ def run(name: str, target: AbstractTarget, budget: int | None = None, seed: int 
     return GUIDES[name].build(**{**SMALL[name], **parameters}).run(target, start, jax.random.key(seed), budget)
 
 
-@pytest.mark.parametrize("name", quick_with("flow_guide"))
+@pytest.mark.parametrize("name", quick_with())
 def test_the_law_of_a_gaussian_and_its_log_z(name):
     result = run(name, GAUSSIAN, 40_000)
     draws = result.draws
@@ -68,7 +68,7 @@ def test_the_law_of_a_gaussian_and_its_log_z(name):
     [
         ("multivariate_normal_guide", True),
         pytest.param("flow_guide", True, marks=pytest.mark.slow),
-        ("stein_vi", True),
+        pytest.param("stein_vi", True, marks=pytest.mark.slow),
         ("multivariate_normal_guide", False),
     ],
 )

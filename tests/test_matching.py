@@ -211,7 +211,7 @@ def test_at_the_optimum_every_single_estimate_is_zero(name: str) -> None:
         np.testing.assert_allclose(leaf, 0.0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["joint", "conditional"])
+@pytest.mark.parametrize("name", ["joint", pytest.param("conditional", marks=pytest.mark.slow)])
 def test_the_unknown_normaliser_does_not_matter_however_large(name: str) -> None:
     """The log density of a model with many data is easily minus thirty thousand at its best."""
 

@@ -251,9 +251,8 @@ def test_mmd_of_chains_is_unbiased_too():
     assert (values > quantiles).sum() <= 6
 
 
-@pytest.mark.parametrize(
-    "kind", [kind if kind == "copies" else pytest.param(kind, marks=pytest.mark.slow) for kind in DEPENDENT]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DEPENDENT)
 def test_mmd_of_dependent_draws_is_unbiased_too(kind):
     values, above = above_quantile("mmd", kind, 100)
     assert values.mean() == pytest.approx(0.0, abs=4 * values.std(ddof=1) / 10)

@@ -164,11 +164,14 @@ def test_a_distribution_of_ones_own_keeps_its_attributes(law: Any):
 # keys of both kinds
 
 
-def test_jumps_take_keys_of_both_kinds_alike():
+@pytest.mark.parametrize(
+    "options", [pytest.param({}, marks=pytest.mark.slow), {"num_chains": 2, "chain_method": "vectorized"}]
+)
+def test_jumps_take_keys_of_both_kinds_alike(options: dict[str, Any]):
     def bowl(z):
         return 0.5 * (z**2).sum()
 
-    def drawn(key: Any, **options: Any) -> list[np.ndarray]:
+    def drawn(key: Any) -> list[np.ndarray]:
         kernel = bl.JumpKernel(bl.GaussianMixture.of(np.zeros((1, 2)), 1.5), NUTS(potential_fn=bowl))
         mcmc = MCMC(kernel, num_warmup=20, num_samples=30, progress_bar=False, **options)
         start = jnp.zeros((mcmc.num_chains, 2)) if mcmc.num_chains > 1 else jnp.zeros(2)
@@ -178,7 +181,6 @@ def test_jumps_take_keys_of_both_kinds_alike():
         mcmc.run(key)
         return [first, np.asarray(mcmc.get_samples())]
 
-    for options in ({}, {"num_chains": 2, "chain_method": "vectorized"}):
-        new, old = drawn(random.key(3), **options), drawn(random.PRNGKey(3), **options)
-        assert all((ours == theirs).all() for ours, theirs in zip(new, old, strict=True))
-        assert len(np.unique(new[0], axis=0)) > 20
+    new, old = drawn(random.key(3)), drawn(random.PRNGKey(3))
+    assert all((ours == theirs).all() for ours, theirs in zip(new, old, strict=True))
+    assert len(np.unique(new[0], axis=0)) > 20

@@ -38,7 +38,7 @@ def gamma(point, border):
     return jnp.log(point[0] - border) - (point[0] - border)
 
 
-@pytest.mark.parametrize("dense_mass", [False, True])
+@pytest.mark.parametrize("dense_mass", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_moments_of_a_gaussian(dense_mass):
     result = run(GAUSSIAN, dense_mass=dense_mass)
     points = result.draws.points
@@ -55,7 +55,9 @@ def test_moments_of_a_gaussian(dense_mass):
     assert result.notes == {"divergences": 0.0, "longest_trajectories": 0.0}
 
 
-@pytest.mark.parametrize("parameters", [{"chains": 3, "dense_mass": True}, {"max_tree_depth": 1}])
+@pytest.mark.parametrize(
+    "parameters", [{"chains": 3, "dense_mass": True}, pytest.param({"max_tree_depth": 1}, marks=pytest.mark.slow)]
+)
 def test_counts_are_what_the_computer_did(parameters):
     asked = {"energy": 0, "gradient": 0}
     precision = np.array([1.0, 1.0 / 400.0])

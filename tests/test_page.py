@@ -259,7 +259,10 @@ def test_seeds_that_end_alike_can_be_drawn(seeds):
         assert "These pictures could not be drawn" not in text_of(document(Comparison(target, "it", trials, {})))
 
 
-@pytest.mark.parametrize(("status", "word"), [("interrupted", "Interrupted"), ("running", "Not finished")])
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [("interrupted", "Interrupted"), pytest.param("running", "Not finished", marks=pytest.mark.slow)],
+)
 def test_a_comparison_that_is_not_finished_says_so(status: str, word: str):
     """Also one that was killed, or is still being made."""
     whole = rich()

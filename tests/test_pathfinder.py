@@ -101,6 +101,7 @@ def test_points_of_density_zero_are_answered():
     assert result.notes["paths"] < 30 and result.notes["ess"] < 0.9
 
 
+@pytest.mark.slow
 @installed
 def test_a_log_z_that_rests_on_few_candidates_says_so():
     """A thin shell in 20 dimensions, whose `log Z` is 26, is no Gaussian."""

@@ -95,6 +95,7 @@ def test_the_ablation_agrees_where_all_families_together_find_most_and_the_joint
     assert ablation.agrees(everything, joint) is agrees
 
 
+@pytest.mark.slow
 def test_seeds_at_once_have_starts_and_maps_of_their_own_and_the_tasks_of_the_scheduler(catalogue):
     plan = Recipe("short", {"training.steps": STEPS}).plan(catalogue)
     training = plan.training()

@@ -320,6 +320,7 @@ def test_the_key_and_the_sampler_tell_the_points() -> None:
     assert all(matching.estimator is first.estimator for matching in matchings)
 
 
+@pytest.mark.slow
 def test_what_was_kept_before_the_first_batch_can_be_gone_on_with() -> None:
     training = training_of(ENERGY, (NOISED,))
     start = training.begin(unconstrain(start_of(ENERGY)))

@@ -235,6 +235,7 @@ def test_a_stopped_run_goes_on_under_a_larger_budget(whole: dict[str, Any], tmp_
     assert run.record["settings"]["budget"]["evaluations"] == 80_000
 
 
+@pytest.mark.slow
 def test_a_run_that_its_time_ended_goes_on_with_more_time_and_loses_nothing(tmp_path: Path, caplog: Any) -> None:
     folder = tmp_path / "run"
     stopped = bl.train(RIDGE, settings=SCHEDULED, minutes=1e-9, out=folder)

@@ -117,6 +117,7 @@ def test_a_training_does_not_go_on_with_another_scheduler(tmp_path: Path, caplog
     assert after != before and "these plugins have changed" in caplog.text
 
 
+@pytest.mark.slow
 def test_plugins_that_only_measure_may_change(tmp_path: Path, caplog: Any) -> None:
     file, folder = tmp_path / "mine.py", tmp_path / "run"
     plugin = PLUGIN.replace("biglearn_schedulers", "biglearn_metrics").replace(
@@ -167,6 +168,7 @@ def test_the_record_names_what_made_the_figures(tmp_path: Path, caplog: Any) -> 
     assert list(record["resumed"][0]) == ["started"]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_that_was_saved_begins_anew_and_says_why(tmp_path: Path, caplog: Any) -> None:
     stopped = bl.train("two_modes", budget=8000, settings={"metrics": ["elbo"], "evaluation.draws": 200, "reports": []})
     folder = bl.save(stopped, tmp_path / "run")

@@ -305,7 +305,7 @@ def without_and_with_force(still: Bool[Array, " 2"], key: Array) -> tuple[Shared
     )
 
 
-@pytest.mark.parametrize("unmoved", [False, True])
+@pytest.mark.parametrize("unmoved", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_points_without_force_pull_nobody_but_those_that_take_no_notice(unmoved: bool) -> None:
     without, with_force = without_and_with_force(jnp.array([False, unmoved]), jax.random.key(0))
     np.testing.assert_allclose(without.free, 0.0)

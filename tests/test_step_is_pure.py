@@ -81,6 +81,7 @@ def in_chunks(chunk: int) -> list[Progress]:
     return fitted(training_of(target_of(plain)), chunk)
 
 
+@pytest.mark.slow
 def test_the_key_tells_the_result() -> None:
     training = training_of(target_of(plain))
     assert same_sampler(fitted(training, chunk=7), in_chunks(7))

@@ -384,6 +384,7 @@ def test_plugins_in_memory_are_refused():
         sweep({"targets": ["two_modes"]}, catalogue=bl.Catalogue(plugins={"mine": type("Mine", (), {})()}))
 
 
+@pytest.mark.slow
 def test_a_file_that_was_edited_meanwhile_gives_a_reason(tmp_path):
     model, plugin = tmp_path / "model.py", tmp_path / "methods.py"
     model.write_text("import numpyro.distributions as dist\nline = dist.Normal(0.0, 1.0)\n")

@@ -43,6 +43,7 @@ def test_masses_and_log_z_of_two_modes(moves):
     assert np.std(masses) > 0.0
 
 
+@pytest.mark.slow
 @installed
 def test_a_budget_that_ends_before_the_path_does_is_told():
     narrow = MixtureTarget.of(GaussianMixture.of(np.zeros((1, 10)), 1e-4), scale=1.0)
@@ -68,6 +69,7 @@ def test_the_pilot_only_finds_out_how_many_temperatures_there_are():
     assert 0.8 * budget < result.evaluations.total <= budget
 
 
+@pytest.mark.slow
 @installed
 def test_errors_are_those_between_families():
     """Over many clouds the mass of a mode varies as its error says, and far more than of independent draws."""

@@ -326,6 +326,7 @@ def test_a_sampler_where_the_density_is_zero_does_not_cover() -> None:
     assert json.loads(json.dumps(told.to_json(), allow_nan=False))["evidence"]["log_z"] is None
 
 
+@pytest.mark.slow
 def test_a_verdict_is_the_same_for_the_same_key_and_is_json() -> None:
     law = pair(2, 0.3)
     one, again = (judged(target_of(law), first_only(law)) for _ in range(2))
