@@ -210,7 +210,15 @@ def growing(x: jax.Array) -> jax.Array:
     return jnp.sum(jnp.abs(x))
 
 
-@pytest.mark.parametrize("energy", [flat, pytest.param(growing, marks=pytest.mark.slow)])
+def winding(x: jax.Array) -> jax.Array:
+    """A ridge without an end, which no straight ray follows."""
+    return -0.5 * ((x[1] - jnp.sin(0.5 * jnp.pi * x[0])) / 0.4) ** 2
+
+
+SLOWER = [pytest.param(energy, marks=pytest.mark.slow) for energy in (growing, winding)]
+
+
+@pytest.mark.parametrize("energy", [flat, *SLOWER])
 def test_a_density_without_finite_mass_fails_with_a_sentence(energy: Callable[..., Any], tmp_path: Any) -> None:
     target = bl.target(energy, dim=2, scale=1.0)
     with pytest.raises(RunFailed, match="the density seems to have no finite mass") as caught:

@@ -39,6 +39,7 @@ from biglearn_sampler.engine.balance import (
     truncated,
 )
 from biglearn_sampler.engine.bandit import FORGETTING, Bandit
+from biglearn_sampler.engine.bounds import FAR_SHARE, UNBOUNDED, check_bounded
 from biglearn_sampler.engine.climb import STEPS as CLIMB_STEPS
 from biglearn_sampler.engine.climb import climbed
 from biglearn_sampler.engine.engine import MOST_RESUMPTIONS, Engine
@@ -57,7 +58,7 @@ from biglearn_sampler.engine.steps import Pace, Seen, _most_surprising, fresh_co
 from biglearn_sampler.engine.structure import block_target, find_blocks
 from biglearn_sampler.engine.unexplained import Unexplained, _on_flank, starts_of
 from biglearn_sampler.engine.zero_density import bounded
-from biglearn_sampler.errors import SettingsError
+from biglearn_sampler.errors import Diverged, SettingsError
 from biglearn_sampler.learning.cliffs import ZERO_DENSITY_NATS
 from biglearn_sampler.mixture import GaussianMixture
 from biglearn_sampler.tasks import Task
@@ -1326,3 +1327,30 @@ def test_a_step_holds_in_memory_what_the_rules_count() -> None:
 def test_a_training_that_no_device_can_hold_is_refused() -> None:
     with pytest.raises(SettingsError, match="components: a step with 128 components in 100000 dimensions needs about "):
         Rules().check_memory(100_000)
+
+
+# beyond all bounds
+
+
+@pytest.mark.parametrize("part", ["means", "factors"])
+def test_weight_that_went_beyond_all_bounds_is_told(part: str) -> None:
+    population = Population.at(np.zeros((3, 2)), 1.0)
+    check_bounded(population)
+    gone = getattr(population, part).copy()
+    gone[1] *= 0.0
+    gone[1] += 2.0 * UNBOUNDED
+    for share, told in ((0.5 * FAR_SHARE, False), (2.0 * FAR_SHARE, True)):
+        weights = np.array([1.0 - share - 1e-3, share, 1e-3])
+        far = replace(population, log_weights=np.log(weights), **{part: gone})
+        if told:
+            with pytest.raises(Diverged, match=r"grew or went to 2e\+05 declared scales: .* no finite mass"):
+                check_bounded(far)
+        else:
+            check_bounded(far)
+            with pytest.raises(Diverged):
+                check_bounded(far, share=0.0)
+
+
+def test_what_is_no_number_is_beyond_all_bounds() -> None:
+    with pytest.raises(Diverged):
+        check_bounded(replace(Population.at(np.zeros((1, 2)), 1.0), means=np.full((1, 2), np.nan)))

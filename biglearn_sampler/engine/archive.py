@@ -159,6 +159,13 @@ class Archive:
         log_target = np.maximum(log_target, ZERO_DENSITY)
         return (log_target - log_density) / (NEWS + self.slack * np.maximum(self.peak - log_target, 0.0))
 
+    def explained(
+        self, log_target: Float[np.ndarray, " points"], surprise: Float[np.ndarray, " points"]
+    ) -> Float[np.ndarray, " points"]:
+        """`log h` again, from what `surprise` made of it."""
+        log_target = np.maximum(log_target, ZERO_DENSITY)
+        return log_target - surprise * (NEWS + self.slack * np.maximum(self.peak - log_target, 0.0))
+
     def calibrated(self, points: Float[np.ndarray, "points dim"], log_target: Float[np.ndarray, " points"]) -> Archive:
         """The archive with the slack that broad points call for: three times what is typical of `|log q - log h|`.
 

@@ -17,6 +17,7 @@ from biglearn_sampler.devices import ONE_DEVICE, Devices
 from biglearn_sampler.energy import AbstractTarget, Evaluations
 from biglearn_sampler.engine.account import Account, Books
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
+from biglearn_sampler.engine.bounds import check_bounded
 from biglearn_sampler.engine.component_draws import ComponentDraws
 from biglearn_sampler.engine.factors import FactorFitter, block_steppers
 from biglearn_sampler.engine.moves import Move
@@ -429,6 +430,7 @@ class Engine:
     def _finished(
         self, population: Population, how: str, modes: int, evidence: float, grounds: Mapping[str, float]
     ) -> Outcome:
+        check_bounded(population)
         mixture = population.mixture()
         self._tell("polish", mixture, None)
         return Outcome(mixture, how, modes, evidence, grounds)
@@ -440,6 +442,7 @@ class Engine:
         self._tell("search", search.found().padded().mixture(), evidence, told)
 
     def _told(self, phase: str, population: Population, trace: Trace) -> None:
+        check_bounded(population)
         self._step += self.rules.round_steps
         self._tell(phase, population.padded().mixture(), float(trace.elbo[-1]), {"variance": float(trace.variance[-1])})
 

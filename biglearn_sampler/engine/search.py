@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from biglearn_sampler.engine.archive import LEAST_EVIDENCE, Archive, Mode
 from biglearn_sampler.engine.bandit import Bandit
+from biglearn_sampler.engine.bounds import check_bounded
 from biglearn_sampler.engine.component_draws import ComponentDraws
 from biglearn_sampler.engine.moves import Move
 from biglearn_sampler.engine.population import Population
@@ -20,7 +21,6 @@ from biglearn_sampler.engine.rules import JUDGED_POINTS, Rules
 from biglearn_sampler.engine.stepper import Stepper
 from biglearn_sampler.engine.steps import Trace
 from biglearn_sampler.engine.unexplained import Unexplained, starts_of
-from biglearn_sampler.errors import Diverged
 
 RESIDUAL = "residual"
 """A restart where the target exceeds most what is known, among the joint proposals."""
@@ -45,9 +45,6 @@ LAST_STEPS = 5
 
 UNMOVED = 0.99
 """Share of points without known explanation from which a searcher has settled by itself."""
-
-UNBOUNDED = 1e5
-"""Declared scales beyond which no component of a proper density lies or reaches."""
 
 NARROWER = 0.25
 """By so much a searcher becomes narrower that stands on a density and sees none."""
@@ -199,14 +196,7 @@ class Search:
             Diverged: they went beyond all bounds, as they do where the density cannot be normalised.
         """
         population = self.archive.population() if self.archive.count else self.searchers
-        reach = float(max(np.abs(population.factors).max(), np.abs(population.means).max()))
-        if not reach < UNBOUNDED:
-            raise Diverged(
-                f"the components grew or went to {reach:.0e} declared scales: the density seems to have no finite mass "
-                "(is it flat somewhere, or does it grow?). If your function is an energy, return its negative: "
-                "biglearn takes log densities; otherwise bound it, for example by a prior. Where values near a bound "
-                "are clipped in single precision, as those of a sparse simplex, JAX_ENABLE_X64=1 helps"
-            )
+        check_bounded(population, share=0.0)
         if not self.archive.count:
             return population
         heaviest = np.argsort(-population.log_weights, kind="stable")

@@ -13,6 +13,7 @@ from biglearn_sampler.engine.groups import mode_groups
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import component_log_densities
 from biglearn_sampler.engine.unexplained import Unexplained
+from biglearn_sampler.estimators.guard import ZERO_DENSITY
 from biglearn_sampler.mixture import LOG_TWO_PI
 
 PLANTED, PLANTED_SHARE = 64, 0.1
@@ -23,6 +24,9 @@ WIDTHS = 0.5 ** (0.5 * np.arange(13))
 
 MOSTLY_MET = 0.9
 """Share of planted modes that must be met."""
+
+BULK = 2.0
+"""Deviations above its mean of the squared distance up to which a point lies in the bulk of a Gaussian."""
 
 SAME_PLACE = 1e-12
 """Squared distance, in deviations, of a point that is the place itself up to rounding."""
@@ -73,8 +77,10 @@ def resolved_width(
     sampler's modes; `None` if those as wide would not.
 
     A planted mode is a Gaussian with the covariance of a mode of the sampler, chosen by mass, in another place and
-    narrower: `m Z N(c, w^2 C)`. It is met if it would surprise at one of the points (`Archive.surprise`). Only points
-    count at which the known modes explain the target: where these Gaussians fail, a planted one says nothing either.
+    narrower: `m Z N(c, w^2 C)`. It is met if it would surprise at one of the points (`Archive.surprise`), that is, if
+    it stands out there from both the target and the known modes. Points count at which these explain the target, and
+    in the bulk of the planted mode those at which they are above it, as of a target whose tails are lighter.
+    Where the target is above them, these Gaussians fail, and a planted one says nothing either.
     Nor does one that would be no mode of its own, inside a known one that is higher there. The energy is not asked
     again.
 
@@ -85,7 +91,7 @@ def resolved_width(
         looked_at: all points that were looked at; a mode is not met at the very place where it was planted.
         generator: of the planted modes.
     """
-    explained = looked_at.take(np.abs(looked_at.surprise) <= 1.0)
+    explained = looked_at.take((looked_at.surprise <= 1.0) & (looked_at.log_target > ZERO_DENSITY))
     if not len(places) or not len(explained.points):
         return None
     shapes = Shapes.of(known, draws)
@@ -93,12 +99,14 @@ def resolved_width(
     chosen = generator.integers(len(places), size=PLANTED)
     met, apart = np.zeros((PLANTED, len(WIDTHS)), bool), np.zeros((PLANTED, len(WIDTHS)), bool)
     log_known = known.log_density(places[chosen])
+    levels = np.maximum(explained.log_target, known.explained(explained.log_target, explained.surprise))
+    above = explained.surprise < -1.0
     for mode in np.unique(modes):
         inverse = np.linalg.inv(shapes.factors[mode])
         standard = explained.points @ inverse.T
         for number in np.flatnonzero(modes == mode):
             squares = ((standard - inverse @ places[chosen[number]]) ** 2).sum(1)
-            met[number] = is_met(known, inverse, squares, explained.log_target)
+            met[number] = is_met(known, inverse, squares, levels, above)
             apart[number] = log_peaks(known, inverse) > log_known[number] + NEWS
     counted = apart.sum(axis=0)
     coarse = np.flatnonzero((counted > 0) & ((met & apart).sum(axis=0) < MOSTLY_MET * counted))
@@ -110,7 +118,8 @@ def is_met(
     known: Archive,
     inverse: Float[np.ndarray, "dim dim"],
     squares: Float[np.ndarray, " count"],
-    log_target: Float[np.ndarray, " count"],
+    levels: Float[np.ndarray, " count"],
+    above: Bool[np.ndarray, " count"],
 ) -> Bool[np.ndarray, " widths"]:
     """Whether a planted mode would be met, for every width of it.
 
@@ -118,13 +127,16 @@ def is_met(
         known: what the sampler knows.
         inverse: of the factor of the mode at its full width.
         squares: of the distances of the points from it, in its deviations.
-        log_target: at the points.
+        levels: log density at the points from which it must stand out.
+        above: points that count in the bulk only.
     """
     elsewhere, met = squares > SAME_PLACE, []
+    bulk = known.dim + BULK * np.sqrt(2.0 * known.dim)
     for width, peak in zip(WIDTHS, log_peaks(known, inverse), strict=True):
         planted = peak - 0.5 * squares / width**2
         needed = NEWS + known.slack * np.maximum(known.peak - planted, 0.0)
-        met.append(bool((elsewhere & (planted > log_target + needed)).any()))
+        counted = elsewhere & (~above | (squares <= bulk * width**2))
+        met.append(bool((counted & (planted > levels + needed)).any()))
     return np.array(met)
 
 
