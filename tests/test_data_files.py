@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -345,6 +346,46 @@ def test_cluster_is_judged_on_points_that_it_has_not_seen(call, here):
     assert record["held_out"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[kept]).mean())
     assert record["metrics"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[~kept]).mean())
     assert len(np.loadtxt("found/labels.csv", skiprows=1)) == 90
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "text"),
+    [
+        ([0.0, np.nan], [], "row {row}, column 1 is NaN"),
+        ([np.inf, 0.0], [], "row {row}, column 0 is infinity"),
+        ([np.nan, np.nan], ["--missing"], "row {row} has no value at all"),
+        ([0.0, 1e200], [], "values are too large to be squared in columns 1"),
+        ([1e35, 0.0], [], "values in columns 0 are beyond what float32 holds"),
+    ],
+)
+def test_points_that_are_held_out_are_looked_at_before_the_fit(call, here, monkeypatch, values, options, text):
+    row, rows = int(np.flatnonzero(held_out(90, 0.2, 0))[-1]), ROWS.copy()
+    rows[row] = values
+    np.save("rows.npy", rows)
+    learnt = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("biglearn_sampler.data.fit_data", learnt)
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--test", 0.2, *options)
+    assert status == 2 and text.format(row=row) in errors
+    assert not learnt.called and not Path("runs").exists()
+
+
+def test_rows_are_counted_as_in_the_file_where_some_are_held_out(call, here):
+    row = int(np.flatnonzero(~held_out(90, 0.2, 0))[-1])
+    np.save("rows.npy", np.where(np.arange(90)[:, None] == row, np.nan, ROWS))
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--test", 0.2)
+    assert status == 2 and f"row {row}, column 0 is NaN" in errors
+
+
+def test_a_fit_is_written_whatever_its_figures_and_its_readers_are(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    fitted = fit_data(ROWS, 3, steps=5)
+    fitted = replace(fitted, metrics={**fitted.metrics, "log_likelihood": np.nan, "starts": [-np.inf, 1.0]})
+    monkeypatch.setattr("biglearn_sampler.data.fit_data", Mock(return_value=fitted))
+    monkeypatch.setattr("biglearn_sampler.cli.data_commands.print_table", Mock(side_effect=BrokenPipeError))
+    assert call("cluster", "rows.npy", "--components", 3, "--out", "found")[0] == 1
+    metrics = json.loads(Path("found/cluster.json").read_text())["metrics"]
+    assert metrics["log_likelihood"] is None and metrics["starts"] == [None, 1.0]
+    assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
 
 
 def test_rows_of_a_task_and_units_can_be_said(call, here, monkeypatch):

@@ -66,11 +66,15 @@ def cluster(
     from biglearn_sampler.data.files import read_table
     from biglearn_sampler.data.held_out import held_out
     from biglearn_sampler.data.labels import COLUMNS, read_labels
+    from biglearn_sampler.data.points import check_table
     from biglearn_sampler.runs.cluster_folder import write_clustering
 
     table, truth = read_table(file, array, labels if labels in COLUMNS else None), None
     if labels is not None:
         table, truth = read_labels(labels, table)
+    # What is held out would be looked at only after the fit, and a fit counts its own rows.
+    if test is not None:
+        check_table(table, missing=missing)
     options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
     options |= {"minibatch": minibatch, "coordinates": "raw" if raw else "standardized"}
     asked = {"file": str(file), "components": components, "seed": seed, "test": test, **options}
@@ -79,9 +83,12 @@ def cluster(
         seen = table if kept is None else table[~kept]
         fit = fit_data(seen, components, seed=seed, catalogue=catalogue_of(ctx), **options)
         found = Clustering.of(fit, table, truth, kept)
-        print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
-        typer.echo("\n" + "\n".join(found.sentences()))
-        write_clustering(found, folder, asked)
+        # Also where nobody reads any more, as behind `| head`.
+        try:
+            print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
+            typer.echo("\n" + "\n".join(found.sentences()))
+        finally:
+            write_clustering(found, folder, asked)
     typer.echo(f"The labels and the mixture are in {folder}.")
 
 

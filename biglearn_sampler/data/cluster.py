@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,5 +92,13 @@ class Clustering:
         return told
 
     def to_json(self) -> dict[str, Any]:
-        """The figures."""
-        return {"metrics": dict(self.fit.metrics), "scores": self.scores, "held_out": self.held_out}
+        """The figures; those that are no finite numbers are `None`."""
+        figures = {"metrics": dict(self.fit.metrics), "scores": self.scores, "held_out": self.held_out}
+        return {name: {key: _finite(value) for key, value in group.items()} for name, group in figures.items()}
+
+
+def _finite(value: Any) -> Any:
+    """A figure as JSON has it, also one of a list; `None` for NaN and infinities, which it has not."""
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

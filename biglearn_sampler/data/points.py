@@ -159,6 +159,19 @@ def points_of(
     return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
 
 
+def check_table(table: np.ndarray, *, missing: bool) -> None:
+    """See that a fit would take all rows of a table, those that are to be held out from it among them.
+
+    Arguments:
+        table: shape `(count, dim)`.
+        missing: whether NaN stands for a missing value.
+
+    Raises:
+        DataError: as of `points_of`, with the numbers of rows and columns in the table.
+    """
+    points_of(table, None, standardized=True, missing=missing)
+
+
 def _checked_weights(weights: ArrayLike, count: int) -> np.ndarray:
     if np.ma.is_masked(weights):
         raise DataError("sample weights must not be masked; give those points a weight of 0, or leave them out")
