@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from biglearn_sampler.cli import main
 from biglearn_sampler.data import fit_data
+from biglearn_sampler.data.cluster import Clustering
 from biglearn_sampler.data.files import read_table
 from biglearn_sampler.data.held_out import held_out
 from biglearn_sampler.data.labels import read_labels
@@ -386,6 +387,18 @@ def test_a_fit_is_written_whatever_its_figures_and_its_readers_are(call, here, m
     metrics = json.loads(Path("found/cluster.json").read_text())["metrics"]
     assert metrics["log_likelihood"] is None and metrics["starts"] == [None, 1.0]
     assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
+
+
+@pytest.mark.parametrize("empty", [[], [0], [1, 2]])
+def test_clusters_are_told_as_the_table_has_them(empty):
+    fitted = fit_data(ROWS, 3, steps=5)
+    fitted = replace(fitted, metrics={**fitted.metrics, "empty": empty})
+    found = Clustering(fitted, np.array([0, 0, 1]), {}, {})
+    assert [points for _, points, _, _ in found.rows()] == ["2", "1", "0"]
+    told = " ".join(found.sentences())
+    assert "Clusters that are no point's own: 2." in told
+    faint = {0: "as well: 0.", 1: "as well: 1."}.get(empty[0]) if empty else None
+    assert faint in told if faint else "as well" not in told
 
 
 def test_rows_of_a_task_and_units_can_be_said(call, here, monkeypatch):

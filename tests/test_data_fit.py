@@ -13,9 +13,10 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data import DataOptions, Parameters
 from biglearn_sampler.data import fit as fit_module
 from biglearn_sampler.data.agenda import Visit, visits
-from biglearn_sampler.data.course import Course
+from biglearn_sampler.data.course import Course, Place
 from biglearn_sampler.data.matching import Matcher
 from biglearn_sampler.data.points import points_of
+from biglearn_sampler.data.shrinkage import Pull, shrunk
 from biglearn_sampler.data.sums import log_densities
 from biglearn_sampler.errors import CatalogueError, DataError
 
@@ -210,6 +211,30 @@ def test_components_without_points_are_revived_and_told():
     np.testing.assert_allclose(back.weights.sum(), 1.0)
     lonely = fit(np.repeat(CENTRES, 4, 0) + 1e-3 * np.arange(12)[:, None], 6, steps=300, seed=0)
     assert np.isfinite(lonely.metrics["log_likelihood"])
+
+
+@pytest.mark.parametrize("pull", [Pull(), Pull(together=1.0)])
+def test_components_without_points_are_told_whatever_becomes_of_the_weights(monkeypatch, pull):
+    """Three kinds of points, and a component on each; drawn together the other two have the weight of a point."""
+    points = points_of(np.repeat(CENTRES, 10, 0), None, standardized=True, missing=False)
+    means = np.concatenate([next(points.blocks())[0][::10], np.full((2, 2), 40.0)])
+    best = Parameters(np.log([1 / 3] * 3 + [1e-12] * 2), means, np.stack([0.01 * np.eye(2)] * 5))
+    monkeypatch.setattr(
+        "biglearn_sampler.data.course.shrunk_if_better", lambda found, *_: (shrunk(found, points.mass, pull), True)
+    )
+    course = Course(points, CATALOGUE.build("scheduler", "joint").value, DataOptions(shrink=True), 5, seed=0)
+    outcome = course._ended(Place(best, best), "")
+    assert outcome.empty == [3, 4]
+    assert (outcome.parameters.weights[3:] * 30 > 0.99).all() == (pull != Pull())
+
+
+def test_components_on_one_point_each_are_not_empty(monkeypatch):
+    points = points_of(CENTRES, None, standardized=True, missing=False)
+    weights = np.array([1.003, 0.9985, 0.9985]) / 3
+    best = Parameters(np.log(weights), next(points.blocks())[0], np.stack([0.01 * np.eye(2)] * 3))
+    monkeypatch.setattr("biglearn_sampler.data.course.Matcher.joint", lambda self, found, *_: (found, 0.0))
+    course = Course(points, CATALOGUE.build("scheduler", "joint").value, DataOptions(), 3, seed=0)
+    assert course._ended(Place(best, best), "").empty == []
 
 
 def test_one_component_has_one_optimum():

@@ -63,11 +63,9 @@ class Clustering:
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """One row for each cluster: its number, its points, their share, and its weight in the mixture."""
-        weights = self.fit.parameters.weights
-        counts = np.bincount(self.labels, minlength=len(weights))
         return [
             (str(number), f"{count:,}", f"{count / len(self.labels):.3f}", f"{weight:.3f}")
-            for number, (count, weight) in enumerate(zip(counts, weights, strict=True))
+            for number, (count, weight) in enumerate(zip(self._counts, self.fit.parameters.weights, strict=True))
         ]
 
     def sentences(self) -> list[str]:
@@ -79,8 +77,12 @@ class Clustering:
         ]
         if metrics["revived"] or metrics["relocated"]:
             told.append(f"{metrics['revived']} components were revived and {metrics['relocated']} relocated.")
-        if metrics["empty"]:
-            told.append(f"Clusters without points of their own: {', '.join(map(str, metrics['empty']))}.")
+        unused = np.flatnonzero(self._counts == 0).tolist()
+        if unused:
+            told.append(f"Clusters that are no point's own: {', '.join(map(str, unused))}.")
+        faint = [number for number in metrics["empty"] if number not in unused]
+        if faint:
+            told.append(f"Clusters with points that others explain as well: {', '.join(map(str, faint))}.")
         if self.held_out:
             told.append(
                 f"Log likelihood of the {self.held_out['points']:,} points that were held out: "
@@ -90,6 +92,11 @@ class Clustering:
             whose = "of these points" if self.held_out else "of all points"
             told.append(f"Against the true labels {whose}: NMI {self.scores['nmi']:.4f}, ARI {self.scores['ari']:.4f}.")
         return told
+
+    @property
+    def _counts(self) -> Int[np.ndarray, " components"]:
+        """How many points each cluster has."""
+        return np.bincount(self.labels, minlength=self.fit.parameters.components)
 
     def to_json(self) -> dict[str, Any]:
         """The figures; those that are no finite numbers are `None`."""

@@ -43,6 +43,9 @@ JURY = 10
 EMPTY = 1.0
 """Points; a component that explains less is empty."""
 
+ALMOST = 0.01
+"""Share of a point that others may take from a component on it that is not told as empty."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -54,7 +57,7 @@ class Outcome:
         reached: the same before weights and covariances were drawn together: what starts are compared by.
         history: one row for each round.
         counts: steps, sweeps, rounds, components revived and relocated, and whether they were drawn together.
-        empty: components that explain less than one point.
+        empty: components that explained less than one point, before weights were drawn together.
         agreed: whether the tasks agreed in the end.
         stopped: why they came to an end, in a sentence.
     """
@@ -239,6 +242,8 @@ class Course:
         rules = replace(self._rules, smoothing=0.0)
         matcher = Matcher(self._points, rules)
         parameters, reached = matcher.joint(place.best, LAST, CONVERGED)
+        # Weights that are drawn together are no shares of the points any more.
+        empty = np.flatnonzero(parameters.weights * self._points.mass < EMPTY - ALMOST).tolist()
         shrunk = False
         if self._shrinks:
             parameters, shrunk = shrunk_if_better(parameters, self._points, rules, self._generator)
@@ -251,7 +256,6 @@ class Course:
             "relocated": place.relocated,
             "shrunk": shrunk,
         }
-        empty = _empty(parameters, 0.0, self._points.mass).tolist()
         agreed = place.agreed >= self._needed or parameters.components == 1
         values = (value - self._unit, reached - self._unit)
         return Outcome(parameters, *values, place.history, counts, empty, agreed, stopped)

@@ -33,8 +33,8 @@ class DataFit:
             of every task.
         metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts,
             without the closing joint steps), `starts` (what each of them reached), `rounds`, `revived`, `relocated`,
-            `shrunk`, `empty` (components that explain less than one point), `agreed`, `stopped` (a sentence) and
-            `seconds`.
+            `shrunk`, `empty` (components that explained less than one point before weights were drawn together),
+            `agreed`, `stopped` (a sentence) and `seconds`.
         missing: whether points may have NaN.
         origin, units: mean and scale of the columns while learning; likelihoods are computed there, so that columns far
             from zero cost no digits.
