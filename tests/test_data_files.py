@@ -18,7 +18,9 @@ from biglearn_sampler.data.files import read_table
 from biglearn_sampler.data.held_out import held_out
 from biglearn_sampler.data.labels import read_labels
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
-from biglearn_sampler.errors import DataError, RunFailed
+from biglearn_sampler.errors import DataError, RunFailed, RunFolderError
+from biglearn_sampler.runs.cluster_folder import draws_of_clustering
+from biglearn_sampler.runs.folder import RunFolder
 
 ROWS = np.array([[-4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])[np.arange(90) % 3]
 ROWS = ROWS + 0.4 * np.random.default_rng(0).normal(size=ROWS.shape)
@@ -399,6 +401,52 @@ def test_clusters_are_told_as_the_table_has_them(empty):
     assert "Clusters that are no point's own: 2." in told
     faint = {0: "as well: 0.", 1: "as well: 1."}.get(empty[0]) if empty else None
     assert faint in told if faint else "as well" not in told
+
+
+def test_columns_far_from_zero_keep_their_digits_in_the_folder(call, here):
+    """Seconds since 1970, of which single precision keeps two minutes."""
+    np.save("rows.npy", ROWS + np.array([1.7e9, 0.0]))
+    assert call("cluster", "rows.npy", "--components", 3, "--out", "found")[0::2] == (0, "")
+    with np.load("found/parameters.npz") as stored:
+        assert all(stored[name].dtype == float for name in ("weights", "means", "covariances", "origin"))
+        means = stored["means"] + stored["origin"] - np.array([1.7e9, 0.0])
+        weights, covariances = stored["weights"], stored["covariances"]
+    np.testing.assert_allclose(np.sort(means[:, 0]), [-4.0, 0.0, 4.0], atol=0.2)
+    for name in ("one", "two"):
+        assert call("sample", "found", "-n", 4000, "--out", f"{name}.npy")[0::2] == (0, "")
+    drawn = np.load("one.npy") - np.array([1.7e9, 0.0])
+    np.testing.assert_array_equal(np.load("two.npy") - np.array([1.7e9, 0.0]), drawn)
+    mean = weights @ means
+    spread = np.einsum("k,kij->ij", weights, covariances + (means - mean)[:, :, None] * (means - mean)[:, None, :])
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=5 * np.sqrt(spread.max() / 4000))
+    np.testing.assert_allclose(np.cov(drawn.T), spread, atol=5 * spread.max() * np.sqrt(2 / 4000))
+    Path("found/parameters.npz").write_bytes(b"nonsense")
+    status, _, errors = call("sample", "found", "-n", 5, "--out", "three.npy")
+    assert status == 2 and "parameters.npz cannot be read" in errors and not Path("three.npy").exists()
+    # A folder that was written before there was this file.
+    Path("found/parameters.npz").unlink()
+    assert call("sample", "found", "-n", 5, "--out", "old.npy")[0] == 0
+    assert np.load("old.npy").shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covariances": -np.eye(2)[None]},
+        {"origin": np.zeros(3)},
+        {"weights": np.zeros(1)},
+        {"means": np.full((1, 2), np.nan)},
+    ],
+)
+def test_a_damaged_mixture_of_a_clustering_is_told(here, wrong):
+    sound = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None], "origin": np.zeros(2)}
+    folder = RunFolder(here)
+    folder.files.write_arrays("parameters.npz", sound)
+    drawn = draws_of_clustering(folder, 7, 0)
+    assert drawn is not None and drawn.shape == (7, 2)
+    folder.files.write_arrays("parameters.npz", sound | wrong)
+    with pytest.raises(RunFolderError, match="parameters.npz cannot be read: (expected weights|a covariance is not)"):
+        draws_of_clustering(folder, 7, 0)
 
 
 def test_rows_of_a_task_and_units_can_be_said(call, here, monkeypatch):

@@ -58,8 +58,8 @@ def cluster(
 ) -> None:
     """Cluster a table by a Gaussian mixture that learns from it by big cooperative learning.
 
-    Prints the clusters; writes `labels.csv`, `cluster.json`, `history.jsonl` and the mixture, `sampler.npz`, into a
-    folder. `biglearn sample` draws from it.
+    Prints the clusters; writes `labels.csv`, `cluster.json`, `history.jsonl` and the mixture into a folder:
+    `sampler.npz`, and `parameters.npz` in double precision. `biglearn sample` draws from it.
     """
     from biglearn_sampler.data import fit_data
     from biglearn_sampler.data.cluster import Clustering
