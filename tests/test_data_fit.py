@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 import biglearn_sampler as bl
 from biglearn_plugins.schedulers.bandit import Bandit
@@ -15,7 +16,9 @@ from biglearn_sampler.data import fit as fit_module
 from biglearn_sampler.data.agenda import Visit, visits
 from biglearn_sampler.data.course import Course, Place
 from biglearn_sampler.data.matching import Matcher
+from biglearn_sampler.data.options import LEAST_FLOOR
 from biglearn_sampler.data.points import points_of
+from biglearn_sampler.data.result import DataFit
 from biglearn_sampler.data.shrinkage import Pull, shrunk
 from biglearn_sampler.data.sums import log_densities
 from biglearn_sampler.errors import CatalogueError, DataError
@@ -256,6 +259,30 @@ def test_one_column_and_steps_that_end_early():
     assert fitted.metrics["steps"] == 30 and fitted.parameters.dim == 1
 
 
+def test_the_smallest_floor_keeps_the_digits_of_densities():
+    """Clusters narrower than the floor, and columns that depend on each other."""
+    narrow = np.repeat([[-1.0], [0.3], [1.0]], 20, 0) + 1e-9 * np.random.default_rng(0).normal(size=(60, 1))
+    start = Parameters(np.log(np.full(3, 1 / 3)), np.array([[-1.0], [0.3], [1.0]]), np.full((3, 1, 1), LEAST_FLOOR))
+    fitted = DataFit(start, (), {}, False, np.zeros(1), np.ones(1))
+    distances = (narrow - start.means[:, 0]) ** 2 / LEAST_FLOOR
+    exact = logsumexp(-0.5 * (distances + np.log(2 * np.pi * LEAST_FLOOR)) - np.log(3), axis=1)
+    np.testing.assert_allclose(fitted.log_densities(narrow), exact, atol=1e-5)
+    dependent = np.concatenate([clusters(), clusters() @ np.array([[1.0], [2.0]])], 1)
+    plain = fit(dependent, scheduler="joint", floor=LEAST_FLOOR, steps=100)
+    assert plain.log_densities(dependent).mean() == pytest.approx(plain.metrics["log_likelihood"], abs=1e-5)
+
+
+@pytest.mark.parametrize("far", [1e160, -1e200, 1e308])
+@pytest.mark.parametrize("look", ["labels", "log_densities", "responsibilities"])
+def test_points_that_have_no_density_are_told(usual, look, far):
+    rows = clusters(9000)
+    rows[8500, 1] = far
+    with pytest.raises(DataError, match="row 8500 has values that are too large to be squared, and so no density"):
+        getattr(usual, look)(rows)
+    rows[8500, 1] = np.sign(far) * 1e30
+    assert np.isfinite(getattr(usual, look)(rows)).all()
+
+
 # the schedule
 
 
@@ -326,6 +353,7 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (1e36 * clusters(), {}, "columns 0, 1 are beyond what float32 holds"),
         (1e-36 * clusters(), {}, "multiply them by a constant"),
         (clusters(), {"floor": 0.0}, "floor must be a number above 0 and below 1, got 0.0"),
+        (clusters(), {"floor": 1e-16}, "floor must be at least 1e-10, got 1e-16: .* lost in rounding"),
         (clusters(), {"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         (clusters(), {"smoothing": -1.0}, "smoothing must be a finite number and not negative"),
         (clusters(), {"smoothing": 1e18}, "smoothing must be at most 1e\\+06, got 1e\\+18"),
