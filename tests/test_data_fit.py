@@ -77,6 +77,18 @@ def test_units_do_not_matter(usual):
     np.testing.assert_allclose((other.parameters.means - shift) / scale, usual.parameters.means, atol=1e-5)
 
 
+@pytest.mark.parametrize("scheduler", ["joint", None])
+@pytest.mark.parametrize("missing", [False, True])
+def test_units_do_not_matter_where_columns_are_left_in_theirs(scheduler, missing):
+    rows = clusters(60) * np.array([1.0, 3.0])
+    rows[7, 1] = np.nan if missing else rows[7, 1]
+    options = {"coordinates": "raw", "scheduler": scheduler, "missing": missing, "steps": 20, "seed": 3}
+    one, other = (fit(rows * scale, 3, **options).parameters for scale in (1.0, 1024.0))
+    np.testing.assert_allclose(other.log_weights, one.log_weights, atol=1e-6)
+    np.testing.assert_allclose(other.means / 1024, one.means, atol=1e-6)
+    np.testing.assert_allclose(other.covariances / 1024**2, one.covariances, atol=1e-6)
+
+
 def test_joint_em_is_plain():
     plain = fit(clusters(), scheduler="joint", seed=0)
     assert plain.metrics["relocated"] == 0 and plain.metrics["shrunk"] is False

@@ -17,7 +17,7 @@ from biglearn_sampler.data.maximise import Rules
 from biglearn_sampler.data.missing import completed
 from biglearn_sampler.data.options import DataOptions
 from biglearn_sampler.data.parameters import Parameters
-from biglearn_sampler.data.points import Points
+from biglearn_sampler.data.points import Points, mean_variance
 from biglearn_sampler.data.relocation import proposals
 from biglearn_sampler.data.shrinkage import shrunk_if_better
 from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler
@@ -115,7 +115,7 @@ class Course:
         self._points, self._scheduler, self._options = points, scheduler, options
         self._generator, self._key = np.random.default_rng([seed, 1]), jax.random.key(seed)
         self._joint_only = all(task.rows(points.dim) == points.dim for task in scheduler.tasks)
-        variance = 1.0 if options.coordinates == "standardized" else _mean_variance(points)
+        variance = mean_variance(points, options.coordinates)
         self._rules = Rules(
             floor=options.floor * variance,
             prior=self._prior(components),
@@ -313,13 +313,3 @@ def _mean_log_volume(points: Points) -> float:
         volumes = ~np.isnan(rows) @ np.log(points.scale)
         total += float(volumes.sum() if weights is None else volumes @ weights)
     return total / points.mass
-
-
-def _mean_variance(points: Points) -> float:
-    """Of the columns, in raw coordinates."""
-    total, count = np.zeros(points.dim), np.zeros(points.dim)
-    for rows, weights in points.blocks():
-        shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
-        total += (shares * np.nan_to_num(rows) ** 2).sum(0)
-        count += shares.sum(0)
-    return float((total / count).mean())

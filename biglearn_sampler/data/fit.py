@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from biglearn_sampler.data.files import mapped
 from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.options import DataOptions, is_count, options_of
 from biglearn_sampler.data.parameters import Parameters, free_parameters
-from biglearn_sampler.data.points import Points, points_of
+from biglearn_sampler.data.points import Points, mean_variance, points_of
 from biglearn_sampler.data.result import DataFit
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.precision import full_precision
@@ -103,10 +104,14 @@ def _scheduler(options: DataOptions, dim: int, catalogue: Catalogue | None) -> A
 
 
 def _start(components: int, points: Points, options: DataOptions, seed: int) -> Parameters:
-    """Equal components, with means from `N(0, s^2 I)` about the centre of the data and covariances `s^2 I`."""
+    """Equal components, with means from `N(0, s^2 I)` about the centre of the data and covariances `s^2 I`.
+
+    `s` is `start` times the root of the mean variance of the columns, so that units do not matter.
+    """
+    length = options.start * math.sqrt(mean_variance(points, options.coordinates))
     draws: Float[np.ndarray, "components dim"] = np.random.default_rng(seed).standard_normal((components, points.dim))
-    covariances = np.broadcast_to(options.start**2 * np.eye(points.dim), (components, points.dim, points.dim))
-    return Parameters(np.full(components, -np.log(components)), options.start * draws, covariances.copy())
+    covariances = np.broadcast_to(length**2 * np.eye(points.dim), (components, points.dim, points.dim))
+    return Parameters(np.full(components, -np.log(components)), length * draws, covariances.copy())
 
 
 def _result(outcomes: Sequence[Outcome], points: Points, seconds: float) -> DataFit:

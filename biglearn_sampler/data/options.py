@@ -43,7 +43,8 @@ class DataOptions:
         agreement: rounds of tasks that must lead back to the same joint optimum before the fit is over.
         coordinates: whether columns are scaled to a variance of one (`standardized`), or centred only (`raw`).
         starts: independent starts, of which the one with the highest likelihood is kept.
-        start: standard deviation of the first means about the centre, which is also that of the first components.
+        start: standard deviation of the first means about the centre, which is also that of the first components, as a
+            multiple of the root of the mean variance of the columns in the coordinates of training.
         missing: whether NaN stands for a missing value.
         minibatch: rows that each task works on; `None`, or as many as there are, for all of them.
     """

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.data.features import feature_count, features
+from biglearn_sampler.data.options import Coordinates
 from biglearn_sampler.data.sums import Block
 from biglearn_sampler.errors import DataError
 
@@ -157,6 +158,18 @@ def points_of(
     _check_mass(raw, least)
     centre, deviation = _moments(raw)
     return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
+
+
+def mean_variance(points: Points, coordinates: Coordinates) -> float:
+    """The mean variance of the columns in the coordinates of training: what lengths there are told by."""
+    if coordinates == "standardized":
+        return 1.0
+    total, count = np.zeros(points.dim), np.zeros(points.dim)
+    for rows, weights in points.blocks():
+        shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
+        total += (shares * np.nan_to_num(rows) ** 2).sum(0)
+        count += shares.sum(0)
+    return float((total / count).mean())
 
 
 def check_table(table: np.ndarray, *, missing: bool) -> None:
