@@ -186,6 +186,36 @@ def test_points_that_begin_at_zero_are_read(here, content):
     assert len(read_table(Path("rows.csv"))) == 3
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "2019,2020\n1.5,2.5\n3.0,4.0\n",
+        "400, 410\n0.1,7\n,2.5\n0.3,1e-1\nNA,2.5\n-0.4,2.5\n",
+        "-1,0,+1\n1.5,2.5,3.5\n",
+    ],
+)
+def test_whole_numbers_above_decimals_may_be_names(here, content):
+    Path("rows.csv").write_text(content)
+    with pytest.raises(DataError, match="may be the numbers of the columns or a point; write a line of names"):
+        read_table(Path("rows.csv"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "400\n1.5\n2.5\n",
+        "3,3\n1.5,2.5\n0.5,1.5\n",
+        "3.0,4.0\n1.5,2.5\n0.5,1.5\n",
+        "5,3\n4.9,3\n5,3.1\n6,3\n",
+        "2019,2020\n1.5,2\n3.5,4\n",
+        "2019,2020\n",
+    ],
+)
+def test_whole_numbers_above_others_are_a_point(here, content):
+    Path("rows.csv").write_text(content)
+    assert len(read_table(Path("rows.csv"))) == content.count("\n")
+
+
 @pytest.mark.parametrize("heading", ["x,y\n", "x,\n", '"x 1", y\n', "x,NA\n", ""])
 def test_a_line_of_names_is_no_point(here, heading):
     Path("rows.csv").write_text(heading + "1.5,2\n0,3\n")
