@@ -35,7 +35,10 @@ def cluster(
     array: Annotated[str | None, typer.Option(metavar="NAME", help="which array of an .npz or .mat file")] = None,
     floor: Annotated[
         float,
-        typer.Option(help="smallest variance of a cluster, as a share of that of a column; 0.1 for counts and codes"),
+        typer.Option(
+            help="smallest variance of a cluster, as a share of that of a column, with --raw of their mean; 0.1 for "
+            "counts and codes"
+        ),
     ] = 1e-3,
     scheduler: Annotated[
         str | None, typer.Option(metavar="NAME", help="draws the tasks; joint is plain EM (default: biglearn_em)")

@@ -17,7 +17,7 @@ from biglearn_sampler.data.maximise import Rules
 from biglearn_sampler.data.missing import completed
 from biglearn_sampler.data.options import DataOptions
 from biglearn_sampler.data.parameters import Parameters
-from biglearn_sampler.data.points import Points, mean_variance
+from biglearn_sampler.data.points import Points, variances
 from biglearn_sampler.data.relocation import proposals
 from biglearn_sampler.data.shrinkage import shrunk_if_better
 from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler
@@ -115,7 +115,7 @@ class Course:
         self._points, self._scheduler, self._options = points, scheduler, options
         self._generator, self._key = np.random.default_rng([seed, 1]), jax.random.key(seed)
         self._joint_only = all(task.rows(points.dim) == points.dim for task in scheduler.tasks)
-        variance = mean_variance(points, options.coordinates)
+        variance = float(variances(points, options.coordinates).mean())
         self._rules = Rules(
             floor=options.floor * variance,
             prior=self._prior(components),

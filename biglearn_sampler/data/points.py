@@ -160,16 +160,16 @@ def points_of(
     return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
 
 
-def mean_variance(points: Points, coordinates: Coordinates) -> float:
-    """The mean variance of the columns in the coordinates of training: what lengths there are told by."""
+def variances(points: Points, coordinates: Coordinates) -> Float[np.ndarray, " dim"]:
+    """The variances of the columns in the coordinates of training: what lengths there are told by."""
     if coordinates == "standardized":
-        return 1.0
+        return np.ones(points.dim)
     total, count = np.zeros(points.dim), np.zeros(points.dim)
     for rows, weights in points.blocks():
         shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
         total += (shares * np.nan_to_num(rows) ** 2).sum(0)
         count += shares.sum(0)
-    return float((total / count).mean())
+    return total / count
 
 
 def check_table(table: np.ndarray, *, missing: bool) -> None:

@@ -34,7 +34,7 @@ class DataFit:
         metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts,
             without the closing joint steps), `starts` (what each of them reached), `rounds`, `revived`, `relocated`,
             `shrunk`, `empty` (components that explained less than one point before weights were drawn together),
-            `agreed`, `stopped` (a sentence) and `seconds`.
+            `agreed`, `stopped` (a sentence), `warned` (a sentence on columns with outliers, or `None`) and `seconds`.
         missing: whether points may have NaN.
         origin, units: mean and scale of the columns while learning; likelihoods are computed there, so that columns far
             from zero cost no digits.
