@@ -277,7 +277,7 @@ def test_the_smallest_floor_keeps_the_digits_of_densities():
     start = Parameters(np.log(np.full(3, 1 / 3)), np.array([[-1.0], [0.3], [1.0]]), np.full((3, 1, 1), LEAST_FLOOR))
     fitted = DataFit(start, (), {}, False, np.zeros(1), np.ones(1))
     distances = (narrow - start.means[:, 0]) ** 2 / LEAST_FLOOR
-    exact = logsumexp(-0.5 * (distances + np.log(2 * np.pi * LEAST_FLOOR)) - np.log(3), axis=1)
+    exact = np.asarray(logsumexp(-0.5 * (distances + np.log(2 * np.pi * LEAST_FLOOR)) - np.log(3), axis=1))
     np.testing.assert_allclose(fitted.log_densities(narrow), exact, atol=1e-5)
     dependent = np.concatenate([clusters(), clusters() @ np.array([[1.0], [2.0]])], 1)
     plain = fit(dependent, scheduler="joint", floor=LEAST_FLOOR, steps=100)
