@@ -12,13 +12,14 @@ import pytest
 from scipy.io import savemat
 
 from biglearn_sampler.cli import main
-from biglearn_sampler.data import fit_data
+from biglearn_sampler.data import FitInterrupted, fit_data
 from biglearn_sampler.data.cluster import Clustering
+from biglearn_sampler.data.course import Course
 from biglearn_sampler.data.files import read_table
 from biglearn_sampler.data.held_out import held_out
 from biglearn_sampler.data.labels import read_labels
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
-from biglearn_sampler.errors import DataError, RunFailed, RunFolderError
+from biglearn_sampler.errors import DataError, RunFailed, RunFolderError, Terminated
 from biglearn_sampler.runs.cluster_folder import draws_of_clustering
 from biglearn_sampler.runs.folder import RunFolder
 
@@ -477,6 +478,61 @@ def test_a_damaged_mixture_of_a_clustering_is_told(here, wrong):
     folder.files.write_arrays("parameters.npz", sound | wrong)
     with pytest.raises(RunFolderError, match="parameters.npz cannot be read: (expected weights|a covariance is not)"):
         draws_of_clustering(folder, 7, 0)
+
+
+def interrupted_in_round(monkeypatch, number: int, ending: BaseException) -> None:
+    """Let a fit be interrupted in one of its rounds, counted over all starts from 1."""
+    rounds, one = [], Course._round
+
+    def looked(self, place):
+        rounds.append(place)
+        if len(rounds) == number:
+            raise ending
+        return one(self, place)
+
+    monkeypatch.setattr(Course, "_round", looked)
+
+
+@pytest.mark.parametrize(("ending", "status"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_a_fit_that_is_interrupted_leaves_the_best_so_far(call, here, monkeypatch, ending, status):
+    np.save("rows.npy", ROWS)
+    interrupted_in_round(monkeypatch, 3, ending)
+    ended, output, _ = call("cluster", "rows.npy", "--components", 3, "--out", "found")
+    assert ended == status and "interrupted in start 1 of 1; the best joint optimum of 2 rounds, after" in output
+    assert json.loads(Path("found/run.json").read_text())["status"] == "interrupted"
+    record = json.loads(Path("found/cluster.json").read_text())["metrics"]
+    assert record["agreed"] is False and record["rounds"] == 2
+    assert len(Path("found/history.jsonl").read_text().splitlines()) == 2
+    assert adjusted_rand_index(np.loadtxt("found/labels.csv", skiprows=1), KINDS) == 1.0
+    assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
+
+
+def test_a_fit_that_is_interrupted_in_its_first_round_leaves_nothing(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    interrupted_in_round(monkeypatch, 1, KeyboardInterrupt())
+    assert call("cluster", "rows.npy", "--components", 3)[0] == 130
+    assert not Path("runs").exists()
+
+
+def test_an_interrupted_fit_has_the_likelihood_that_it_says(monkeypatch):
+    """Weights are smoothed while tasks are drawn; those of the fit are not."""
+    uneven = np.concatenate([ROWS[KINDS == 0], ROWS[KINDS == 1][:5], ROWS[KINDS == 2][:5]])
+    interrupted_in_round(monkeypatch, 3, KeyboardInterrupt())
+    with pytest.raises(FitInterrupted) as caught:
+        fit_data(uneven, 3)
+    fit = caught.value.fit
+    assert fit.log_densities(uneven).mean() == pytest.approx(fit.metrics["log_likelihood"])
+    np.testing.assert_allclose(np.sort(fit.parameters.weights), [0.125, 0.125, 0.75], atol=1e-3)
+
+
+def test_of_several_starts_the_finished_ones_are_kept(monkeypatch):
+    plain = {"scheduler": "joint", "steps": 100}
+    finished = fit_data(ROWS, 3, **plain)
+    interrupted_in_round(monkeypatch, 2, KeyboardInterrupt())
+    with pytest.raises(FitInterrupted) as caught:
+        fit_data(ROWS, 3, starts=2, **plain)
+    np.testing.assert_array_equal(caught.value.fit.parameters.means, finished.parameters.means)
+    assert caught.value.fit.metrics["stopped"].startswith("interrupted in start 2 of 2; all 100 steps are done")
 
 
 def test_rows_of_a_task_and_units_can_be_said(call, here, monkeypatch):

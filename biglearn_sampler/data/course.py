@@ -13,7 +13,7 @@ import numpy as np
 from biglearn_sampler.data.agenda import Visit, visits
 from biglearn_sampler.data.draws import spots
 from biglearn_sampler.data.matching import Matcher
-from biglearn_sampler.data.maximise import Rules
+from biglearn_sampler.data.maximise import NOTHING, Rules
 from biglearn_sampler.data.missing import completed
 from biglearn_sampler.data.options import DataOptions
 from biglearn_sampler.data.parameters import Parameters
@@ -130,6 +130,7 @@ class Course:
         size = options.minibatch
         self._jury = points if size is None else points.some(self._generator, JURY * size)
         self._judge = Matcher(self._jury, self._rules)
+        self._place: Place | None = None
 
     def run(self, start: Parameters, watcher: Callable[[Mapping[str, Any], Parameters], None] | None) -> Outcome:
         """Rounds until the tasks agree, and joint steps without smoothing from the best optimum."""
@@ -139,6 +140,7 @@ class Course:
         stopped = "one component has one optimum" if start.components == 1 else None
         while stopped is None:
             place, reached = self._round(place)
+            self._place = place
             if watcher is not None:
                 watcher(place.history[-1], reached.affine(self._points.centre, self._points.scale))
             place, stopped = self._verdict(place)
@@ -241,13 +243,31 @@ class Course:
     def _ended(self, place: Place, stopped: str) -> Outcome:
         rules = replace(self._rules, smoothing=0.0)
         matcher = Matcher(self._points, rules)
-        parameters, reached = matcher.joint(place.best, LAST, CONVERGED)
-        # Weights that are drawn together are no shares of the points any more.
-        empty = np.flatnonzero(parameters.weights * self._points.mass < EMPTY - ALMOST).tolist()
-        shrunk = False
+        fitted, reached = matcher.joint(place.best, LAST, CONVERGED)
+        parameters, shrunk = fitted, False
         if self._shrinks:
-            parameters, shrunk = shrunk_if_better(parameters, self._points, rules, self._generator)
+            parameters, shrunk = shrunk_if_better(fitted, self._points, rules, self._generator)
         value = matcher.sums(parameters).log_likelihood / self._points.mass
+        agreed = place.agreed >= self._needed or parameters.components == 1
+        outcome = self._outcome(place, parameters, value, stopped, agreed=agreed, shrunk=shrunk)
+        # Weights that are drawn together are no shares of the points any more.
+        return replace(outcome, reached=reached - self._unit, empty=self._told_empty(fitted))
+
+    def so_far(self) -> Outcome | None:
+        """What a course that was interrupted had reached, for a sweep more; `None` before its first round."""
+        place = self._place
+        if place is None:
+            return None
+        best = place.best
+        weights = np.maximum(best.shares(self._rules.smoothing), NOTHING)
+        parameters = replace(best, log_weights=np.log(weights / weights.sum()))
+        value = Matcher(self._points, self._rules).sums(parameters).log_likelihood / self._points.mass
+        stopped = f"the best joint optimum of {place.round} rounds"
+        return self._outcome(place, parameters, value, stopped, agreed=False, shrunk=False)
+
+    def _outcome(
+        self, place: Place, parameters: Parameters, value: float, stopped: str, *, agreed: bool, shrunk: bool
+    ) -> Outcome:
         counts = {
             "steps": min(place.round * ROUND, self._options.steps),
             "sweeps": self._sweeps,
@@ -256,9 +276,11 @@ class Course:
             "relocated": place.relocated,
             "shrunk": shrunk,
         }
-        agreed = place.agreed >= self._needed or parameters.components == 1
-        values = (value - self._unit, reached - self._unit)
-        return Outcome(parameters, *values, place.history, counts, empty, agreed, stopped)
+        value, empty = value - self._unit, self._told_empty(parameters)
+        return Outcome(parameters, value, value, place.history, counts, empty, agreed, stopped)
+
+    def _told_empty(self, parameters: Parameters) -> list[int]:
+        return np.flatnonzero(parameters.weights * self._points.mass < EMPTY - ALMOST).tolist()
 
     def _learnt(self, memory: Any, agenda: list[Visit], losses: list[float]) -> Any:
         if not isinstance(self._scheduler, AbstractLearningScheduler):

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from biglearn_sampler.data.options import DataOptions, is_count, options_of
 from biglearn_sampler.data.outliers import spread_by_few
 from biglearn_sampler.data.parameters import Parameters, free_parameters
 from biglearn_sampler.data.points import Points, points_of, variances
-from biglearn_sampler.data.result import DataFit
+from biglearn_sampler.data.result import DataFit, FitInterrupted
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.seeds import checked_seed
@@ -68,6 +69,7 @@ def fit_data(
     Raises:
         DataError: data or options that make no sense, with what is wrong.
         CatalogueError: there is no such scheduler.
+        FitInterrupted: a `KeyboardInterrupt` came after the first round; it has the best fit so far, as `fit`.
 
     Reference: Cong and Li (2024), *Big Learning Expectation Maximization*, AAAI (Algorithm 1).
 
@@ -99,7 +101,15 @@ def fit_data(
     for number in range(chosen.starts):
         own = seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         course = Course(data, scheduler, chosen, components, own)
-        outcomes.append(course.run(_start(components, data, chosen, own), watcher))
+        try:
+            outcomes.append(course.run(_start(components, data, chosen, own), watcher))
+        except KeyboardInterrupt as ending:
+            reached = [*outcomes, *filter(None, [course.so_far()])]
+            if not reached:
+                raise
+            fit = _result(reached, data, warned, time.perf_counter() - began)
+            stopped = f"interrupted in start {number + 1} of {chosen.starts}; {fit.metrics['stopped']}"
+            raise FitInterrupted(replace(fit, metrics={**fit.metrics, "stopped": stopped}), ending) from ending
     return _result(outcomes, data, warned, time.perf_counter() - began)
 
 

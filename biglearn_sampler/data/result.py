@@ -93,6 +93,18 @@ class DataFit:
         return shares, values - ~absent @ np.log(self.units)
 
 
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C, or SIGTERM where that is heard, in a fit that had been through a round.
+
+    Arguments:
+        fit: the best joint optimum so far, as a finished fit gives it.
+        ending: what interrupted it.
+    """
+
+    def __init__(self, fit: DataFit, ending: KeyboardInterrupt) -> None:
+        self.fit, self.ending = fit, ending
+
+
 def _check_densities(values: np.ndarray, first: int) -> None:
     """See that all points have densities; squares of distances may be beyond the largest number.
 

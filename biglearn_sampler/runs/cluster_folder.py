@@ -29,13 +29,14 @@ PARAMETERS = "parameters.npz"
 FIELDS = ("weights", "means", "covariances", "origin")
 
 
-def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any]) -> None:
+def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any], status: str = "finished") -> None:
     """Write labels, figures, history and the mixture into a new folder.
 
     Arguments:
         found: the clusters.
         path: the folder.
         asked: what was asked for, as JSON has it.
+        status: `finished` or `interrupted`.
     """
     folder = RunFolder(path)
     folder.write_text("labels.csv", "\n".join(["cluster", *map(str, found.labels)]) + "\n")
@@ -44,7 +45,7 @@ def write_clustering(found: Clustering, path: Path, asked: Mapping[str, Any]) ->
     folder.write_mixture(found.fit.parameters.rounded())
     for row in found.fit.history:
         folder.append_history(row)
-    record = {"format": FORMAT, "status": "finished", "command": sys.argv, "cluster": dict(asked)}
+    record = {"format": FORMAT, "status": status, "command": sys.argv, "cluster": dict(asked)}
     folder.write_json("cluster.json", found.to_json())
     folder.write_json("run.json", record)
 
