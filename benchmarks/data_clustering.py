@@ -82,8 +82,9 @@ def ours(**options: Any) -> Method:
     catalogue = Catalogue()
 
     def fitted(train: np.ndarray, test: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, float]:
-        floor = FLOOR / train.var(0).mean()
-        chosen = {"floor": floor, "coordinates": "raw", "start": float(train.std(0).mean()), **options}
+        variance = train.var(0).mean()
+        start = float(train.std(0).mean() / np.sqrt(variance))
+        chosen = {"floor": FLOOR / variance, "coordinates": "raw", "start": start, **options}
         fit = bl.fit_data(train, components, seed=seed, catalogue=catalogue, **chosen)
         return fit.labels(test), float(fit.log_densities(test).mean())
 

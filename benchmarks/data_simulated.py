@@ -60,7 +60,8 @@ def measured(seed: int, method: str, catalogue: Catalogue) -> dict[str, Any]:
     """One fit."""
     generator = np.random.default_rng(seed)
     train, test = grid_points(generator, TRAIN), grid_points(generator, TEST)
-    fit = bl.fit_data(train, len(MODES), seed=seed, coordinates="raw", catalogue=catalogue, **METHODS[method])
+    raw = {"coordinates": "raw", "start": float(train.var(0).mean() ** -0.5)}
+    fit = bl.fit_data(train, len(MODES), seed=seed, catalogue=catalogue, **raw, **METHODS[method])
     kept = ("sweeps", "relocated", "revived", "shrunk", "agreed", "seconds")
     return {
         "kl": float((grid_log_density(test) - fit.log_densities(test)).mean()),

@@ -12,6 +12,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from biglearn_sampler.data import missing as missing_module
 from biglearn_sampler.data import points as points_module
 from biglearn_sampler.data.draws import folds, spots
 from biglearn_sampler.data.features import feature_count, features
@@ -247,6 +248,52 @@ def test_holes_are_marginalised():
     for row, value, places in ((rows[0], values[0], [0, 2]), (rows[1], values[1], [2])):
         seen = law().through(np.eye(3)[places])
         np.testing.assert_allclose(value, log_densities(row[None, places], seen)[0])
+
+
+def sums_row_by_row(rows: np.ndarray, weights: np.ndarray, parameters: Parameters) -> Sums:
+    """The expectation step of one row after another, as Ghahramani and Jordan have it."""
+    total = Sums.expected(parameters, 0.0)
+    for row, weight in zip(rows, weights, strict=True):
+        seen, absent = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
+        scores = scores_by_hand(np.stack([row[seen]] * 2), parameters.through(np.eye(len(row))[seen]))[0]
+        value = np.asarray(logsumexp(scores))
+        shares = weight * np.exp(scores - value)
+        means, spread = np.tile(row, (parameters.components, 1)), np.zeros(parameters.covariances.shape)
+        for k, whole in enumerate(parameters.covariances):
+            lift = whole[np.ix_(absent, seen)] @ np.linalg.inv(whole[np.ix_(seen, seen)])
+            means[k, absent] = parameters.means[k, absent] + lift @ (row[seen] - parameters.means[k, seen])
+            spread[k][np.ix_(absent, absent)] = whole[np.ix_(absent, absent)] - lift @ whole[np.ix_(seen, absent)]
+        second = means[:, :, None] * means[:, None, :] + spread
+        total += Sums(shares, shares[:, None] * means, shares[:, None, None] * second, weight * float(value))
+    return total
+
+
+@pytest.mark.parametrize("room", [1, missing_module.PIECE_BYTES])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_patterns_together_give_what_rows_alone_give(monkeypatch, room, weighted):
+    monkeypatch.setattr(missing_module, "PIECE_BYTES", room)
+    monkeypatch.setattr(points_module, "BLOCK", 23)
+    parameters = law(3, 4)
+    rows, counts = with_holes(draws(parameters, 60), 0.4), np.arange(60) % 3 if weighted else np.ones(60)
+    found = observed_sums(raw(rows, counts.astype(float) if weighted else None, missing=True), parameters)
+    expected = sums_row_by_row(rows, counts, parameters)
+    for name in ("mass", "first", "second", "log_likelihood"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-9)
+
+
+def test_patterns_are_looked_for_once_for_all_sweeps(monkeypatch):
+    asked, looked = [], points_module.groups
+    monkeypatch.setattr(points_module, "groups", lambda block: (asked.append(len(block)), looked(block))[1])
+    matcher = Matcher(raw(with_holes(draws(law(), 90), 0.3), missing=True), RULES)
+    matcher.joint(law(), 5)
+    matcher.marginal(law(), np.eye(3)[:2], 2, np.random.default_rng(0))
+    assert asked == [90]
+
+
+def test_a_row_without_any_value_has_no_news():
+    shares, values = observed_shares(np.array([[np.nan] * 3, [0.0, np.nan, 1.0]]), law())
+    np.testing.assert_allclose(shares[0], law().weights)
+    assert values[0] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_expected_sums_are_means_over_completions():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,12 +12,16 @@ import pytest
 from scipy.io import savemat
 
 from biglearn_sampler.cli import main
-from biglearn_sampler.data import fit_data
+from biglearn_sampler.data import FitInterrupted, fit_data
+from biglearn_sampler.data.cluster import Clustering
+from biglearn_sampler.data.course import Course
 from biglearn_sampler.data.files import read_table
 from biglearn_sampler.data.held_out import held_out
 from biglearn_sampler.data.labels import read_labels
 from biglearn_sampler.data.partitions import adjusted_rand_index, normalized_mutual_information
-from biglearn_sampler.errors import DataError, RunFailed
+from biglearn_sampler.errors import DataError, RunFailed, RunFolderError, Terminated
+from biglearn_sampler.runs.cluster_folder import draws_of_clustering
+from biglearn_sampler.runs.folder import RunFolder
 
 ROWS = np.array([[-4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])[np.arange(90) % 3]
 ROWS = ROWS + 0.4 * np.random.default_rng(0).normal(size=ROWS.shape)
@@ -182,6 +187,36 @@ def test_points_that_begin_at_zero_are_read(here, content):
     assert len(read_table(Path("rows.csv"))) == 3
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "2019,2020\n1.5,2.5\n3.0,4.0\n",
+        "400, 410\n0.1,7\n,2.5\n0.3,1e-1\nNA,2.5\n-0.4,2.5\n",
+        "-1,0,+1\n1.5,2.5,3.5\n",
+    ],
+)
+def test_whole_numbers_above_decimals_may_be_names(here, content):
+    Path("rows.csv").write_text(content)
+    with pytest.raises(DataError, match="may be the numbers of the columns or a point; write a line of names"):
+        read_table(Path("rows.csv"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "400\n1.5\n2.5\n",
+        "3,3\n1.5,2.5\n0.5,1.5\n",
+        "3.0,4.0\n1.5,2.5\n0.5,1.5\n",
+        "5,3\n4.9,3\n5,3.1\n6,3\n",
+        "2019,2020\n1.5,2\n3.5,4\n",
+        "2019,2020\n",
+    ],
+)
+def test_whole_numbers_above_others_are_a_point(here, content):
+    Path("rows.csv").write_text(content)
+    assert len(read_table(Path("rows.csv"))) == content.count("\n")
+
+
 @pytest.mark.parametrize("heading", ["x,y\n", "x,\n", '"x 1", y\n', "x,NA\n", ""])
 def test_a_line_of_names_is_no_point(here, heading):
     Path("rows.csv").write_text(heading + "1.5,2\n0,3\n")
@@ -345,6 +380,159 @@ def test_cluster_is_judged_on_points_that_it_has_not_seen(call, here):
     assert record["held_out"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[kept]).mean())
     assert record["metrics"]["log_likelihood"] == pytest.approx(fit.log_densities(ROWS[~kept]).mean())
     assert len(np.loadtxt("found/labels.csv", skiprows=1)) == 90
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "text"),
+    [
+        ([0.0, np.nan], [], "row {row}, column 1 is NaN"),
+        ([np.inf, 0.0], [], "row {row}, column 0 is infinity"),
+        ([np.nan, np.nan], ["--missing"], "row {row} has no value at all"),
+        ([0.0, 1e200], [], "values are too large to be squared in columns 1"),
+        ([1e35, 0.0], [], "values in columns 0 are beyond what float32 holds"),
+    ],
+)
+def test_points_that_are_held_out_are_looked_at_before_the_fit(call, here, monkeypatch, values, options, text):
+    row, rows = int(np.flatnonzero(held_out(90, 0.2, 0))[-1]), ROWS.copy()
+    rows[row] = values
+    np.save("rows.npy", rows)
+    learnt = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("biglearn_sampler.data.fit_data", learnt)
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--test", 0.2, *options)
+    assert status == 2 and text.format(row=row) in errors
+    assert not learnt.called and not Path("runs").exists()
+
+
+def test_rows_are_counted_as_in_the_file_where_some_are_held_out(call, here):
+    row = int(np.flatnonzero(~held_out(90, 0.2, 0))[-1])
+    np.save("rows.npy", np.where(np.arange(90)[:, None] == row, np.nan, ROWS))
+    status, _, errors = call("cluster", "rows.npy", "--components", 3, "--test", 0.2)
+    assert status == 2 and f"row {row}, column 0 is NaN" in errors
+
+
+def test_a_fit_is_written_whatever_its_figures_and_its_readers_are(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    fitted = fit_data(ROWS, 3, steps=5)
+    fitted = replace(fitted, metrics={**fitted.metrics, "log_likelihood": np.nan, "starts": [-np.inf, 1.0]})
+    monkeypatch.setattr("biglearn_sampler.data.fit_data", Mock(return_value=fitted))
+    monkeypatch.setattr("biglearn_sampler.cli.data_commands.print_table", Mock(side_effect=BrokenPipeError))
+    assert call("cluster", "rows.npy", "--components", 3, "--out", "found")[0] == 1
+    metrics = json.loads(Path("found/cluster.json").read_text())["metrics"]
+    assert metrics["log_likelihood"] is None and metrics["starts"] == [None, 1.0]
+    assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
+
+
+@pytest.mark.parametrize("empty", [[], [0], [1, 2]])
+def test_clusters_are_told_as_the_table_has_them(empty):
+    fitted = fit_data(ROWS, 3, steps=5)
+    fitted = replace(fitted, metrics={**fitted.metrics, "empty": empty})
+    found = Clustering(fitted, np.array([0, 0, 1]), {}, {})
+    assert [points for _, points, _, _ in found.rows()] == ["2", "1", "0"]
+    told = " ".join(found.sentences())
+    assert "Clusters that are no point's own: 2." in told
+    faint = {0: "as well: 0.", 1: "as well: 1."}.get(empty[0]) if empty else None
+    assert faint in told if faint else "as well" not in told
+
+
+def test_columns_far_from_zero_keep_their_digits_in_the_folder(call, here):
+    """Seconds since 1970, of which single precision keeps two minutes."""
+    np.save("rows.npy", ROWS + np.array([1.7e9, 0.0]))
+    assert call("cluster", "rows.npy", "--components", 3, "--out", "found")[0::2] == (0, "")
+    with np.load("found/parameters.npz") as stored:
+        assert all(stored[name].dtype == float for name in ("weights", "means", "covariances", "origin"))
+        means = stored["means"] + stored["origin"] - np.array([1.7e9, 0.0])
+        weights, covariances = stored["weights"], stored["covariances"]
+    np.testing.assert_allclose(np.sort(means[:, 0]), [-4.0, 0.0, 4.0], atol=0.2)
+    for name in ("one", "two"):
+        assert call("sample", "found", "-n", 4000, "--out", f"{name}.npy")[0::2] == (0, "")
+    drawn = np.load("one.npy") - np.array([1.7e9, 0.0])
+    np.testing.assert_array_equal(np.load("two.npy") - np.array([1.7e9, 0.0]), drawn)
+    mean = weights @ means
+    spread = np.einsum("k,kij->ij", weights, covariances + (means - mean)[:, :, None] * (means - mean)[:, None, :])
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=5 * np.sqrt(spread.max() / 4000))
+    np.testing.assert_allclose(np.cov(drawn.T), spread, atol=5 * spread.max() * np.sqrt(2 / 4000))
+    Path("found/parameters.npz").write_bytes(b"nonsense")
+    status, _, errors = call("sample", "found", "-n", 5, "--out", "three.npy")
+    assert status == 2 and "parameters.npz cannot be read" in errors and not Path("three.npy").exists()
+    # A folder that was written before there was this file.
+    Path("found/parameters.npz").unlink()
+    assert call("sample", "found", "-n", 5, "--out", "old.npy")[0] == 0
+    assert np.load("old.npy").shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covariances": -np.eye(2)[None]},
+        {"origin": np.zeros(3)},
+        {"weights": np.zeros(1)},
+        {"means": np.full((1, 2), np.nan)},
+    ],
+)
+def test_a_damaged_mixture_of_a_clustering_is_told(here, wrong):
+    sound = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None], "origin": np.zeros(2)}
+    folder = RunFolder(here)
+    folder.files.write_arrays("parameters.npz", sound)
+    drawn = draws_of_clustering(folder, 7, 0)
+    assert drawn is not None and drawn.shape == (7, 2)
+    folder.files.write_arrays("parameters.npz", sound | wrong)
+    with pytest.raises(RunFolderError, match="parameters.npz cannot be read: (expected weights|a covariance is not)"):
+        draws_of_clustering(folder, 7, 0)
+
+
+def interrupted_in_round(monkeypatch, number: int, ending: BaseException) -> None:
+    """Let a fit be interrupted in one of its rounds, counted over all starts from 1."""
+    rounds, one = [], Course._round
+
+    def looked(self, place):
+        rounds.append(place)
+        if len(rounds) == number:
+            raise ending
+        return one(self, place)
+
+    monkeypatch.setattr(Course, "_round", looked)
+
+
+@pytest.mark.parametrize(("ending", "status"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_a_fit_that_is_interrupted_leaves_the_best_so_far(call, here, monkeypatch, ending, status):
+    np.save("rows.npy", ROWS)
+    interrupted_in_round(monkeypatch, 3, ending)
+    ended, output, _ = call("cluster", "rows.npy", "--components", 3, "--out", "found")
+    assert ended == status and "interrupted in start 1 of 1; the best joint optimum of 2 rounds, after" in output
+    assert json.loads(Path("found/run.json").read_text())["status"] == "interrupted"
+    record = json.loads(Path("found/cluster.json").read_text())["metrics"]
+    assert record["agreed"] is False and record["rounds"] == 2
+    assert len(Path("found/history.jsonl").read_text().splitlines()) == 2
+    assert adjusted_rand_index(np.loadtxt("found/labels.csv", skiprows=1), KINDS) == 1.0
+    assert call("sample", "found", "-n", 5, "--out", "draws.npy")[0] == 0
+
+
+def test_a_fit_that_is_interrupted_in_its_first_round_leaves_nothing(call, here, monkeypatch):
+    np.save("rows.npy", ROWS)
+    interrupted_in_round(monkeypatch, 1, KeyboardInterrupt())
+    assert call("cluster", "rows.npy", "--components", 3)[0] == 130
+    assert not Path("runs").exists()
+
+
+def test_an_interrupted_fit_has_the_likelihood_that_it_says(monkeypatch):
+    """Weights are smoothed while tasks are drawn; those of the fit are not."""
+    uneven = np.concatenate([ROWS[KINDS == 0], ROWS[KINDS == 1][:5], ROWS[KINDS == 2][:5]])
+    interrupted_in_round(monkeypatch, 3, KeyboardInterrupt())
+    with pytest.raises(FitInterrupted) as caught:
+        fit_data(uneven, 3)
+    fit = caught.value.fit
+    assert fit.log_densities(uneven).mean() == pytest.approx(fit.metrics["log_likelihood"])
+    np.testing.assert_allclose(np.sort(fit.parameters.weights), [0.125, 0.125, 0.75], atol=1e-3)
+
+
+def test_of_several_starts_the_finished_ones_are_kept(monkeypatch):
+    plain = {"scheduler": "joint", "steps": 100}
+    finished = fit_data(ROWS, 3, **plain)
+    interrupted_in_round(monkeypatch, 2, KeyboardInterrupt())
+    with pytest.raises(FitInterrupted) as caught:
+        fit_data(ROWS, 3, starts=2, **plain)
+    np.testing.assert_array_equal(caught.value.fit.parameters.means, finished.parameters.means)
+    assert caught.value.fit.metrics["stopped"].startswith("interrupted in start 2 of 2; all 100 steps are done")
 
 
 def test_rows_of_a_task_and_units_can_be_said(call, here, monkeypatch):

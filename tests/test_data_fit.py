@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 import biglearn_sampler as bl
 from biglearn_plugins.schedulers.bandit import Bandit
@@ -13,9 +14,12 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.data import DataOptions, Parameters
 from biglearn_sampler.data import fit as fit_module
 from biglearn_sampler.data.agenda import Visit, visits
-from biglearn_sampler.data.course import Course
+from biglearn_sampler.data.course import Course, Place
 from biglearn_sampler.data.matching import Matcher
+from biglearn_sampler.data.options import LEAST_FLOOR
 from biglearn_sampler.data.points import points_of
+from biglearn_sampler.data.result import DataFit
+from biglearn_sampler.data.shrinkage import Pull, shrunk
 from biglearn_sampler.data.sums import log_densities
 from biglearn_sampler.errors import CatalogueError, DataError
 
@@ -71,6 +75,18 @@ def test_units_do_not_matter(usual):
     scale, shift = np.array([1e-3, 1e4]), np.array([7.0, -1e5])
     other = fit(clusters() * scale + shift, seed=1)
     np.testing.assert_allclose((other.parameters.means - shift) / scale, usual.parameters.means, atol=1e-5)
+
+
+@pytest.mark.parametrize("scheduler", ["joint", None])
+@pytest.mark.parametrize("missing", [False, True])
+def test_units_do_not_matter_where_columns_are_left_in_theirs(scheduler, missing):
+    rows = clusters(60) * np.array([1.0, 3.0])
+    rows[7, 1] = np.nan if missing else rows[7, 1]
+    options = {"coordinates": "raw", "scheduler": scheduler, "missing": missing, "steps": 20, "seed": 3}
+    one, other = (fit(rows * scale, 3, **options).parameters for scale in (1.0, 1024.0))
+    np.testing.assert_allclose(other.log_weights, one.log_weights, atol=1e-6)
+    np.testing.assert_allclose(other.means / 1024, one.means, atol=1e-6)
+    np.testing.assert_allclose(other.covariances / 1024**2, one.covariances, atol=1e-6)
 
 
 def test_joint_em_is_plain():
@@ -212,6 +228,30 @@ def test_components_without_points_are_revived_and_told():
     assert np.isfinite(lonely.metrics["log_likelihood"])
 
 
+@pytest.mark.parametrize("pull", [Pull(), Pull(together=1.0)])
+def test_components_without_points_are_told_whatever_becomes_of_the_weights(monkeypatch, pull):
+    """Three kinds of points, and a component on each; drawn together the other two have the weight of a point."""
+    points = points_of(np.repeat(CENTRES, 10, 0), None, standardized=True, missing=False)
+    means = np.concatenate([next(points.blocks())[0][::10], np.full((2, 2), 40.0)])
+    best = Parameters(np.log([1 / 3] * 3 + [1e-12] * 2), means, np.stack([0.01 * np.eye(2)] * 5))
+    monkeypatch.setattr(
+        "biglearn_sampler.data.course.shrunk_if_better", lambda found, *_: (shrunk(found, points.mass, pull), True)
+    )
+    course = Course(points, CATALOGUE.build("scheduler", "joint").value, DataOptions(shrink=True), 5, seed=0)
+    outcome = course._ended(Place(best, best), "")
+    assert outcome.empty == [3, 4]
+    assert (outcome.parameters.weights[3:] * 30 > 0.99).all() == (pull != Pull())
+
+
+def test_components_on_one_point_each_are_not_empty(monkeypatch):
+    points = points_of(CENTRES, None, standardized=True, missing=False)
+    weights = np.array([1.003, 0.9985, 0.9985]) / 3
+    best = Parameters(np.log(weights), next(points.blocks())[0], np.stack([0.01 * np.eye(2)] * 3))
+    monkeypatch.setattr("biglearn_sampler.data.course.Matcher.joint", lambda self, found, *_: (found, 0.0))
+    course = Course(points, CATALOGUE.build("scheduler", "joint").value, DataOptions(), 3, seed=0)
+    assert course._ended(Place(best, best), "").empty == []
+
+
 def test_one_component_has_one_optimum():
     fitted = fit(clusters(), 1)
     assert fitted.metrics["agreed"] and fitted.metrics["stopped"] == "one component has one optimum"
@@ -229,6 +269,30 @@ def test_the_best_of_several_starts_is_kept():
 def test_one_column_and_steps_that_end_early():
     fitted = fit(clusters()[:, :1], 2, steps=30, seed=0)
     assert fitted.metrics["steps"] == 30 and fitted.parameters.dim == 1
+
+
+def test_the_smallest_floor_keeps_the_digits_of_densities():
+    """Clusters narrower than the floor, and columns that depend on each other."""
+    narrow = np.repeat([[-1.0], [0.3], [1.0]], 20, 0) + 1e-9 * np.random.default_rng(0).normal(size=(60, 1))
+    start = Parameters(np.log(np.full(3, 1 / 3)), np.array([[-1.0], [0.3], [1.0]]), np.full((3, 1, 1), LEAST_FLOOR))
+    fitted = DataFit(start, (), {}, False, np.zeros(1), np.ones(1))
+    distances = (narrow - start.means[:, 0]) ** 2 / LEAST_FLOOR
+    exact = np.asarray(logsumexp(-0.5 * (distances + np.log(2 * np.pi * LEAST_FLOOR)) - np.log(3), axis=1))
+    np.testing.assert_allclose(fitted.log_densities(narrow), exact, atol=1e-5)
+    dependent = np.concatenate([clusters(), clusters() @ np.array([[1.0], [2.0]])], 1)
+    plain = fit(dependent, scheduler="joint", floor=LEAST_FLOOR, steps=100)
+    assert plain.log_densities(dependent).mean() == pytest.approx(plain.metrics["log_likelihood"], abs=1e-5)
+
+
+@pytest.mark.parametrize("far", [1e160, -1e200, 1e308])
+@pytest.mark.parametrize("look", ["labels", "log_densities", "responsibilities"])
+def test_points_that_have_no_density_are_told(usual, look, far):
+    rows = clusters(9000)
+    rows[8500, 1] = far
+    with pytest.raises(DataError, match="row 8500 has values that are too large to be squared, and so no density"):
+        getattr(usual, look)(rows)
+    rows[8500, 1] = np.sign(far) * 1e30
+    assert np.isfinite(getattr(usual, look)(rows)).all()
 
 
 # the schedule
@@ -301,6 +365,7 @@ INFINITE = np.where(np.arange(600).reshape(300, 2) == 7, np.inf, clusters())
         (1e36 * clusters(), {}, "columns 0, 1 are beyond what float32 holds"),
         (1e-36 * clusters(), {}, "multiply them by a constant"),
         (clusters(), {"floor": 0.0}, "floor must be a number above 0 and below 1, got 0.0"),
+        (clusters(), {"floor": 1e-16}, "floor must be at least 1e-10, got 1e-16: .* lost in rounding"),
         (clusters(), {"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         (clusters(), {"smoothing": -1.0}, "smoothing must be a finite number and not negative"),
         (clusters(), {"smoothing": 1e18}, "smoothing must be at most 1e\\+06, got 1e\\+18"),

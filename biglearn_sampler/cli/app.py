@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit status.
 
     That is 0; 1 for a failure; 2 for a mistake of the user; 3 for another verdict than `train --require` asks for; 130
-    for Ctrl-C; 143 for SIGTERM during a training.
+    for Ctrl-C; 143 for SIGTERM during a training or a fit.
 
     Arguments:
         arguments: what stands after the program's name; by default that of the process.

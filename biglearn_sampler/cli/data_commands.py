@@ -12,6 +12,7 @@ import typer
 
 from biglearn_sampler.cli.run_commands import RUNS, Seed
 from biglearn_sampler.cli.session import catalogue_of
+from biglearn_sampler.cli.signals import signals_heard
 from biglearn_sampler.cli.tables import print_table
 
 
@@ -35,7 +36,10 @@ def cluster(
     array: Annotated[str | None, typer.Option(metavar="NAME", help="which array of an .npz or .mat file")] = None,
     floor: Annotated[
         float,
-        typer.Option(help="smallest variance of a cluster, as a share of that of a column; 0.1 for counts and codes"),
+        typer.Option(
+            help="smallest variance of a cluster, as a share of that of a column, with --raw of their mean; 0.1 for "
+            "counts and codes"
+        ),
     ] = 1e-3,
     scheduler: Annotated[
         str | None, typer.Option(metavar="NAME", help="draws the tasks; joint is plain EM (default: biglearn_em)")
@@ -58,31 +62,44 @@ def cluster(
 ) -> None:
     """Cluster a table by a Gaussian mixture that learns from it by big cooperative learning.
 
-    Prints the clusters; writes `labels.csv`, `cluster.json`, `history.jsonl` and the mixture, `sampler.npz`, into a
-    folder. `biglearn sample` draws from it.
+    Prints the clusters; writes `labels.csv`, `cluster.json`, `history.jsonl` and the mixture into a folder:
+    `sampler.npz`, and `parameters.npz` in double precision. `biglearn sample` draws from it. Ctrl-C and SIGTERM end
+    it with the best that was found.
     """
-    from biglearn_sampler.data import fit_data
+    from biglearn_sampler.data import FitInterrupted, fit_data
     from biglearn_sampler.data.cluster import Clustering
     from biglearn_sampler.data.files import read_table
     from biglearn_sampler.data.held_out import held_out
     from biglearn_sampler.data.labels import COLUMNS, read_labels
+    from biglearn_sampler.data.points import check_table
     from biglearn_sampler.runs.cluster_folder import write_clustering
 
     table, truth = read_table(file, array, labels if labels in COLUMNS else None), None
     if labels is not None:
         table, truth = read_labels(labels, table)
+    # What is held out would be looked at only after the fit, and a fit counts its own rows.
+    if test is not None:
+        check_table(table, missing=missing)
     options: dict[str, Any] = {"scheduler": scheduler, "floor": floor, "starts": starts, "missing": missing}
     options |= {"minibatch": minibatch, "coordinates": "raw" if raw else "standardized"}
     asked = {"file": str(file), "components": components, "seed": seed, "test": test, **options}
     kept = None if test is None else held_out(len(table), test, seed, truth)
-    with _made(out or RUNS / f"{file.stem}-clusters", numbered=out is None) as folder:
-        seen = table if kept is None else table[~kept]
-        fit = fit_data(seen, components, seed=seed, catalogue=catalogue_of(ctx), **options)
+    with signals_heard(), _made(out or RUNS / f"{file.stem}-clusters", numbered=out is None) as folder:
+        seen, ending = table if kept is None else table[~kept], None
+        try:
+            fit = fit_data(seen, components, seed=seed, catalogue=catalogue_of(ctx), **options)
+        except FitInterrupted as interrupted:
+            fit, ending = interrupted.fit, interrupted.ending
         found = Clustering.of(fit, table, truth, kept)
-        print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
-        typer.echo("\n" + "\n".join(found.sentences()))
-        write_clustering(found, folder, asked)
-    typer.echo(f"The labels and the mixture are in {folder}.")
+        # Also where nobody reads any more, as behind `| head`.
+        try:
+            print_table(("cluster", "points", "share", "weight"), found.rows(), labels=1)
+            typer.echo("\n" + "\n".join(found.sentences()))
+        finally:
+            write_clustering(found, folder, asked, "finished" if ending is None else "interrupted")
+        typer.echo(f"The labels and the mixture are in {folder}.")
+        if ending is not None:
+            raise ending
 
 
 @contextmanager

@@ -191,17 +191,21 @@ def sample(
     out: Annotated[Path, typer.Option(metavar="FILE.npy", help="where to write the draws, shape (n, dim)")],
     seed: Seed = 0,
 ) -> None:
-    """Draw from a trained sampler."""
+    """Draw from a trained sampler, or from the mixture of `biglearn cluster`, in double precision then."""
     import jax
     import numpy as np
 
+    from biglearn_sampler.runs.cluster_folder import draws_of_clustering
     from biglearn_sampler.runs.folder import RunFolder
 
     if out.suffix != ".npy":
         raise UserError(f"--out must be a file that ends in .npy, got {out}")
-    mixture = RunFolder.existing(run).read_mixture()
+    folder = RunFolder.existing(run)
+    mixture = folder.read_mixture()
     _check_free(out)
-    draws = np.asarray(mixture.sample(jax.random.key(seed), count))
+    draws = draws_of_clustering(folder, count, seed)
+    if draws is None:
+        draws = np.asarray(mixture.sample(jax.random.key(seed), count))
     with _new_file(out) as file:
         np.save(file, draws)
     typer.echo(f"{count:,} draws of dimension {mixture.dim} are in {out}")

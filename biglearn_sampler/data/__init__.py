@@ -9,6 +9,7 @@ from biglearn_sampler.data.fit import fit_data as fit_data
 from biglearn_sampler.data.options import DataOptions as DataOptions
 from biglearn_sampler.data.parameters import Parameters as Parameters
 from biglearn_sampler.data.result import DataFit as DataFit
+from biglearn_sampler.data.result import FitInterrupted as FitInterrupted
 from biglearn_sampler.errors import MissingPackage
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +63,9 @@ class Clustering:
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """One row for each cluster: its number, its points, their share, and its weight in the mixture."""
-        weights = self.fit.parameters.weights
-        counts = np.bincount(self.labels, minlength=len(weights))
         return [
             (str(number), f"{count:,}", f"{count / len(self.labels):.3f}", f"{weight:.3f}")
-            for number, (count, weight) in enumerate(zip(counts, weights, strict=True))
+            for number, (count, weight) in enumerate(zip(self._counts, self.fit.parameters.weights, strict=True))
         ]
 
     def sentences(self) -> list[str]:
@@ -78,8 +77,12 @@ class Clustering:
         ]
         if metrics["revived"] or metrics["relocated"]:
             told.append(f"{metrics['revived']} components were revived and {metrics['relocated']} relocated.")
-        if metrics["empty"]:
-            told.append(f"Clusters without points of their own: {', '.join(map(str, metrics['empty']))}.")
+        unused = np.flatnonzero(self._counts == 0).tolist()
+        if unused:
+            told.append(f"Clusters that are no point's own: {', '.join(map(str, unused))}.")
+        faint = [number for number in metrics["empty"] if number not in unused]
+        if faint:
+            told.append(f"Clusters with points that others explain as well: {', '.join(map(str, faint))}.")
         if self.held_out:
             told.append(
                 f"Log likelihood of the {self.held_out['points']:,} points that were held out: "
@@ -90,6 +93,19 @@ class Clustering:
             told.append(f"Against the true labels {whose}: NMI {self.scores['nmi']:.4f}, ARI {self.scores['ari']:.4f}.")
         return told
 
+    @property
+    def _counts(self) -> Int[np.ndarray, " components"]:
+        """How many points each cluster has."""
+        return np.bincount(self.labels, minlength=self.fit.parameters.components)
+
     def to_json(self) -> dict[str, Any]:
-        """The figures."""
-        return {"metrics": dict(self.fit.metrics), "scores": self.scores, "held_out": self.held_out}
+        """The figures; those that are no finite numbers are `None`."""
+        figures = {"metrics": dict(self.fit.metrics), "scores": self.scores, "held_out": self.held_out}
+        return {name: {key: _finite(value) for key, value in group.items()} for name, group in figures.items()}
+
+
+def _finite(value: Any) -> Any:
+    """A figure as JSON has it, also one of a list; `None` for NaN and infinities, which it has not."""
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,11 +13,11 @@ import numpy as np
 from biglearn_sampler.data.agenda import Visit, visits
 from biglearn_sampler.data.draws import spots
 from biglearn_sampler.data.matching import Matcher
-from biglearn_sampler.data.maximise import Rules
+from biglearn_sampler.data.maximise import NOTHING, Rules
 from biglearn_sampler.data.missing import completed
 from biglearn_sampler.data.options import DataOptions
 from biglearn_sampler.data.parameters import Parameters
-from biglearn_sampler.data.points import Points
+from biglearn_sampler.data.points import Points, variances
 from biglearn_sampler.data.relocation import proposals
 from biglearn_sampler.data.shrinkage import shrunk_if_better
 from biglearn_sampler.tasks import AbstractLearningScheduler, AbstractScheduler
@@ -43,6 +43,9 @@ JURY = 10
 EMPTY = 1.0
 """Points; a component that explains less is empty."""
 
+ALMOST = 0.01
+"""Share of a point that others may take from a component on it that is not told as empty."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -54,7 +57,7 @@ class Outcome:
         reached: the same before weights and covariances were drawn together: what starts are compared by.
         history: one row for each round.
         counts: steps, sweeps, rounds, components revived and relocated, and whether they were drawn together.
-        empty: components that explain less than one point.
+        empty: components that explained less than one point, before weights were drawn together.
         agreed: whether the tasks agreed in the end.
         stopped: why they came to an end, in a sentence.
     """
@@ -112,7 +115,7 @@ class Course:
         self._points, self._scheduler, self._options = points, scheduler, options
         self._generator, self._key = np.random.default_rng([seed, 1]), jax.random.key(seed)
         self._joint_only = all(task.rows(points.dim) == points.dim for task in scheduler.tasks)
-        variance = 1.0 if options.coordinates == "standardized" else _mean_variance(points)
+        variance = float(variances(points, options.coordinates).mean())
         self._rules = Rules(
             floor=options.floor * variance,
             prior=self._prior(components),
@@ -127,6 +130,7 @@ class Course:
         size = options.minibatch
         self._jury = points if size is None else points.some(self._generator, JURY * size)
         self._judge = Matcher(self._jury, self._rules)
+        self._place: Place | None = None
 
     def run(self, start: Parameters, watcher: Callable[[Mapping[str, Any], Parameters], None] | None) -> Outcome:
         """Rounds until the tasks agree, and joint steps without smoothing from the best optimum."""
@@ -136,6 +140,7 @@ class Course:
         stopped = "one component has one optimum" if start.components == 1 else None
         while stopped is None:
             place, reached = self._round(place)
+            self._place = place
             if watcher is not None:
                 watcher(place.history[-1], reached.affine(self._points.centre, self._points.scale))
             place, stopped = self._verdict(place)
@@ -238,11 +243,31 @@ class Course:
     def _ended(self, place: Place, stopped: str) -> Outcome:
         rules = replace(self._rules, smoothing=0.0)
         matcher = Matcher(self._points, rules)
-        parameters, reached = matcher.joint(place.best, LAST, CONVERGED)
-        shrunk = False
+        fitted, reached = matcher.joint(place.best, LAST, CONVERGED)
+        parameters, shrunk = fitted, False
         if self._shrinks:
-            parameters, shrunk = shrunk_if_better(parameters, self._points, rules, self._generator)
+            parameters, shrunk = shrunk_if_better(fitted, self._points, rules, self._generator)
         value = matcher.sums(parameters).log_likelihood / self._points.mass
+        agreed = place.agreed >= self._needed or parameters.components == 1
+        outcome = self._outcome(place, parameters, value, stopped, agreed=agreed, shrunk=shrunk)
+        # Weights that are drawn together are no shares of the points any more.
+        return replace(outcome, reached=reached - self._unit, empty=self._told_empty(fitted))
+
+    def so_far(self) -> Outcome | None:
+        """What a course that was interrupted had reached, for a sweep more; `None` before its first round."""
+        place = self._place
+        if place is None:
+            return None
+        best = place.best
+        weights = np.maximum(best.shares(self._rules.smoothing), NOTHING)
+        parameters = replace(best, log_weights=np.log(weights / weights.sum()))
+        value = Matcher(self._points, self._rules).sums(parameters).log_likelihood / self._points.mass
+        stopped = f"the best joint optimum of {place.round} rounds"
+        return self._outcome(place, parameters, value, stopped, agreed=False, shrunk=False)
+
+    def _outcome(
+        self, place: Place, parameters: Parameters, value: float, stopped: str, *, agreed: bool, shrunk: bool
+    ) -> Outcome:
         counts = {
             "steps": min(place.round * ROUND, self._options.steps),
             "sweeps": self._sweeps,
@@ -251,10 +276,11 @@ class Course:
             "relocated": place.relocated,
             "shrunk": shrunk,
         }
-        empty = _empty(parameters, 0.0, self._points.mass).tolist()
-        agreed = place.agreed >= self._needed or parameters.components == 1
-        values = (value - self._unit, reached - self._unit)
-        return Outcome(parameters, *values, place.history, counts, empty, agreed, stopped)
+        value, empty = value - self._unit, self._told_empty(parameters)
+        return Outcome(parameters, value, value, place.history, counts, empty, agreed, stopped)
+
+    def _told_empty(self, parameters: Parameters) -> list[int]:
+        return np.flatnonzero(parameters.weights * self._points.mass < EMPTY - ALMOST).tolist()
 
     def _learnt(self, memory: Any, agenda: list[Visit], losses: list[float]) -> Any:
         if not isinstance(self._scheduler, AbstractLearningScheduler):
@@ -309,13 +335,3 @@ def _mean_log_volume(points: Points) -> float:
         volumes = ~np.isnan(rows) @ np.log(points.scale)
         total += float(volumes.sum() if weights is None else volumes @ weights)
     return total / points.mass
-
-
-def _mean_variance(points: Points) -> float:
-    """Of the columns, in raw coordinates."""
-    total, count = np.zeros(points.dim), np.zeros(points.dim)
-    for rows, weights in points.blocks():
-        shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
-        total += (shares * np.nan_to_num(rows) ** 2).sum(0)
-        count += shares.sum(0)
-    return float((total / count).mean())

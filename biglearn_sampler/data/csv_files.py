@@ -31,7 +31,8 @@ def csv_table(path: Path, classes: str | None = None) -> Float[np.ndarray, "coun
 
     The first line is one of names if it has names and no number. One that has both is refused. So is `0,1,2,...` in
     all of several columns, or `1,2,3,...`, above other than whole numbers: it may be the names that pandas and others
-    give to columns without any, or a point.
+    give to columns without any, or a point. And so are different whole numbers, as years or wavelengths, above several
+    columns of which each is mostly written with points.
 
     Raises:
         OSError: the file cannot be read.
@@ -132,7 +133,7 @@ def _is_heading(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
             "number, or correct the cell, which is left empty where a value is missing"
         )
     numbered = len(cells) > 1 and _are_column_numbers(cells) and not all(map(_is_whole, others))
-    if numbered or (_are_column_numbers(cells[1:]) and not cells[0]):
+    if numbered or _are_numbers_above_decimals(cells, others) or (_are_column_numbers(cells[1:]) and not cells[0]):
         raise ValueError(
             f"its first line, '{','.join(cells)}', may be the numbers of the columns or a point; write a line of names "
             f"in its place, or above it if it is a point, and {NO_INDEX}"
@@ -148,6 +149,20 @@ def _is_whole(row: Sequence[str]) -> bool:
 
 def _are_column_numbers(cells: Sequence[str]) -> bool:
     return len(cells) > 0 and list(cells) in ([str(first + place) for place in range(len(cells))] for first in (0, 1))
+
+
+def _are_numbers_above_decimals(cells: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether several different whole numbers stand above columns in which most numbers are written with points."""
+    if len(cells) < 2 or len(set(cells)) < len(cells) or not all(cell.lstrip("+-").isdecimal() for cell in cells):
+        return False
+    columns = [[row[place].strip() for row in others if len(row) > place] for place in range(len(cells))]
+    return all(map(_is_mostly_decimal, columns))
+
+
+def _is_mostly_decimal(column: Sequence[str]) -> bool:
+    """Whether more than half of the numbers in a column are written with a point, as programs write all or none."""
+    numbers = [cell for cell in column if not math.isnan(number_in(cell) or 0.0)]
+    return 2 * sum("." in cell for cell in numbers) > len(numbers)
 
 
 def _cell(text: str, row: int, column: int) -> float:

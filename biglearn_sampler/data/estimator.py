@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from biglearn_sampler.data.fit import fit_data
 from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.options import Coordinates
-from biglearn_sampler.data.parameters import free_parameters
+from biglearn_sampler.data.parameters import Parameters, free_parameters
 
 LARGEST_SEED = 2**31 - 1
 
@@ -129,9 +129,8 @@ class BigLearnMixture(DensityMixin, BaseEstimator):
             raise ValueError(f"n_samples must be at least 1, got {n_samples}")
         generator = check_random_state(self.random_state)
         chosen = np.sort(generator.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum()))
-        noise = generator.standard_normal((n_samples, self.means_.shape[1]))
-        factors = np.linalg.cholesky(self.covariances_)
-        return self.means_[chosen] + np.einsum("nij,nj->ni", factors[chosen], noise), chosen
+        law = Parameters(np.log(self.weights_), self.means_, self.covariances_)
+        return law.draws(chosen, generator), chosen
 
     def bic(self, X: ArrayLike) -> float:
         """The Bayesian information criterion; the lower the better."""

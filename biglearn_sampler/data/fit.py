@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,16 @@ from biglearn_sampler.data.course import Course, Outcome
 from biglearn_sampler.data.files import mapped
 from biglearn_sampler.data.masks import unmasked
 from biglearn_sampler.data.options import DataOptions, is_count, options_of
+from biglearn_sampler.data.outliers import spread_by_few
 from biglearn_sampler.data.parameters import Parameters, free_parameters
-from biglearn_sampler.data.points import Points, points_of
-from biglearn_sampler.data.result import DataFit
+from biglearn_sampler.data.points import Points, points_of, variances
+from biglearn_sampler.data.result import DataFit, FitInterrupted
 from biglearn_sampler.errors import DataError
 from biglearn_sampler.precision import full_precision
 from biglearn_sampler.seeds import checked_seed
 from biglearn_sampler.tasks import AbstractScheduler
+
+logger = logging.getLogger(__name__)
 
 Watcher = Callable[[Mapping[str, Any], Parameters], None]
 """Is told every row of the history, with the joint optimum that the round led to, in the units of the data."""
@@ -63,6 +69,7 @@ def fit_data(
     Raises:
         DataError: data or options that make no sense, with what is wrong.
         CatalogueError: there is no such scheduler.
+        FitInterrupted: a `KeyboardInterrupt` came after the first round; it has the best fit so far, as `fit`.
 
     Reference: Cong and Li (2024), *Big Learning Expectation Maximization*, AAAI (Algorithm 1).
 
@@ -86,13 +93,24 @@ def fit_data(
         missing=chosen.missing,
         least=components,
     )
+    warned = spread_by_few(data, np.sqrt(variances(data, chosen.coordinates)))
+    if warned is not None:
+        logger.warning(warned)
     scheduler = _scheduler(chosen, data.dim, catalogue)
     outcomes = []
     for number in range(chosen.starts):
         own = seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         course = Course(data, scheduler, chosen, components, own)
-        outcomes.append(course.run(_start(components, data, chosen, own), watcher))
-    return _result(outcomes, data, time.perf_counter() - began)
+        try:
+            outcomes.append(course.run(_start(components, data, chosen, own), watcher))
+        except KeyboardInterrupt as ending:
+            reached = [*outcomes, *filter(None, [course.so_far()])]
+            if not reached:
+                raise
+            fit = _result(reached, data, warned, time.perf_counter() - began)
+            stopped = f"interrupted in start {number + 1} of {chosen.starts}; {fit.metrics['stopped']}"
+            raise FitInterrupted(replace(fit, metrics={**fit.metrics, "stopped": stopped}), ending) from ending
+    return _result(outcomes, data, warned, time.perf_counter() - began)
 
 
 def _scheduler(options: DataOptions, dim: int, catalogue: Catalogue | None) -> AbstractScheduler:
@@ -103,13 +121,17 @@ def _scheduler(options: DataOptions, dim: int, catalogue: Catalogue | None) -> A
 
 
 def _start(components: int, points: Points, options: DataOptions, seed: int) -> Parameters:
-    """Equal components, with means from `N(0, s^2 I)` about the centre of the data and covariances `s^2 I`."""
+    """Equal components, with means from `N(0, s^2 I)` about the centre of the data and covariances `s^2 I`.
+
+    `s` is `start` times the root of the mean variance of the columns, so that units do not matter.
+    """
+    length = options.start * math.sqrt(variances(points, options.coordinates).mean())
     draws: Float[np.ndarray, "components dim"] = np.random.default_rng(seed).standard_normal((components, points.dim))
-    covariances = np.broadcast_to(options.start**2 * np.eye(points.dim), (components, points.dim, points.dim))
-    return Parameters(np.full(components, -np.log(components)), options.start * draws, covariances.copy())
+    covariances = np.broadcast_to(length**2 * np.eye(points.dim), (components, points.dim, points.dim))
+    return Parameters(np.full(components, -np.log(components)), length * draws, covariances.copy())
 
 
-def _result(outcomes: Sequence[Outcome], points: Points, seconds: float) -> DataFit:
+def _result(outcomes: Sequence[Outcome], points: Points, warned: str | None, seconds: float) -> DataFit:
     """The best of several courses, with what all of them cost."""
     outcome = max(outcomes, key=lambda each: each.reached)
     parameters = outcome.parameters.affine(points.centre, points.scale)
@@ -125,6 +147,7 @@ def _result(outcomes: Sequence[Outcome], points: Points, seconds: float) -> Data
         "empty": outcome.empty,
         "agreed": outcome.agreed,
         "stopped": outcome.stopped,
+        "warned": warned,
         "seconds": seconds,
     }
     return DataFit(parameters, outcome.history, metrics, points.missing, points.centre, points.scale)

@@ -13,6 +13,9 @@ from biglearn_sampler.errors import DataError
 Coordinates = Literal["standardized", "raw"]
 
 
+LEAST_FLOOR = 1e-10
+"""Below, densities lose digits: as monomials they are differences of numbers as large as `x^2 / floor`."""
+
 MOST_SMOOTHING = 1e6
 """Beyond, weights are equal, and what tells them apart is lost in rounding."""
 
@@ -26,7 +29,8 @@ class DataOptions:
             `None` for `biglearn_em` with the dimension of the data. `"joint"` is plain EM.
         steps: EM steps at most; what follows the last task, joint steps without smoothing, comes on top.
         floor: the smallest eigenvalue of a covariance, as a share of the mean variance of the columns in the
-            coordinates of training. Raise it to 0.1 for columns with few values, which a cluster would share.
+            coordinates of training, from 1e-10 on. Raise it to 0.1 for columns with few values, which a cluster would
+            share.
         prior: points that every component has seen beforehand, spread as if `components` equal ones shared the spread
             of the data among them (after Fraley and Raftery 2007); `None` for one, and for none with joint tasks only.
         smoothing: added to every share of mass before weights are normalised, while tasks are drawn; `None` for
@@ -39,7 +43,8 @@ class DataOptions:
         agreement: rounds of tasks that must lead back to the same joint optimum before the fit is over.
         coordinates: whether columns are scaled to a variance of one (`standardized`), or centred only (`raw`).
         starts: independent starts, of which the one with the highest likelihood is kept.
-        start: standard deviation of the first means about the centre, which is also that of the first components.
+        start: standard deviation of the first means about the centre, which is also that of the first components, as a
+            multiple of the root of the mean variance of the columns in the coordinates of training.
         missing: whether NaN stands for a missing value.
         minibatch: rows that each task works on; `None`, or as many as there are, for all of them.
     """
@@ -73,6 +78,11 @@ class DataOptions:
         ]
         if not (_is_number(self.floor) and 0 < self.floor < 1):
             told.append(f"floor must be a number above 0 and below 1, got {self.floor!r}")
+        elif self.floor < LEAST_FLOOR:
+            told.append(
+                f"floor must be at least {LEAST_FLOOR:g}, got {self.floor!r}: the densities of narrower clusters are "
+                "lost in rounding"
+            )
         for name, value in {"prior": self.prior, "smoothing": self.smoothing}.items():
             if value is not None and not (_is_number(value) and 0 <= value < math.inf):
                 told.append(f"{name} must be a finite number and not negative, got {value!r}")

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from biglearn_sampler.mixture import GaussianMixture
 
@@ -66,12 +66,32 @@ class Parameters:
         covariances = self.covariances * scale[:, None] * scale
         return Parameters(self.log_weights, centre + scale * self.means, covariances)
 
+    def draws(
+        self, chosen: Int[np.ndarray, " count"], generator: np.random.Generator | np.random.RandomState
+    ) -> Float[np.ndarray, "count dim"]:
+        """A draw of a component for each of these numbers of components, in double precision.
+
+        Arguments:
+            chosen: the number of the component behind each draw.
+            generator: draws.
+        """
+        rows = generator.standard_normal((len(chosen), self.dim))
+        factors = np.linalg.cholesky(self.covariances)
+        for number in np.unique(chosen):
+            own = chosen == number
+            rows[own] = self.means[number] + rows[own] @ factors[number].T
+        return rows
+
+    def rounded(self) -> GaussianMixture:
+        """The same law in the floats of the device, without a word about what is lost: see `to_mixture`."""
+        return GaussianMixture.of(self.means, self.covariances, np.maximum(self.weights, np.finfo(float).tiny))
+
     def to_mixture(self) -> GaussianMixture:
         """The same law as the mixture that the rest of the package samples from and measures.
 
         That one has the floats of the device; columns so far from zero that these are too coarse are warned of.
         """
-        mixture = GaussianMixture.of(self.means, self.covariances, np.maximum(self.weights, np.finfo(float).tiny))
+        mixture = self.rounded()
         _warn_of_rounding(self.means, self.covariances, mixture.means.dtype)
         return mixture
 

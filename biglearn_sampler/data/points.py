@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,8 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from biglearn_sampler.data.features import feature_count, features
+from biglearn_sampler.data.options import Coordinates
+from biglearn_sampler.data.patterns import Group, groups
 from biglearn_sampler.data.sums import Block
 from biglearn_sampler.errors import DataError
 
@@ -80,6 +84,11 @@ class Points:
                 # They may hold NaN, of which a weight of 0 does not make nothing.
                 rows[self.weights[part] == 0.0] = 0.0
                 yield rows, self.weights[part]
+
+    @cached_property
+    def observed(self) -> ObservedView:
+        """What the rows have, block by block, where values are missing; kept for all sweeps over these points."""
+        return ObservedView(self)
 
     def standardized(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
         """Some rows in the coordinates of training."""
@@ -157,6 +166,68 @@ def points_of(
     _check_mass(raw, least)
     centre, deviation = _moments(raw)
     return replace(raw, centre=centre, scale=deviation if standardized else np.ones(raw.dim))
+
+
+class ObservedPart(NamedTuple):
+    """Rows of one block that have equally many coordinates.
+
+    Arguments:
+        group: which rows, and which coordinates.
+        features: of the coordinates that they have.
+        weights: of the rows; `None` if all count once.
+    """
+
+    group: Group
+    features: Float[np.ndarray, "rows features"]
+    weights: Float[np.ndarray, " rows"] | None
+
+
+class ObservedView:
+    """Features of what the rows have, for several sweeps.
+
+    Arguments:
+        points: the data, which may have NaN.
+    """
+
+    def __init__(self, points: Points) -> None:
+        self._points = points
+        small = points.count * feature_count(points.dim) * 8 <= KEPT_BYTES
+        self._kept = list(self._made()) if small else None
+
+    def __iter__(self) -> Iterator[list[ObservedPart]]:
+        return self._made() if self._kept is None else iter(self._kept)
+
+    def _made(self) -> Iterator[list[ObservedPart]]:
+        for block, weights in self._points.blocks():
+            yield [
+                ObservedPart(group, features(group.values(block)), None if weights is None else weights[group.rows])
+                for group in groups(block)
+            ]
+
+
+def variances(points: Points, coordinates: Coordinates) -> Float[np.ndarray, " dim"]:
+    """The variances of the columns in the coordinates of training: what lengths there are told by."""
+    if coordinates == "standardized":
+        return np.ones(points.dim)
+    total, count = np.zeros(points.dim), np.zeros(points.dim)
+    for rows, weights in points.blocks():
+        shares = ~np.isnan(rows) * (1.0 if weights is None else weights[:, None])
+        total += (shares * np.nan_to_num(rows) ** 2).sum(0)
+        count += shares.sum(0)
+    return total / count
+
+
+def check_table(table: np.ndarray, *, missing: bool) -> None:
+    """See that a fit would take all rows of a table, those that are to be held out from it among them.
+
+    Arguments:
+        table: shape `(count, dim)`.
+        missing: whether NaN stands for a missing value.
+
+    Raises:
+        DataError: as of `points_of`, with the numbers of rows and columns in the table.
+    """
+    points_of(table, None, standardized=True, missing=missing)
 
 
 def _checked_weights(weights: ArrayLike, count: int) -> np.ndarray:

@@ -33,8 +33,8 @@ class DataFit:
             of every task.
         metrics: `log_likelihood` (mean over the points, in nats), `bic`, `aic`, `steps`, `sweeps` (of all starts,
             without the closing joint steps), `starts` (what each of them reached), `rounds`, `revived`, `relocated`,
-            `shrunk`, `empty` (components that explain less than one point), `agreed`, `stopped` (a sentence) and
-            `seconds`.
+            `shrunk`, `empty` (components that explained less than one point before weights were drawn together),
+            `agreed`, `stopped` (a sentence), `warned` (a sentence on columns with outliers, or `None`) and `seconds`.
         missing: whether points may have NaN.
         origin, units: mean and scale of the columns while learning; likelihoods are computed there, so that columns far
             from zero cost no digits.
@@ -75,16 +75,45 @@ class DataFit:
         inner = self.parameters.affine(-self.origin / self.units, 1.0 / self.units)
         size = block_rows(self.parameters.dim)
         for start in range(0, max(len(rows), 1), size):
-            yield self._block(np.asarray(rows[start : start + size], float), inner)
+            yield self._block(np.asarray(rows[start : start + size], float), inner, start)
 
-    def _block(self, rows: np.ndarray, inner: Parameters) -> tuple[np.ndarray, np.ndarray]:
+    def _block(self, rows: np.ndarray, inner: Parameters, first: int) -> tuple[np.ndarray, np.ndarray]:
         if np.isinf(rows).any():
             raise DataError("the points have infinite values; every value must be a finite number")
-        absent, places = np.isnan(rows), (rows - self.origin) / self.units
-        if not absent.any():
-            shares, values = responsibilities(features(places), coefficients(inner).T)
-        elif self.missing:
-            shares, values = observed_shares(places, inner)
-        else:
+        absent = np.isnan(rows)
+        if absent.any() and not self.missing:
             raise DataError("the points have NaN, and the mixture was fitted without missing=True")
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            places = (rows - self.origin) / self.units
+            if absent.any():
+                shares, values = observed_shares(places, inner)
+            else:
+                shares, values = responsibilities(features(places), coefficients(inner).T)
+        _check_densities(values, first)
         return shares, values - ~absent @ np.log(self.units)
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C, or SIGTERM where that is heard, in a fit that had been through a round.
+
+    Arguments:
+        fit: the best joint optimum so far, as a finished fit gives it.
+        ending: what interrupted it.
+    """
+
+    def __init__(self, fit: DataFit, ending: KeyboardInterrupt) -> None:
+        self.fit, self.ending = fit, ending
+
+
+def _check_densities(values: np.ndarray, first: int) -> None:
+    """See that all points have densities; squares of distances may be beyond the largest number.
+
+    Arguments:
+        values: log densities.
+        first: number of the first point.
+    """
+    if not np.isfinite(values).all():
+        row = first + int(np.isfinite(values).argmin())
+        raise DataError(
+            f"row {row} has values that are too large to be squared, and so no density; correct it, or leave it out"
+        )

@@ -65,7 +65,7 @@ def sums_over(blocks: Iterable[Block], parameters: Parameters) -> Sums:
             log_densities = log_densities * weights
         total += shares.T @ rows
         log_likelihood += float(log_densities.sum())
-    return _unpacked(total, parameters.dim, log_likelihood)
+    return unpacked(total, parameters.dim, log_likelihood)
 
 
 def responsibilities(
@@ -77,7 +77,13 @@ def responsibilities(
         rows: what `features` gives.
         lines: what `coefficients` gives, transposed.
     """
-    scores = rows @ lines
+    return normalised(rows @ lines)
+
+
+def normalised(
+    scores: Float[np.ndarray, "count components"],
+) -> tuple[Float[np.ndarray, "count components"], Float[np.ndarray, " count"]]:
+    """Responsibilities and `log p(x)` from `log w_k + log N_k(x)`, in whose place the responsibilities are written."""
     highest = scores.max(1)
     scores -= highest[:, None]
     np.exp(scores, out=scores)
@@ -91,7 +97,8 @@ def log_densities(points: Float[np.ndarray, "count dim"], parameters: Parameters
     return responsibilities(features(points), coefficients(parameters).T)[1]
 
 
-def _unpacked(total: Float[np.ndarray, "components features"], dim: int, log_likelihood: float) -> Sums:
+def unpacked(total: Float[np.ndarray, "components features"], dim: int, log_likelihood: float) -> Sums:
+    """Sums of features as sums of points and of their products."""
     second = np.empty((len(total), dim, dim))
     rows, columns = np.triu_indices(dim)
     second[:, rows, columns] = second[:, columns, rows] = total[:, dim + 1 :]

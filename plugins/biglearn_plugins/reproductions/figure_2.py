@@ -89,6 +89,7 @@ def learnt(seed: int, catalogue: Catalogue, options: dict[str, Any]) -> Learnt:
         len(MODES),
         seed=seed,
         coordinates="raw",
+        start=float(train.var(0).mean() ** -0.5),  # means from N(0, I), as in the paper
         catalogue=catalogue,
         watcher=lambda _, reached: frames.append(reached),
         **options,
