@@ -12,6 +12,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from scipy import stats
 
 from biglearn_sampler.bridges import from_numpyro
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, function_target
@@ -86,13 +87,21 @@ def test_a_poor_sampler_is_told(caplog: pytest.LogCaptureFixture) -> None:
     narrow = GaussianMixture.of(EXACT.means, 0.02)
     with caplog.at_level(logging.WARNING):
         run_of(MixtureTarget.of(EXACT, scale=4.0), narrow).posterior(COUNT)
-    assert "above 0.7: the resampled draws rest on a few draws of the sampler and repeat them" in caplog.text
+    assert "above 0.7: the resampled draws rest on a few candidates and repeat them" in caplog.text
+
+
+def test_tails_that_the_sampler_lacks_are_there() -> None:
+    student = function_target(lambda x: -1.5 * jnp.log1p(0.5 * x[0] ** 2), dim=1, scale=3.0)
+    run = run_of(student, GaussianMixture.of([[0.0]], 1.5))
+    far = [(np.abs(run.posterior(COUNT, resample=resample)["x"]) > 6.0).mean() for resample in (True, False)]
+    # A share of 0.0267 of Student's t with two degrees of freedom; the weights are bounded, by five and a half.
+    assert far[0] == pytest.approx(2.0 * stats.t(2).sf(6.0), abs=5 * np.sqrt(5.5 * 0.0267 / COUNT)) and far[1] < 1e-3
 
 
 def test_density_zero_everywhere_is_an_error() -> None:
     nowhere = function_target(lambda x: jnp.where(x[0] > 1e6, -x[0], -jnp.inf), dim=2, scale=1.0)
     run = run_of(nowhere, EXACT)
-    with pytest.raises(UserError, match="density zero at all 1000 draws of the sampler.*resample=False"):
+    with pytest.raises(UserError, match="density zero at all 1250 candidates.*resample=False"):
         run.posterior(10)
     assert run.posterior(10, resample=False)["x"].shape == (10, 2)
 

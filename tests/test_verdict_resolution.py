@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,9 +168,15 @@ def test_the_sentence_says_what_may_have_been_overlooked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("khat", "verdict", "said"), [(1.2, COVERED, True), (0.7, COVERED, False), (1.2, NOT_COVERED, False)]
+    ("figures", "verdict", "said"),
+    [
+        ({"khat": 1.2, "ess": 0.6}, COVERED, [True, False]),
+        ({"khat": 1.2, "ess": 0.4}, COVERED, [True, True]),
+        ({"khat": 0.7, "ess": 0.4}, COVERED, [False, True]),
+        ({"khat": None, "ess": 1.0}, COVERED, [False, False]),
+        ({"khat": 1.2, "ess": 0.4}, NOT_COVERED, [False, False]),
+    ],
 )
-def test_the_sentence_says_that_the_error_of_log_z_cannot_be_relied_on(khat: float, verdict: str, said: bool) -> None:
-    evidence = {"sweep": None, "khat": khat}
-    told = Verdict(verdict, "Said.", 0.0, 0.0, [], evidence, Evaluations()).reservations
-    assert ("heavy tail (k-hat 1.20)" in told) == said
+def test_the_sentence_says_what_draws_lack(figures: dict[str, Any], verdict: str, said: list[bool]) -> None:
+    told = Verdict(verdict, "Said.", 0.0, 0.0, [], {"sweep": None, **figures}, Evaluations()).reservations
+    assert [part in told for part in ("tails are too short (k-hat 1.20)", "uneven (ESS 0.40)")] == said

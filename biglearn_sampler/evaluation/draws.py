@@ -80,9 +80,14 @@ class Draws:
         return len(self.points)
 
     @property
+    def weighted(self) -> Draws:
+        """Those that importance weights are best given to: all that defend these, or these themselves."""
+        return self if self.defended is None else self.defended.draws
+
+    @property
     def evaluated(self) -> int:
         """Number of points at which the target was asked: these, and the further ones that defend them."""
-        return self.count if self.defended is None else self.defended.draws.count
+        return self.weighted.count
 
     @property
     def worth(self) -> float:

@@ -72,7 +72,7 @@ def figures_of(
         if twice:
             logger.warning("of metric %s, %s left out: an earlier one gave it", metric.record.name, ", ".join(twice))
         measured = {**found, **measured}
-    weighted = draws if draws.defended is None else draws.defended.draws
+    weighted = draws.weighted
     for name in PROMISED:
         measured.setdefault(name, Measured.missing("no metric of this run gave it"))
     return {

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.errors import UserError
-from biglearn_sampler.evaluation.drawing import draws_of, quantities_of
+from biglearn_sampler.evaluation.drawing import defended_draws_of, quantities_of
 from biglearn_sampler.evaluation.resampling import systematic
 from biglearn_sampler.importance import pareto_smooth, resolution_of
 from biglearn_sampler.mixture import Mixture
@@ -43,18 +43,22 @@ def posterior_of(
 def _resampled(
     sampler: Mixture, target: AbstractTarget, count: int, key_draws: Key[Array, ""], key_resampling: Key[Array, ""]
 ) -> Float[np.ndarray, "count dim"]:
-    """Draws taken in proportion to their smoothed weights, by systematic resampling, in random order."""
-    draws = draws_of(sampler, target, max(count, FEWEST_CANDIDATES), key_draws)
+    """Candidates taken in proportion to their smoothed weights, by systematic resampling, in random order.
+
+    There are a quarter more of them than draws: those with heavy tails, without which no draw would lie where the
+    sampler has none.
+    """
+    draws = defended_draws_of(sampler, target, max(count, FEWEST_CANDIDATES), key_draws).weighted
     ratios = draws.log_target - np.asarray(draws.log_sampler)
     if not np.isfinite(ratios).any():
         raise UserError(
-            f"the target has density zero at all {draws.count} draws of the sampler, so they have no weights; train "
+            f"the target has density zero at all {draws.count} candidates, so they have no weights; train "
             "longer, or ask for the sampler's own draws with resample=False"
         )
     log_weights, khat = pareto_smooth(ratios, resolution_of(draws.log_target))
     if khat is not None and khat > RELIABLE:
         logger.warning(
-            "k-hat is %.2f, above %s: the resampled draws rest on a few draws of the sampler and repeat them",
+            "k-hat is %.2f, above %s: the resampled draws rest on a few candidates and repeat them",
             khat,
             RELIABLE,
         )

@@ -70,10 +70,10 @@ class Run:
             count: number of draws, at least 1.
             seed: the same seed gives the same draws.
             resample: whether draws are taken in proportion to their Pareto-smoothed importance weights, out of `count`
-                fresh ones and at least 1,000. The default, because the question is about the target and not about the
-                sampler; and it costs nothing where the sampler is right: equal weights take every draw once. Where it
-                is not, draws repeat, and a warning says when k-hat is above 0.7. `False` gives the sampler's own
-                draws, without an evaluation of the energy.
+                fresh ones, at least 1,000, and a quarter as many with heavy tails. The default, because the question is
+                about the target and not about the sampler; and it costs nothing where the sampler is right: equal
+                weights take every draw once. Where it is not, draws repeat, and a warning says when k-hat is above 0.7.
+                `False` gives the sampler's own draws, without an evaluation of the energy.
 
         Raises:
             UserError: `count` or `seed` makes no sense, or all draws have density zero.

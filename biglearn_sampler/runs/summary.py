@@ -93,8 +93,8 @@ def _trust(metrics: Mapping[str, Any]) -> list[str]:
     told = []
     if khat is not None and khat > RELIABLE_KHAT:
         told.append(
-            f"k-hat is {khat:.2f}, above {RELIABLE_KHAT}: ess and what is resampled from the sampler's draws rest on a "
-            "few of them."
+            f"k-hat is {khat:.2f}, above {RELIABLE_KHAT}: the sampler's own tails are too short, and ess rests on few "
+            "of its draws."
         )
     if reason and metrics.get("log_z") is not None:
         told.append(f"log_z and the weighted moments: {reason}.")

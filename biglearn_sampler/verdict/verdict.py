@@ -20,6 +20,9 @@ UNRELIABLE_KHAT = 0.7
 """Above it means of importance weights converge too slowly for their standard errors to be relied on (Vehtari et al.
 2024)."""
 
+EVEN_ESS = 0.5
+"""Below it, as a share of the draws, the sentence says that draws need their weights."""
+
 TOLD_WIDTH = 0.1
 """Share of the width of its modes down to which the sentence says nothing of what may have been overlooked."""
 
@@ -60,17 +63,18 @@ class Verdict:
         """Sentences on what could not be seen, each with a space before it; mostly none."""
         many = self.wrong_mass is None and self.evidence.get("modes_of_one_climb", 0.0) > MOST_ALONE
         said = " Modes are too many to tell whether each has its right mass." if many else ""
-        return said + self._heavy_tail + self._overlooked + self._cut_short
+        return said + self._rough + self._overlooked + self._cut_short
 
     @property
-    def _heavy_tail(self) -> str:
-        """Of weights that are even enough for the verdict, but not for what is said of their mean."""
-        khat = self.evidence.get("khat")
-        if self.verdict != COVERED or khat is None or khat <= UNRELIABLE_KHAT:
-            return ""
-        return (
-            f" The weights of its draws have a heavy tail (k-hat {khat:.2f}): what is resampled from them rests on few."
-        )
+    def _rough(self) -> str:
+        """What the draws of a sampler lack that is right enough for the verdict."""
+        khat, ess = self.evidence.get("khat"), self.evidence.get("ess")
+        said = ""
+        if self.verdict == COVERED and ess is not None and ess < EVEN_ESS:
+            said += f" The sampler's weights are uneven (ESS {ess:.2f}): its draws need them."
+        if self.verdict == COVERED and khat is not None and khat > UNRELIABLE_KHAT:
+            said += f" The sampler's own tails are too short (k-hat {khat:.2f}); weighted figures have them."
+        return said
 
     @property
     def _overlooked(self) -> str:

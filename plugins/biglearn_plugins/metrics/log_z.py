@@ -28,10 +28,8 @@ class LogZ(AbstractMetric):
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
-        weighted, control = draws, None
-        if draws.defended is not None:
-            weighted = draws.defended.draws
-            control = np.exp(draws.defended.log_own - np.asarray(weighted.log_sampler))
+        weighted, defended = draws.weighted, draws.defended
+        control = None if defended is None else np.exp(defended.log_own - np.asarray(weighted.log_sampler))
         weights = log_weights(weighted)
         if isinstance(weights, str):
             return {"log_z": Measured.missing(weights), "log_z_error": Measured.missing(weights)}
