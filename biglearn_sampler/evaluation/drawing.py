@@ -61,19 +61,21 @@ def defended_draws_of(mixture: Mixture, target: AbstractTarget, count: int, key:
         key: the draws of the sampler are those that `draws_of` gives with it.
     """
     arrays, rebuilt = split_arrays(target)
-    others = count // DEFENCE
+    seed = np.asarray(jax.random.key_data(jax.random.fold_in(key, DEFENCE)), np.uint32)
+    heavy = heavy_tailed_draws(mixture, np.random.default_rng(seed), count // DEFENCE)
 
     @jit_quickly
-    def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""]) -> tuple[Array, ...]:
-        heavy = heavy_tailed_draws(mixture, jax.random.fold_in(key, others), others)
-        points = jnp.concatenate([mixture.sample(key, count), heavy])
+    def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""], heavy: Array) -> tuple[Array, ...]:
+        own = mixture.sample(key, count)
+        points = jnp.concatenate([own, heavy.astype(own.dtype)])
         return (
             points,
             jax.lax.map(rebuilt(arrays).log_density, points, batch_size=BATCH),
             *jax.lax.map(partial(log_densities_beside, mixture), points, batch_size=BATCH),
         )
 
-    points, log_target, log_own, log_heavy = (np.asarray(part, float) for part in drawn(arrays, mixture, key))
+    told = drawn(arrays, mixture, key, jnp.asarray(heavy))
+    points, log_target, log_own, log_heavy = (np.asarray(part, float) for part in told)
     share = count / len(points)
     log_both = np.logaddexp(np.log(share) + log_own, np.log1p(-share) + log_heavy)
     defended = Defended(Draws(points, _no_density_where_not_finite(log_target), log_both), log_own)

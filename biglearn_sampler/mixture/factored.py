@@ -60,13 +60,8 @@ class FactoredMixture:
 
     def sample(self, key: Key[Array, ""] | int, count: int) -> Float[Array, "count dim"]:
         """`count` independent draws; arguments and errors as of `GaussianMixture.sample`."""
-        ones = jnp.ones((len(self.blocks), checked_count(count)), self.factors_of[0].means.dtype)
-        return self.stretched(checked_key(key), ones)
-
-    def stretched(self, key: Key[Array, ""], stretch: Float[Array, "blocks count"]) -> Float[Array, "count dim"]:
-        """Draws of every factor, as of `GaussianMixture.stretched`, side by side."""
-        keys = jax.random.split(key, len(self.blocks))
-        parts = [factor.stretched(*of_one) for factor, *of_one in zip(self.factors_of, keys, stretch, strict=True)]
+        count, keys = checked_count(count), jax.random.split(checked_key(key), len(self.blocks))
+        parts = [factor.sample(key, count) for factor, key in zip(self.factors_of, keys, strict=True)]
         return jnp.concatenate(parts, -1)[:, self._places()]
 
     def affine(self, centre: Float[Array, " dim"], scale: Float[Array, " dim"]) -> FactoredMixture:

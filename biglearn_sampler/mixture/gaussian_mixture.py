@@ -148,15 +148,10 @@ class GaussianMixture:
         Raises:
             ValueError: the key is none, or `count` is negative.
         """
-        return self.stretched(checked_key(key), jnp.ones(checked_count(count), self.means.dtype))
-
-    @full_precision()
-    def stretched(self, key: Key[Array, ""], stretch: Float[Array, " count"]) -> Float[Array, "count dim"]:
-        """Draws `mu_k + s_i L_k e`, one for each `s_i`: it lies `s_i` times as far from the mean of its component."""
-        count = len(stretch)
-        key_component, key_noise = jax.random.split(key)
+        count = checked_count(count)
+        key_component, key_noise = jax.random.split(checked_key(key))
         chosen = jax.random.categorical(key_component, self.log_weights, shape=(count,))
-        noise = stretch[:, None] * jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
+        noise = jax.random.normal(key_noise, (count, self.dim), self.means.dtype)
         if noise.size * self.dim <= LARGEST_GATHER:
             return self.means[chosen] + jnp.einsum("nij,nj->ni", self.factors[chosen], noise)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from biglearn_sampler.mixture.factored import FactoredMixture
 from biglearn_sampler.mixture.gaussian_mixture import LOG_TWO_PI, GaussianMixture
@@ -19,19 +18,35 @@ DEGREES = 3
 """Degrees of freedom of the tails: the farthest of four thousand draws lies some sixteen deviations away, no more."""
 
 
-@full_precision()
-def heavy_tailed_draws(mixture: Mixture, key: Key[Array, ""], count: int) -> Float[Array, "count dim"]:
+def heavy_tailed_draws(mixture: Mixture, generator: np.random.Generator, count: int) -> Float[np.ndarray, "count dim"]:
     """Draws of `h(x) = sum_k w_k t_3(x; mu_k, L_k L_k^T)`, the mixture with Student's t in place of each Gaussian.
 
     Of a product one factor has heavy tails, another one for each draw: `h(x) = p(x) mean_b h_b(x_b) / p_b(x_b)`. Were
     all of them heavy at once, hardly a draw would lie where one coordinate is far out and the others are not.
+
+    On the host, where nothing has to be compiled for so few.
     """
-    key_points, key_stretch, key_factor = jax.random.split(key, 3)
-    stretch = 1.0 / jnp.sqrt((jax.random.normal(key_stretch, (count, DEGREES)) ** 2).mean(-1))
+    stretch = 1.0 / np.sqrt((generator.standard_normal((count, DEGREES)) ** 2).mean(-1))
     if isinstance(mixture, GaussianMixture):
-        return mixture.stretched(key_points, stretch)
-    heavy = jax.random.randint(key_factor, (count,), 0, len(mixture.blocks))
-    return mixture.stretched(key_points, jnp.where(jnp.arange(len(mixture.blocks))[:, None] == heavy, stretch, 1.0))
+        return _stretched(mixture, generator, stretch)
+    points, heavy = np.empty((count, mixture.dim)), generator.integers(len(mixture.blocks), size=count)
+    for number, (block, factor) in enumerate(zip(mixture.blocks, mixture.factors_of, strict=True)):
+        points[:, block] = _stretched(factor, generator, np.where(heavy == number, stretch, 1.0))
+    return points
+
+
+def _stretched(
+    mixture: GaussianMixture, generator: np.random.Generator, stretch: Float[np.ndarray, " count"]
+) -> Float[np.ndarray, "count dim"]:
+    """Draws `mu_k + s_i L_k e`, one for each `s_i`: it lies `s_i` times as far from the mean of its component."""
+    weights = np.exp(np.asarray(mixture.log_weights, float))
+    chosen = generator.choice(mixture.components, len(stretch), p=weights / weights.sum())
+    points = stretch[:, None] * generator.standard_normal((len(stretch), mixture.dim))
+    means, factors = np.asarray(mixture.means), np.asarray(mixture.factors)
+    for number in np.unique(chosen):
+        own = chosen == number
+        points[own] = means[number] + points[own] @ factors[number].T
+    return points
 
 
 @full_precision()
