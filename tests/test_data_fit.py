@@ -442,3 +442,13 @@ def test_infinite_points_have_no_component():
     for ask in (fitted.labels, fitted.log_densities):
         with pytest.raises(DataError, match="the points have infinite values"):
             ask(np.array([[0.0] * fitted.parameters.dim, [np.inf] + [0.0] * (fitted.parameters.dim - 1)]))
+
+
+def test_clusters_of_very_unequal_size_are_found() -> None:
+    for seed in range(2):
+        random = np.random.default_rng(seed)
+        truth = random.choice(3, size=1000, p=(0.9, 0.07, 0.03))
+        points = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])[truth] + 0.7 * random.normal(size=(1000, 2))
+        weights = bl.fit_data(points, 3, seed=seed).parameters.weights
+        # They hardly overlap: each weight is the share among the points, drawn together by less than a tenth of it.
+        np.testing.assert_allclose(np.sort(weights), np.sort(np.bincount(truth) / 1000), rtol=0.1, atol=0.005)

@@ -156,7 +156,7 @@ class Course:
             parameters, loss = self._visited(visit, parameters)
             losses.append(loss)
         parameters, revived = self._revived(parameters)
-        reached, value = self._settled(parameters)
+        reached, value = self._settled(parameters, self._judge)
         same, better = abs(value - place.value) <= SAME, value > place.value
         place = replace(
             place,
@@ -187,15 +187,15 @@ class Course:
         # What came before counts as much as a minibatch: components keep what the present rows do not show.
         return Matcher(drawn, self._rules, memory=drawn.mass)
 
-    def _settled(self, parameters: Parameters) -> tuple[Parameters, float]:
+    def _settled(self, parameters: Parameters, judge: Matcher) -> tuple[Parameters, float]:
         self._sweeps += SETTLING
-        return self._judge.joint(parameters, SETTLING)
+        return judge.joint(parameters, SETTLING)
 
     def _verdict(self, place: Place) -> tuple[Place, str | None]:
         """Whether the tasks agree, or have wandered long enough; if so, one more way out is tried."""
         agreed, done = place.agreed >= self._needed, place.round * ROUND >= self._options.steps
         if agreed or place.idle >= PATIENCE * self._needed:
-            moved = self._relocated(place) if self._relocates else None
+            moved = self._relocated(place, self._judge) if self._relocates else None
             if moved is not None and not done:
                 return moved, None
             if agreed and moved is None:
@@ -207,12 +207,12 @@ class Course:
             return place, f"all {self._options.steps:,} steps are done, and the tasks do not agree yet"
         return place, None
 
-    def _relocated(self, place: Place) -> Place | None:
+    def _relocated(self, place: Place, judge: Matcher) -> Place | None:
         """The place after the first relocation that leads to a better joint optimum; `None` if none does."""
         jury = self._jury
         points = completed(jury, place.best, self._generator) if jury.missing else jury
         for proposed in proposals(points, place.best, self._generator):
-            reached, value = self._settled(proposed)
+            reached, value = self._settled(proposed, judge)
             if value > place.value + SAME:
                 return replace(
                     place,
@@ -240,9 +240,27 @@ class Course:
         weights[chosen] = 1.0 / parameters.components
         return Parameters(np.log(weights / weights.sum()), means, covariances), len(chosen)
 
+    def _unsmoothed(self, place: Place, rules: Rules) -> Place:
+        """The place after relocations that lead to a better joint optimum without smoothing.
+
+        Smoothed weights are nearly equal: of clusters of very unequal size the heavy one had two components, and two
+        others shared one.
+        """
+        if not self._relocates or self._rules.smoothing == 0.0 or place.best.components == 1:
+            return place
+        judge = Matcher(self._jury, rules)
+        best, value = self._settled(place.best, judge)
+        moved = replace(place, best=best, value=value)
+        for _ in range(best.components):
+            place, moved = moved, self._relocated(moved, judge)
+            if moved is None:
+                break
+        return place
+
     def _ended(self, place: Place, stopped: str) -> Outcome:
         rules = replace(self._rules, smoothing=0.0)
         matcher = Matcher(self._points, rules)
+        place = self._unsmoothed(place, rules)
         fitted, reached = matcher.joint(place.best, LAST, CONVERGED)
         parameters, shrunk = fitted, False
         if self._shrinks:
