@@ -16,6 +16,7 @@ from biglearn_sampler.energy import AbstractTarget, Facts, MixtureTarget, functi
 from biglearn_sampler.evaluation import Draws, Measured
 from biglearn_sampler.evaluation.drawing import DEFENCE, defended_draws_of, draws_of
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture, heavy_tailed_draws, log_densities_beside
+from biglearn_sampler.runs.missing_mass import in_view_of_what_is_missing
 
 DEGREES, DIM, SEEDS, COUNT, MANY = 3, 8, 8, 4000, 20_000
 LOG_Z = next(entry for entry in biglearn_metrics() if entry.name == "log_z").build()
@@ -122,3 +123,17 @@ def test_a_sampler_that_is_nowhere_near_gives_a_figure_and_a_warning():
     away = GaussianMixture.of(np.full((1, DIM), 40.0), 0.01)
     found = log_z_of(defended_draws_of(away, STUDENT, COUNT, jax.random.key(0)), STUDENT)
     assert found.value is not None and np.isfinite(found.value) and found.reason is not None
+
+
+@pytest.mark.parametrize("missing", [None, 0.0, 0.003, 1.0])
+def test_the_error_of_log_z_has_what_the_verdict_found_to_be_missing(missing: float | None):
+    errors, reasons = {"log_z": 4e-4, "log_z_error": 3e-4, "elbo": 1e-3}, {"log_z": "as it is"}
+    found = in_view_of_what_is_missing({"log_z": 1.0, "standard_errors": errors, "reasons": reasons}, missing)
+    assert found["log_z"] == 1.0 and found["standard_errors"]["elbo"] == 1e-3
+    if missing == 0.003:
+        assert found["standard_errors"]["log_z"] == pytest.approx(np.hypot(4e-4, -np.log(0.997)))
+        assert found["standard_errors"]["log_z_error"] == pytest.approx(np.hypot(3e-4, -np.log(0.997)))
+        assert found["reasons"]["log_z"] == f"as it is; {found['reasons']['log_z_error']}"
+        assert "0.30% of the mass" in found["reasons"]["log_z_error"]
+    else:
+        assert found["standard_errors"] == errors and found["reasons"] == reasons

@@ -170,6 +170,20 @@ def test_mass_where_the_sampler_is_thin_is_a_reason_where_modes_are_many() -> No
     assert said_about(replace(own, thin=0.03, alone=0.02), 0.0, [], None, None)[0] == "covered"
 
 
+@pytest.mark.parametrize(
+    ("missing", "ess", "expected"),
+    [(0.006, 0.85, "cannot tell"), (0.006, 0.95, "covered"), (0.0, 0.85, "covered"), (0.02, 0.95, "not covered")],
+)
+def test_modes_too_light_to_count_are_signs_of_more_where_the_sampler_does_not_fit(
+    missing: float, ess: float, expected: str
+) -> None:
+    """Of a chaotic map 0.6 % were found, and 6 % were missing, with an ESS of 0.86."""
+    own = OwnDraws(np.zeros((1000, 2)), np.zeros(1000), np.zeros(1000), 0.0, 1000 * ess, 0.5, 0.0, 0.0)
+    places = [{"at": [0.0, 1.0], "share": missing}] if missing else []
+    verdict, sentence = said_about(own, missing, places, None, None)
+    assert verdict == expected and ("there may be more of them" in sentence) == (expected == "cannot tell")
+
+
 @pytest.mark.parametrize(("spread", "expected"), [(0.4, 0.0), (1.23, 0.031), (2.0, 0.125)])
 def test_thin_mass_is_that_of_weights_far_above_the_middle_one(spread: float, expected: float) -> None:
     """Log weights of a normal law are normal under the target too, one variance higher."""

@@ -20,6 +20,7 @@ from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured, figures
 from biglearn_sampler.evaluation.drawing import defended_draws_of, quantities_of
 from biglearn_sampler.evaluation.importance import moments
 from biglearn_sampler.precision import full_precision
+from biglearn_sampler.runs.missing_mass import in_view_of_what_is_missing
 from biglearn_sampler.runs.run import Run
 from biglearn_sampler.runs.settings import Settings
 
@@ -149,7 +150,9 @@ def evaluate(run: Run, catalogue: Catalogue, *, draws: int | None, seed: int) ->
     key_draws, key_metrics = jax.random.split(jax.random.key(seed))
     fresh = defended_draws_of(run.sampler, run.target, draws or settings.evaluation.draws, key_draws)
     costs = {name: value for name, value in run.metrics.items() if name in COSTS}
-    return {**figures_of(fresh, run.target, metrics, key_metrics), **costs, "evaluation_draws": fresh.evaluated}
+    figures = figures_of(fresh, run.target, metrics, key_metrics)
+    missing = (costs.get("verdict") or {}).get("missing_mass")
+    return {**in_view_of_what_is_missing(figures, missing), **costs, "evaluation_draws": fresh.evaluated}
 
 
 def _measured(

@@ -97,5 +97,5 @@ def _trust(metrics: Mapping[str, Any]) -> list[str]:
             "of its draws."
         )
     if reason and metrics.get("log_z") is not None:
-        told.append(f"log_z and the weighted moments: {reason}.")
+        told.append(f"log_z: {reason}.")
     return told

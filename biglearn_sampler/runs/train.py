@@ -31,6 +31,7 @@ from biglearn_sampler.runs.evaluate import baseline_figures, figures_of
 from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.method_specs import method_specs
+from biglearn_sampler.runs.missing_mass import in_view_of_what_is_missing
 from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
@@ -221,11 +222,12 @@ def _trained_and_judged(
         verdict = verdict_of(plan, recorder.sampler, trainer.stepper, draws, _fresh(plan.keys.verdict, look))
         seconds = round(time.monotonic() - began, 3)
         verdict = in_view_of_its_end(verdict, ended, plan.settings.components)
-        asked = verdict.asked.plus(Evaluations(energy=draws.count))
+        asked = verdict.asked.plus(Evaluations(energy=draws.evaluated))
         onward = trainer.onward(verdict.found, asked) if verdict.found else None
         if onward is None:
             judged = {"verdict": verdict.to_json(), "earlier_verdicts": recorder.verdicts, "seconds_verdict": seconds}
-            return {**metrics, **(trainer.limited() if verdict.found else {}), **judged}
+            figures = in_view_of_what_is_missing(metrics, verdict.missing_mass)
+            return {**figures, **(trainer.limited() if verdict.found else {}), **judged}
         recorder.verdicts.append(verdict.to_json())
         watcher.phase_began("going on with what was missed")
         ended = _trained(trainer, recorder, beginning.folder, checkpointer, onward)

@@ -137,6 +137,11 @@ def said_about(
             f"the density (ESS {own.effective_share:.3f}), and modes are so many that as much may be in some of which "
             "it has none; a fresh search found nothing that it misses."
         )
+    if missing and own.effective < FITTED * own.count:
+        return CANNOT_TELL, (
+            f"Cannot tell: the fresh search found {missing:.1%} of the mass in modes that the sampler misses, and "
+            f"where it does not fit (ESS {own.effective_share:.3f}) there may be more of them."
+        )
     if own.wrong_mass is not None and own.wrong_mass > MOST_WRONG:
         return NOT_COVERED, (
             f"Not covered: all mass found is known, but about {own.wrong_mass:.0%} of it lies in the wrong mode."

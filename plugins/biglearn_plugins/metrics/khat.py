@@ -39,9 +39,18 @@ class Khat(AbstractMetric):
 
 
 def tail_warning(draws: Draws) -> str | None:
-    """A sentence on weights whose tail is too heavy for estimates from them; `None` if it is not."""
-    weights = log_weights(draws)
-    return None if isinstance(weights, str) else heavy_tail(weights, resolution_of(draws.log_target))
+    """A sentence on weights whose tail is too heavy for estimates from them; `None` if it is not.
+
+    Of draws that others with heavy tails defend the weights of all: what is left is seldom a tail.
+    """
+    weighted = draws.weighted
+    weights = log_weights(weighted)
+    if isinstance(weights, str):
+        return None
+    told = heavy_tail(weights, resolution_of(weighted.log_target))
+    if told is None or draws.defended is None:
+        return told
+    return f"also with draws of heavy tails {told.split(':')[0]}: the error may be larger than it says"
 
 
 def heavy_tail(weights: Float[np.ndarray, " count"], resolution: float) -> str | None:

@@ -28,13 +28,10 @@ class LogZ(AbstractMetric):
     """
 
     def compute(self, draws: Draws, target: AbstractTarget, key: Key[Array, ""]) -> dict[str, Measured]:
-        weighted, defended = draws.weighted, draws.defended
-        control = None if defended is None else np.exp(defended.log_own - np.asarray(weighted.log_sampler))
-        weights = log_weights(weighted)
-        if isinstance(weights, str):
-            return {"log_z": Measured.missing(weights), "log_z_error": Measured.missing(weights)}
-        estimate, error = log_mean(weights, control)
-        error, warning = math.hypot(error, draws.rounding), tail_warning(weighted)
+        estimated = log_z_of(draws)
+        if isinstance(estimated, str):
+            return {"log_z": Measured.missing(estimated), "log_z_error": Measured.missing(estimated)}
+        (estimate, error), warning = estimated, tail_warning(draws)
         truth = target.facts.log_z
         return {
             "log_z": Measured(estimate, error, warning),
@@ -42,6 +39,17 @@ class LogZ(AbstractMetric):
             if truth is None
             else Measured(estimate - truth, error, warning),
         }
+
+
+def log_z_of(draws: Draws) -> tuple[float, float] | str:
+    """The estimate with its standard error, rounding included; or the reason why there is none."""
+    weighted, defended = draws.weighted, draws.defended
+    control = None if defended is None else np.exp(defended.log_own - np.asarray(weighted.log_sampler))
+    weights = log_weights(weighted)
+    if isinstance(weights, str):
+        return weights
+    estimate, error = log_mean(weights, control)
+    return estimate, math.hypot(error, draws.rounding)
 
 
 def log_mean(log_weights: np.ndarray, control: np.ndarray | None = None) -> tuple[float, float]:

@@ -11,8 +11,7 @@ from jaxtyping import Array, Key
 
 from biglearn_plugins.metrics.forward_weights import check_exact, forward_weights
 from biglearn_plugins.metrics.khat import heavy_tail, tail_warning
-from biglearn_plugins.metrics.log_weights import log_weights
-from biglearn_plugins.metrics.log_z import log_mean
+from biglearn_plugins.metrics.log_z import log_mean, log_z_of
 from biglearn_sampler.catalogue import Entry
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.evaluation import AbstractMetric, Draws, Measured
@@ -58,11 +57,11 @@ class LogZForward(AbstractMetric):
 
 
 def _gap(forward: float, forward_error: float, warning: str | None, draws: Draws) -> Measured:
-    own = log_weights(draws)
+    own = log_z_of(draws)
     if isinstance(own, str):
         return Measured.missing(own)
-    reverse, error = log_mean(own)
-    return Measured(forward - reverse, math.hypot(forward_error, error, draws.rounding), warning or tail_warning(draws))
+    reverse, error = own
+    return Measured(forward - reverse, math.hypot(forward_error, error), warning or tail_warning(draws))
 
 
 def log_z_forward(exact: Annotated[int, "number of exact draws, at least 25"] = 4000) -> LogZForward:

@@ -40,7 +40,8 @@ class ReferenceMomentsMetric(AbstractMetric):
         reference = target.facts.reference
         if not reference:
             return dict.fromkeys(FIGURES, Measured.missing("the target has no reference draws"))
-        found = moments(quantities_of(target, draws.points), draws)
+        weighted = draws.weighted
+        found = moments(quantities_of(target, weighted.points), weighted)
         measured = {}
         for figure, (what, own, theirs) in FIGURES.items():
             distances = {
