@@ -171,6 +171,17 @@ def test_mass_where_the_sampler_is_thin_is_a_reason_where_modes_are_many() -> No
 
 
 @pytest.mark.parametrize(
+    ("defended", "expected"),
+    [(None, "cannot tell"), ((0.93, 0.1), "covered"), ((0.93, 0.6), "cannot tell"), ((0.86, 0.1), "cannot tell")],
+)
+def test_tails_that_are_explained_by_draws_with_heavy_ones_are_no_reason(
+    defended: tuple[float, float] | None, expected: str
+) -> None:
+    own = OwnDraws(np.zeros((1000, 2)), np.zeros(1000), np.zeros(1000), 0.0, 800.0, 0.9, 0.0, 0.0, defended=defended)
+    assert said_about(own, 0.0, [], None, None)[0] == expected
+
+
+@pytest.mark.parametrize(
     ("missing", "ess", "expected"),
     [(0.006, 0.85, "cannot tell"), (0.006, 0.95, "covered"), (0.0, 0.85, "covered"), (0.02, 0.95, "not covered")],
 )

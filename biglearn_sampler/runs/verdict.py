@@ -126,4 +126,7 @@ def _weighed(draws: Draws, centre: Float[np.ndarray, " dim"], scale: Float[np.nd
     if draws.log_sampler is None:
         return None
     volume = float(np.log(scale).sum())
-    return WeighedDraws((draws.points - centre) / scale, draws.log_target + volume, draws.log_sampler + volume)
+    defended = None if draws.defended is None else draws.weighted.log_ratios
+    return WeighedDraws(
+        (draws.points - centre) / scale, draws.log_target + volume, draws.log_sampler + volume, defended
+    )

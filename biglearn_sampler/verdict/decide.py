@@ -35,6 +35,9 @@ FITTED = 0.9
 """ESS from which a sampler is taken for one that fits, and a heavy tail of its weights for one of next to nothing;
 below it may end where the density goes on: of a thin curved tail 3 % of the mass were missing at 0.8."""
 
+EVEN_KHAT = 0.5
+"""Of weights with a finite variance; of a Student-t mixture in 20-D it is 0.1 where the sampler's own draws have 1."""
+
 LEAST_SHARE = 0.1
 """Effective draws as a share of all below which weights say nothing: a sampler that is so far from what it sees may
 miss as much again where it does not look."""
@@ -160,7 +163,16 @@ def said_about(
 def _too_uneven(own: OwnDraws) -> bool:
     """Whether the weights of the draws say nothing."""
     few = own.effective < max(LEAST_EFFECTIVE, LEAST_SHARE * own.count)
-    return few or (own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < FITTED * own.count)
+    heavy = own.khat is not None and own.khat > UNRELIABLE_KHAT and own.effective < FITTED * own.count
+    return few or (heavy and not _only_tails_are_short(own))
+
+
+def _only_tails_are_short(own: OwnDraws) -> bool:
+    """Whether the weights are even as soon as draws with heavy tails are among the sampler's: it lacks nothing else."""
+    if own.defended is None:
+        return False
+    share, khat = own.defended
+    return share >= FITTED and (khat is None or khat <= EVEN_KHAT)
 
 
 def _short(numbers: Sequence[float]) -> str:

@@ -87,6 +87,8 @@ def judge(
         "log_z": own.log_z if np.isfinite(own.log_z) else None,
         "ess": own.effective_share,
         "khat": own.khat,
+        "ess_defended": None if own.defended is None else own.defended[0],
+        "khat_defended": None if own.defended is None else own.defended[1],
         "uneven_components": own.uneven,
         "thin_mass": own.thin,
         "modes_of_one_climb": own.alone,

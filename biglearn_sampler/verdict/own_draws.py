@@ -36,11 +36,14 @@ class WeighedDraws:
         points: in the coordinates of the training.
         log_target: `log q(x)` at each, in these coordinates; `-inf` where the target has no density.
         log_sampler: `log p(x)` at each, in these coordinates.
+        log_ratio_defended: log weights of the same draws and of others with heavy tails beside the density of all;
+            `None` if nobody has them.
     """
 
     points: Float[np.ndarray, "draws dim"]
     log_target: Float[np.ndarray, " draws"]
     log_sampler: Float[np.ndarray, " draws"]
+    log_ratio_defended: Float[np.ndarray, " all"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,7 @@ class OwnDraws:
         uneven: the same of its components.
         thin: share of the mass that lies where the sampler has less than a tenth of its usual share of the density.
         alone: share of climbs that found a mode which no other climb found, about the mass of those that none did.
+        defended: of draws with heavy tails among its own, the effective share and the shape of the weights' tail.
     """
 
     points: Float[np.ndarray, "draws dim"]
@@ -71,6 +75,7 @@ class OwnDraws:
     uneven: float | None
     thin: float = 0.0
     alone: float = 0.0
+    defended: tuple[float, float | None] | None = None
 
     @property
     def count(self) -> int:
@@ -99,15 +104,28 @@ def own_draws(
     smoothed, khat = pareto_smooth(log_ratio)
     log_z = truncated_log_mean(log_ratio)
     weights = np.exp(smoothed)
-    effective = float(np.exp(2.0 * np.asarray(logsumexp(log_ratio)) - np.asarray(logsumexp(2.0 * log_ratio))))
-    khat = None if khat is None or not np.isfinite(khat) else float(khat)
+    effective = _effective(log_ratio)
+    khat = _finite(khat)
+    defended = None
+    if more is not None and more.log_ratio_defended is not None and np.isfinite(more.log_ratio_defended).any():
+        share = _effective(more.log_ratio_defended) / len(more.log_ratio_defended)
+        defended = share, _finite(pareto_smooth(more.log_ratio_defended)[1])
     wrong, uneven = _wrong_mass(sampler, points, weights)
     thin = thin_mass(log_ratio)
     if not isinstance(sampler, GaussianMixture):
-        return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin)
+        return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin, defended=defended)
     of_basins, alone = _wrong_basins(sampler, points, weights, stepper, generator)
     wrong = max(wrong, of_basins)
-    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin, alone)
+    return OwnDraws(points, log_target, log_ratio, log_z, effective, khat, wrong, uneven, thin, alone, defended)
+
+
+def _effective(log_ratio: Float[np.ndarray, " draws"]) -> float:
+    """`(sum_i w_i)^2 / sum_i w_i^2`."""
+    return float(np.exp(2.0 * np.asarray(logsumexp(log_ratio)) - np.asarray(logsumexp(2.0 * log_ratio))))
+
+
+def _finite(khat: float | None) -> float | None:
+    return None if khat is None or not np.isfinite(khat) else float(khat)
 
 
 def thin_mass(log_ratio: Float[np.ndarray, " draws"]) -> float:
