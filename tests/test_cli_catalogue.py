@@ -508,6 +508,15 @@ def test_the_file_in_the_working_directory_is_loaded(capsys, folder):
     assert main(["--plugin", "./biglearn_plugin.py", "--only", "biglearn_plugin", "check"]) == 0
 
 
+def test_only_leaves_out_our_own_plugins_unless_they_are_named(capsys, folder):
+    (folder / "biglearn_plugin.py").write_text(RINGS)
+    assert main(["--only", "biglearn-sampler", "--only", "biglearn_plugin", "plugins", "--json"]) == 0
+    names = [plugin["name"] for plugin in json.loads(capsys.readouterr().out)["plugins"]]
+    assert {"biglearn_metrics", "biglearn_plugin", "biglearn_tasks"} <= set(names)
+    assert main(["--only", "biglearn_plugin", "--help"]) == 0
+    assert "Our own plugins stay only with --only biglearn-sampler" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_link_to_a_plugin_has_its_own_name(capsys, folder):
     (folder / "biglearn_plugin.py").symlink_to(folder / "rings.py")
     both = ["--plugin", "rings.py", "--only", "rings", "--only", "biglearn_plugin"]
