@@ -11,6 +11,7 @@ from typing import Any
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of, versions_of_plugins
+from biglearn_sampler.comparison.coverage_curve import evaluations_of
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import AbstractTarget
 from biglearn_sampler.engine import EngineState
@@ -206,7 +207,7 @@ def _spent(opened: RunFolder, checkpoint: Checkpoint) -> int:
     if isinstance(checkpoint.training, EngineState):
         return sum(evaluations.total for evaluations in checkpoint.training.books.spent.values())
     rows = opened.read_history()[: checkpoint.recorded.rows]
-    return sum(value for name, value in rows[-1].items() if name.endswith("_evaluations")) if rows else 0
+    return evaluations_of(rows[-1]) if rows else 0
 
 
 def _tell_gone(record: Mapping[str, Any], opened: RunFolder) -> None:
