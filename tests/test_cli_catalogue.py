@@ -298,7 +298,8 @@ def test_check_of_entries_names_the_first_fault_of_each(call, folder):
     (folder / "energies.py").write_text(ENERGIES)
     status, output, errors = call("check", "energies", "--entries", plugins=("energies",))
     assert (status, errors) == (1, "")
-    bowl, broken, why_broken, hill, why_hill = output.splitlines()
+    told = [line for line in output.splitlines() if " not checked: " not in line]
+    bowl, broken, why_broken, hill, why_hill = told
     assert broken == "target broken: 1 failed"
     assert why_broken.endswith("build raised RuntimeError: no such file")
     assert bowl.startswith("target bowl: ") and "passed" in bowl and "failed" not in bowl
@@ -322,8 +323,10 @@ def test_check_of_entries_as_json_has_every_check(call, folder):
 def test_good_entries_are_no_problem(call, folder):
     (folder / "energies.py").write_text(ENERGIES.replace("(bowl, hill, broken)", "(bowl,)"))
     status, output, _ = call("check", "--entries", plugins=("energies",))
-    told, ending = output.splitlines()
-    assert status == 0 and told.startswith("target bowl: 13 passed") and ending == "no problems"
+    told, *unchecked, ending = output.splitlines()
+    assert status == 0 and told == "target bowl: 13 passed, 7 not checked" and ending == "no problems"
+    assert "  log_z not checked: log Z is not declared" in unchecked
+    assert sum(len(line.split(" not checked: ")[0].split(", ")) for line in unchecked) == 7
 
 
 def test_check_of_one_plugin(call):
@@ -506,6 +509,15 @@ def test_the_file_in_the_working_directory_is_loaded(capsys, folder):
     assert main(["--only", "biglearn_plugin", "show", "target", "ring"]) == 0
     assert "target biglearn_plugin:ring" in capsys.readouterr().out
     assert main(["--plugin", "./biglearn_plugin.py", "--only", "biglearn_plugin", "check"]) == 0
+
+
+def test_only_leaves_out_our_own_plugins_unless_they_are_named(capsys, folder):
+    (folder / "biglearn_plugin.py").write_text(RINGS)
+    assert main(["--only", "biglearn-sampler", "--only", "biglearn_plugin", "plugins", "--json"]) == 0
+    names = [plugin["name"] for plugin in json.loads(capsys.readouterr().out)["plugins"]]
+    assert {"biglearn_metrics", "biglearn_plugin", "biglearn_tasks"} <= set(names)
+    assert main(["--only", "biglearn_plugin", "--help"]) == 0
+    assert "Our own plugins stay only with --only biglearn-sampler" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_link_to_a_plugin_has_its_own_name(capsys, folder):

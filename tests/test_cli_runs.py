@@ -156,14 +156,14 @@ def test_a_log_has_a_line_for_each_phase_and_one_now_and_then(monkeypatch, capsy
             now.return_value = 101.0 + 6 * seconds
             watcher.chunk_finished(chunk(phase, seconds))
         now.return_value = 129.0
-        watcher.chunk_finished(chunk("settle", 9))
+        watcher.chunk_finished({**chunk("settle", 9), "loss": {"elbo": None}})
         watcher.phase_began("baseline nuts")
     told = "loss elbo 1.000 | 7 evaluations | 2 modes"
     assert capsys.readouterr().err.splitlines() == [
         "0 s: compiling",
         f"1 s: search | step 0 | {told}",
         f"13 s: settle | step 2 | {told}",
-        f"29 s: settle | step 9 | {told}",
+        "29 s: settle | step 9 | 7 evaluations | 2 modes",
         "29 s: baseline nuts",
     ]
     with PROGRESS_BAR.progress(quiet=True) as watcher:

@@ -138,14 +138,33 @@ def test_a_mixture_weighs_normalised_densities_or_densities_as_written():
     first, second = exponentials(), exponentials(0.5)
     points = POINTS[:, :1]
     constants = np.log(np.array([2.0 / 1.5, 4.0]))[:, None]
-    written = np.stack([values(first, points), values(second, points)]) + np.log([[0.25], [0.75]])
+    written = np.stack([values(first, points), values(second, points)]) + np.log([[1.0], [3.0]])
     shares = bl.mixture_of([first, second], [1.0, 3.0])
-    np.testing.assert_allclose(values(shares, points), logsumexp(written - constants, axis=0), rtol=1e-5)
+    expected = logsumexp(written - constants, axis=0) - math.log(4.0)
+    np.testing.assert_allclose(values(shares, points), expected, rtol=1e-5)
     assert shares.facts.log_z == pytest.approx(0.0, abs=1e-6)
     np.testing.assert_allclose(modes(shares)[1], [0.125, 0.125, 0.375, 0.375], rtol=1e-6)
     plain = bl.mixture_of([first, second], [1.0, 3.0], normalised=False)
     np.testing.assert_allclose(values(plain, points), logsumexp(written, axis=0), rtol=1e-5)
-    assert plain.facts.log_z == pytest.approx(math.log(0.25 * 2.0 / 1.5 + 0.75 * 4.0))
+    assert plain.facts.log_z == pytest.approx(math.log(2.0 / 1.5 + 3.0 * 4.0))
+    added = bl.mixture_of([first, second], normalised=False)
+    assert added.facts.log_z == pytest.approx(math.log(2.0 / 1.5 + 4.0))
+
+
+def test_weights_of_gaussian_mixtures_stay_as_they_are_written_too():
+    """A `MixtureTarget` integrates to one, and what is known of the sum of this mass is carried with it."""
+    double = bl.mixture_of([line(), bl.affine(line(HEAVY), 1.0, 5.0)], [1.9, 0.1], normalised=False)
+    assert isinstance(double, SumTarget)
+    single = bl.mixture_of([line(), bl.affine(line(HEAVY), 1.0, 5.0)], [0.95, 0.05], normalised=False)
+    assert isinstance(single, bl.MixtureTarget)
+    points = POINTS[:, :1]
+    np.testing.assert_allclose(values(double, points), values(single, points) + math.log(2.0), rtol=1e-5)
+    channel, view = bl.Channel.of(jnp.eye(1), 0.5), jnp.array([0.5])
+    seen = single.channel_log_density(channel, view) + math.log(2.0)
+    assert float(double.channel_log_density(channel, view)) == pytest.approx(float(seen), rel=1e-5)
+    assert double.facts.log_z == pytest.approx(math.log(2.0)) and double.facts.sample is not None
+    np.testing.assert_allclose(modes(double)[1], modes(single)[1], rtol=1e-6)
+    assert (double.centre.tolist(), double.scale.tolist()) == (single.centre.tolist(), single.scale.tolist())
 
 
 @pytest.mark.parametrize(

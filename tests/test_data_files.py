@@ -510,7 +510,9 @@ def test_a_fit_that_is_interrupted_leaves_the_best_so_far(call, here, monkeypatc
 def test_a_fit_that_is_interrupted_in_its_first_round_leaves_nothing(call, here, monkeypatch):
     np.save("rows.npy", ROWS)
     interrupted_in_round(monkeypatch, 1, KeyboardInterrupt())
-    assert call("cluster", "rows.npy", "--components", 3)[0] == 130
+    status, output, errors = call("cluster", "rows.npy", "--components", 3)
+    assert (status, output) == (130, "")
+    assert "Interrupted before anything was found; nothing was kept." in errors
     assert not Path("runs").exists()
 
 

@@ -329,6 +329,13 @@ def test_what_cannot_be_trained_on_is_refused(function: Callable[..., Any], told
         probe(function_target(function, dim=2, scale=1.0), jnp.asarray(POINTS))
 
 
+def test_where_like_says_what_a_function_takes_its_names_are_told() -> None:
+    target = function_target(lambda d: -(d["mux"] ** 2), like={"mu": np.zeros(3), "tau": 0.0}, scale=3.0)
+    told = r"raised at one point as in like: KeyError: 'mux'\. .* which has 'mu' of shape \(3,\), 'tau' of shape \(\);"
+    with pytest.raises(TargetError, match=told):
+        probe(target, jnp.zeros((2, 4)))
+
+
 def test_a_log_density_without_gradient_is_refused() -> None:
     def through_numpy(point: jax.Array) -> jax.Array:
         form = jax.ShapeDtypeStruct((), point.dtype)

@@ -6,6 +6,7 @@ import base64
 from html.parser import HTMLParser
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import biglearn_sampler as bl
@@ -70,6 +71,17 @@ def test_things_show_words_and_a_picture(thing, words):
     (drawn,) = page.pictures
     assert drawn["alt"] and str(drawn["src"]).startswith("data:image/png;base64,")
     assert base64.b64decode(str(drawn["src"]).split(",")[1]).startswith(b"\x89PNG")
+
+
+def test_components_that_look_alike_are_one_row(monkeypatch):
+    """To the digits that are shown, in all coordinates."""
+    monkeypatch.setattr("biglearn_sampler.mixture.notebook._picture", lambda sampler: "")
+    means = np.zeros((8, 5))
+    means[:, 0] = [2.0, 2.0, 2.0, 2.0001, 2.0, 2.0, 1.0, 1.0]
+    means[7, 4] = 3.0
+    html = bl.GaussianMixture.of(means, 0.01)._repr_html_()
+    assert html.count("<tr>") == 1 + 3 and "the heaviest, those that look alike added up:" in html
+    assert "0.7500" in html and html.count("0.1250") == 2
 
 
 def test_at_a_prompt_results_are_a_line():

@@ -23,6 +23,7 @@ from biglearn_plugins.reports.page.markup import element, escaped
 from biglearn_plugins.reports.page.method_table import missing_reason
 from biglearn_plugins.reports.page.numbers_as_text import number, short_count, span, with_error
 from biglearn_plugins.reports.page.page import Page
+from biglearn_plugins.reports.page.picture_sections import PICTURE_SECTIONS
 from biglearn_sampler.comparison import Comparison, CoveragePoint, Trial
 from biglearn_sampler.energy import AbstractTarget, MixtureTarget, function_target
 from biglearn_sampler.evaluation import Draws
@@ -135,6 +136,21 @@ def test_legends_have_what_the_pictures_show():
     for part in ("coverage", "energies"):
         listed = text_of(page.split(f'<section id="{part}"')[1].split("</ul>")[0])
         assert "nuts" in listed and "bare" not in listed
+
+
+@pytest.mark.parametrize(
+    ("target", "failed", "told"),
+    [
+        (unknown(1), None, "The modes of this target are not known: neither their coverage nor their masses can"),
+        (known(1), "it broke", "No trial is finished: neither the coverage of modes nor their masses can be had."),
+        (known(1), None, "No finished trial has the coverage of modes on record."),
+    ],
+    ids=["unknown", "unfinished", "other"],
+)
+def test_a_page_without_curves_says_why(target, failed, told):
+    (coverage,) = [section for section in PICTURE_SECTIONS if section.anchor == "coverage"]
+    comparison = Comparison(target, "it", [Trial("nuts", 0, {}, failed=failed)], {})
+    assert told in text_of(str(coverage.markup(comparison, looks_of(comparison))))
 
 
 def test_the_order_of_the_sections(page):
@@ -270,7 +286,7 @@ def test_a_comparison_that_is_not_finished_says_so(status: str, word: str):
     begun = text_of(document(Comparison(whole.target, "it", whole.trials[:1], record)))
     assert f"{word}, with 1 of 6 trials done." in begun
     nothing = text_of(document(Comparison(whole.target, "it", [], record)))
-    assert "Our sampler has no trial yet." in nothing and "or no trial is finished" in nothing
+    assert "Our sampler has no trial yet." in nothing and "No trial is finished: neither" in nothing
     done = text_of(document(Comparison(whole.target, "it", whole.trials[:1], {**record, "status": "finished"})))
     assert word not in done
 

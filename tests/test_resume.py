@@ -269,6 +269,7 @@ def test_figures_never_stand_beside_another_sampler(tmp_path: Path) -> None:
     assert bl.load(folder, target=RIDGE).metrics == stopped.metrics
     with pytest.raises(KeyboardInterrupt):
         bl.resume(folder, target=RIDGE, budget=80_000, watcher=Impatient(2, KeyboardInterrupt()))
+    check_too_small_a_budget(folder)
     run = bl.load(folder, target=RIDGE)
     assert not run.metrics
     figures = evaluate(run, bl.Catalogue(), draws=200, seed=0)
@@ -292,6 +293,21 @@ def test_ctrl_c_in_the_measuring_tells_how_the_run_goes_on(
 def test_a_budget_of_nothing_is_refused(limit: Any, folder: Path) -> None:
     with pytest.raises(UserError, match="expected a number above zero, got"):
         bl.resume(folder, target=RIDGE, **limit)
+
+
+def test_a_budget_below_what_was_spent_is_refused(folder: Path) -> None:
+    check_too_small_a_budget(folder)
+
+
+def check_too_small_a_budget(folder: Path) -> None:
+    """It would end at once, beyond that budget and without the rows behind the checkpoint; nothing is written."""
+    row = RunFolder.existing(folder).read_history()[-2]  # the last one was made in the unit that was cut short
+    spent = sum(value for name, value in row.items() if name.endswith("_evaluations"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    told = f"budget: {spent - 1:,} is too small; the training has spent {spent:,} .* Expected a budget above that, or"
+    with pytest.raises(UserError, match=told):
+        bl.resume(folder, target=RIDGE, budget=spent - 1)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_budget_that_is_no_number_is_refused(unchecked_types: None, folder: Path) -> None:

@@ -81,6 +81,15 @@ def toml(tmp_path):
 # where settings come from
 
 
+def test_only_a_comparison_needs_the_baselines_that_it_has_by_default():
+    catalogue = Catalogue(block={"biglearn_baselines"})
+    assert read_settings(None, {}, catalogue).settings == Settings()
+    with pytest.raises(SettingsError, match=r"compare\.baselines\.0: there is no baseline 'nuts'"):
+        read_settings(None, {}, catalogue, comparing=True)
+    with pytest.raises(SettingsError, match=r"compare\.baselines\.0: there is no baseline 'hmc'"):
+        read_settings({"compare.baselines": ["hmc"]}, {}, catalogue)
+
+
 def test_nothing_given_means_the_defaults(catalogue):
     assert read_settings(None, {}, catalogue) == ReadSettings(Settings(), None, None)
 

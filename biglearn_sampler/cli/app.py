@@ -98,11 +98,15 @@ def biglearn(
     ] = None,
     block: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Leave out this plugin or distribution; may be repeated."),
+        typer.Option(metavar="NAME", help="Leave out this plugin, or all of this distribution; may be repeated."),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Leave out all but this plugin or distribution; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            help="Leave out all but this plugin or distribution; may be repeated. Our own plugins stay only with "
+            "--only biglearn-sampler beside.",
+        ),
     ] = None,
     cache: Annotated[
         str | None, typer.Option(metavar="DIR", help="Keep compiled programs here, so that the next run need not wait.")

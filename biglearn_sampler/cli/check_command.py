@@ -73,14 +73,19 @@ def _checks(catalogue: Catalogue, records: Iterable[PluginRecord], told: bool) -
 
 
 def _tell(found: Sequence[Finding]) -> None:
-    """One line on an entry, and one on the first check that it failed, or on why it was not built."""
+    """One line on an entry, one on the first check that it failed, and one on every reason not to make some."""
     counts = Counter(finding.outcome for finding in found)
     outcomes = ("passed", "not checked", "failed")
     counted = ", ".join(f"{counts[outcome]} {outcome}" for outcome in outcomes if counts[outcome])
     typer.echo(f"{found[0].kind} {found[0].entry}: {counted}")
-    for finding in [finding for finding in found if finding.outcome == "failed"][:1] or found[:1]:
-        if finding.outcome != "passed":
-            typer.echo(f"  {finding.check}: {' '.join(finding.message.split())}")
+    for finding in [finding for finding in found if finding.outcome == "failed"][:1]:
+        typer.echo(f"  {finding.check}: {' '.join(finding.message.split())}")
+    reasons: dict[str, list[str]] = {}
+    for finding in found:
+        if finding.outcome == "not checked":
+            reasons.setdefault(" ".join(finding.message.split()), []).append(finding.check)
+    for reason, checks in reasons.items():
+        typer.echo(f"  {', '.join(checks)} not checked: {reason}")
 
 
 def _problems(catalogue: Catalogue, records: list[PluginRecord] | None) -> list[PluginProblem]:

@@ -90,6 +90,9 @@ def cluster(
             fit = fit_data(seen, components, seed=seed, catalogue=catalogue_of(ctx), **options)
         except FitInterrupted as interrupted:
             fit, ending = interrupted.fit, interrupted.ending
+        except KeyboardInterrupt:
+            typer.echo("Interrupted before anything was found; nothing was kept.", err=True)
+            raise
         found = Clustering.of(fit, table, truth, kept)
         # Also where nobody reads any more, as behind `| head`.
         try:

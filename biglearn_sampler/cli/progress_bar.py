@@ -166,11 +166,11 @@ class _JobLines:
 
 
 def _chunk_told(row: Mapping[str, Any]) -> str:
-    """Loss, evaluations, and modes where they are known."""
+    """Losses and modes where they are known, and evaluations."""
     losses = " ".join(f"{name} {loss:.3f}" for name, loss in row["loss"].items() if loss is not None)
     spent = sum(value for name, value in row.items() if name.endswith("_evaluations"))
     modes = "" if row["modes_covered"] is None else f" | {row['modes_covered']} modes"
-    return f"loss {losses} | {spent:,} evaluations{modes}"
+    return f"{losses and f'loss {losses} | '}{spent:,} evaluations{modes}"
 
 
 def _told(trial: Trial) -> str:

@@ -166,12 +166,8 @@ def _beyond(target: FunctionTarget, index: int, axis: int, size: int, *, told: s
             f"the log density: its code asks for coordinate {index} of a point of {size} ({told}); {known}. Expected "
             f"dim to be at least {least}, or indices within the point"
         )
-    where = f"dim is {target.dim}" if target.layout is None else f"like has {_shapes(target.layout)}"
+    where = f"dim is {target.dim}" if target.layout is None else f"like has {target.layout.told}"
     return f"the log density: its code asks for an entry beyond the end of an array ({told}), and {where}; {known}"
-
-
-def _shapes(layout: Layout) -> str:
-    return ", ".join(f"'{name}' of shape {shape}" for name, shape in zip(layout.names, layout.shapes, strict=True))
 
 
 def _check_batch(values: Any, shape: tuple[int, ...]) -> None:

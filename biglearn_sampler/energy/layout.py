@@ -48,6 +48,11 @@ class Layout:
         return layout
 
     @property
+    def told(self) -> str:
+        """Names and shapes in words, for errors."""
+        return ", ".join(f"'{name}' of shape {shape}" for name, shape in zip(self.names, self.shapes, strict=True))
+
+    @property
     def dim(self) -> int:
         """Number of coordinates of a point."""
         return sum(math.prod(shape) for shape in self.shapes)

@@ -137,10 +137,14 @@ def _check_form(target: AbstractTarget, point: Float[Array, " dim"]) -> None:
     except TargetError:
         raise
     except Exception as error:
+        layout = target.layout if isinstance(target, FunctionTarget) else None
+        where, takes = f"a point of shape {point.shape}", "one point"
+        if layout is not None:
+            where, takes = "one point as in like", f"one point as in like, which has {layout.told}"
         raise TargetError(
-            f"the log density raised at a point of shape {point.shape}: {_told(error)}. It must be written "
-            "with jax.numpy and take one point; a function of many points needs batched=True, and one that is written "
-            "with NumPy is made a target by from_numpy"
+            f"the log density raised at {where}: {_told(error)}. It must be written with jax.numpy and take {takes}; "
+            "a function of many points needs batched=True, and one that is written with NumPy is made a target by "
+            "from_numpy"
         ) from error
     if not hasattr(form, "shape"):
         raise TargetError(f"the log density must return one number, got {type(form).__name__}")

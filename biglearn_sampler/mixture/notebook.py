@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from biglearn_sampler.catalogue.notebook import heading, html_of, picture, table
@@ -18,9 +20,15 @@ def html_of_mixture(sampler: GaussianMixture) -> str:
     """The HTML of a mixture."""
     weights, means = np.asarray(sampler.weights, float), np.asarray(sampler.means, float)
     spreads = np.sqrt(np.diagonal(np.asarray(sampler.covariances, float), axis1=1, axis2=2))
-    heaviest = np.argsort(-weights)[:MOST_ROWS]
-    rows = [(f"{weights[place]:.4f}", _shown(means[place]), _shown(spreads[place])) for place in heaviest]
-    title = f"A mixture of {len(weights)} Gaussians in {sampler.dim} dimensions; the heaviest:"
+    # In all coordinates, also where only the first ones are shown.
+    looks = [(*_digits(mean), *_digits(spread)) for mean, spread in zip(means, spreads, strict=True)]
+    together = dict.fromkeys(looks, 0.0)
+    for look, weight in zip(looks, weights, strict=True):
+        together[look] += weight
+    heaviest = sorted(together, key=lambda look: -together[look])[:MOST_ROWS]
+    rows = [(f"{together[look]:.4f}", _shown(look[: sampler.dim]), _shown(look[sampler.dim :])) for look in heaviest]
+    twins = ", those that look alike added up" if len(together) < len(looks) else ""
+    title = f"A mixture of {len(weights)} Gaussians in {sampler.dim} dimensions; the heaviest{twins}:"
     return heading(title) + table(("weight", "mean", "standard deviations"), rows) + _picture(sampler)
 
 
@@ -41,6 +49,10 @@ def _picture(sampler: Mixture) -> str:
     )
 
 
-def _shown(values: np.ndarray) -> str:
-    text = ", ".join(f"{value:.3g}" for value in values[:MOST_COORDINATES])
+def _digits(values: np.ndarray) -> list[str]:
+    return [f"{value:.3g}" for value in values]
+
+
+def _shown(values: Sequence[str]) -> str:
+    text = ", ".join(values[:MOST_COORDINATES])
     return f"{text}, ..." if len(values) > MOST_COORDINATES else text

@@ -97,13 +97,14 @@ def compare(
     """
     catalogue = catalogue or Catalogue()
     chosen, budget = _seeds(seeds), _whole(budget)
-    own = read_settings(settings, overrides or {}, catalogue).settings.budget.evaluations
+    own = read_settings(settings, overrides or {}, catalogue, comparing=True).settings.budget.evaluations
     if own not in (None, budget):
         raise UserError(
             f"budget.evaluations is {own:,} in the settings, and the comparison has a budget of {budget:,} for every "
             "method; leave the setting out, and give the number as the budget (--budget EVALS)"
         )
-    read = read_settings(settings, {**(overrides or {}), "budget.evaluations": budget}, catalogue)
+    limited = {**(overrides or {}), "budget.evaluations": budget}
+    read = read_settings(settings, limited, catalogue, comparing=True)
     plan = make_plan(target, read, (), chosen[0], catalogue, parameters or {})
     if read.notice:
         logger.warning("%s", read.notice)

@@ -62,6 +62,8 @@ def read_settings(
     source: str | Path | Mapping[str, Any] | None,
     overrides: Mapping[str, Any],
     catalogue: Catalogue,
+    *,
+    comparing: bool = False,
 ) -> ReadSettings:
     """Settings from defaults, then a source, then overrides.
 
@@ -70,6 +72,8 @@ def read_settings(
             may be dotted (`{"start.mean": -5.0}`).
         overrides: dotted keys and values, which win; texts are read as TOML values where they are ones.
         catalogue: for presets and for the entries that settings name.
+        comparing: whether they are those of a comparison; nothing else reads `compare.*`, and the plugins of its
+            defaults may be left out.
 
     Raises:
         SettingsError: everything that is wrong, with the place of each.
@@ -80,7 +84,7 @@ def read_settings(
     problems += more
     problems += _idle_problems(merged)
     wrong = {problem.place[0] for problem in problems}
-    problems += _entry_problems(settings, catalogue)
+    problems += _entry_problems(settings, catalogue, comparing=comparing)
     problems += [SettingsProblem(("requires",), text) for text in missing_requirements(settings.requires)]
     # An optimiser of which a part was replaced by its default says nothing about the one that was meant.
     if "optimizer" not in wrong:
@@ -166,10 +170,10 @@ def _without(values: Mapping[str, Any], place: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != head}
 
 
-def _entry_problems(settings: Settings, catalogue: Catalogue) -> list[SettingsProblem]:
+def _entry_problems(settings: Settings, catalogue: Catalogue, *, comparing: bool) -> list[SettingsProblem]:
     """What the catalogue has to say about the entries that settings name."""
     problems = []
-    for place, kind, spec in _entries(settings):
+    for place, kind, spec in _entries(settings, comparing=comparing):
         try:
             catalogue.check(kind, spec)
         except CatalogueError as error:
@@ -177,8 +181,8 @@ def _entry_problems(settings: Settings, catalogue: Catalogue) -> list[SettingsPr
     return problems
 
 
-def _entries(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, Any]]:
-    """Place, kind and spec of every entry that settings name."""
+def _entries(settings: Settings, *, comparing: bool) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Place, kind and spec of every entry that settings name, without defaults that nothing reads."""
     yield ("scheduler",), "scheduler", settings.scheduler
     for position, spec in enumerate(settings.exploration.tasks):
         yield ("exploration", "tasks", str(position)), "task", spec
@@ -186,8 +190,10 @@ def _entries(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, Any]]:
         for position, spec in enumerate(getattr(settings, key)):
             yield (key, str(position)), kind, spec
     for key, kind in {"baselines": "baseline", "reports": "report"}.items():
-        for position, spec in enumerate(getattr(settings.compare, key)):
-            yield ("compare", key, str(position)), kind, spec
+        specs = getattr(settings.compare, key)
+        if comparing or specs != getattr(Settings().compare, key):
+            for position, spec in enumerate(specs):
+                yield ("compare", key, str(position)), kind, spec
 
 
 def _told(problems: Sequence[SettingsProblem], source: _Source, overrides: Mapping[str, Any]) -> str:

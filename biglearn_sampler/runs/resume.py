@@ -11,8 +11,10 @@ from typing import Any
 
 from biglearn_sampler.bridges import build_target
 from biglearn_sampler.catalogue import MADE_IN_PYTHON, Built, Catalogue, spec_of, versions_of_plugins
+from biglearn_sampler.comparison.coverage_curve import evaluations_of
 from biglearn_sampler.devices import ALONE, AbstractTeam
 from biglearn_sampler.energy import AbstractTarget
+from biglearn_sampler.engine import EngineState
 from biglearn_sampler.errors import RunFolderError, UserError
 from biglearn_sampler.runs.checkpoint import Checkpoint, Origin, checkpoints_of
 from biglearn_sampler.runs.folder import RunFolder
@@ -52,7 +54,8 @@ def resume(
     Arguments:
         folder: as `train` wrote it.
         target: the target, or its name, for runs on a function of your own; others are built again from the record.
-        budget: evaluations of the energy and its gradient at most, from the beginning on; that of the run by default.
+        budget: evaluations of the energy and its gradient at most, from the beginning on, and no fewer than the newest
+            checkpoint has spent; that of the run by default.
         minutes: of training, likewise.
         catalogue: of plugins; a fresh one by default.
         watcher: is told how the run goes.
@@ -91,6 +94,8 @@ def resume(
         checkpoint = _usable(opened, record, Origin.of(plan, trainer.look.log_densities))
         if checkpoint is None:
             check_print(record, partial(is_of, target=plan.target.value), opened.path)
+        elif budget is not None:
+            _check_reaches(budget, opened, checkpoint)
         _check_plugins(record, plan, opened.path, goes_on=checkpoint is not None)
         _tell_surroundings(record, opened.path)
         beginning = Beginning(opened, _continued(record, plan, anew=checkpoint is None), checkpoint)
@@ -181,6 +186,28 @@ def _usable(opened: RunFolder, record: Mapping[str, Any], origin: Origin) -> Che
             "was begun with, or train anew, with another --out"
         )
     return checkpoint
+
+
+def _check_reaches(budget: int, opened: RunFolder, checkpoint: Checkpoint) -> None:
+    """See that a budget reaches as far as the training has come: it cannot go on from less.
+
+    Raises:
+        UserError: it does not.
+    """
+    spent = _spent(opened, checkpoint)
+    if budget < spent:
+        raise UserError(
+            f"budget: {budget:,} is too small; the training has spent {spent:,} evaluations by its newest checkpoint. "
+            "Expected a budget above that, or none, which goes on with that of the run"
+        )
+
+
+def _spent(opened: RunFolder, checkpoint: Checkpoint) -> int:
+    """Evaluations that a training had made by a checkpoint; of a scheduled one its history has them."""
+    if isinstance(checkpoint.training, EngineState):
+        return sum(evaluations.total for evaluations in checkpoint.training.books.spent.values())
+    rows = opened.read_history()[: checkpoint.recorded.rows]
+    return evaluations_of(rows[-1]) if rows else 0
 
 
 def _tell_gone(record: Mapping[str, Any], opened: RunFolder) -> None:

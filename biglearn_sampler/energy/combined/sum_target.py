@@ -123,15 +123,16 @@ def mixture_of(
 ) -> SumTarget | MixtureTarget:
     """A mixture of targets: `q(x) = sum_k w_k q_k(x) / Z_k`, or `sum_k w_k q_k(x)` of the densities as written.
 
-    With `normalised=True` a weight is the share of the mass that its target gets, and every `log Z` must be known. With
-    `normalised=False` the share is `w_k Z_k` up to a factor, and nothing need be known. The declared region is the
-    box around those of all parts. Modes, their masses and exact draws are known where every part knows its own and its
-    `log Z`. Gaussian mixtures become one `MixtureTarget`; exact channels are kept.
+    With `normalised=True` a weight is the share of the mass that its target gets, up to a factor, and every `log Z`
+    must be known. With `normalised=False` the weights stay as they are, `Z` is `sum_k w_k Z_k`, and nothing need be
+    known. The declared region is the box around those of all parts. Modes, their masses and exact draws are known where
+    every part knows its own and its `log Z`. Gaussian mixtures become one `MixtureTarget`, or, where its density would
+    have to be multiplied by `sum_k w_k`, a `SumTarget` of this one part; exact channels are kept.
 
     Arguments:
         targets: at least one, all of the same dimension. Named quantities are those of the first.
-        weights: as many positive numbers, divided by their sum here; equal when left out.
-        normalised: whether every density is divided by its `Z` first.
+        weights: as many positive numbers; one for each target when left out.
+        normalised: whether every density is divided by its `Z` first, and the weights by their sum.
 
     Raises:
         TargetError: no target, targets of different dimensions, weights that do not fit, or a `log Z` that is needed
@@ -149,18 +150,24 @@ def mixture_of(
     dims = [part.dim for part in parts]
     if len(set(dims)) > 1:
         raise TargetError(f"mixture_of takes targets of one dimension, got dimensions {', '.join(map(str, dims))}")
-    log_weights = np.log(_shares(weights, len(parts)))
-    together = SumTarget(parts, jnp.asarray(log_weights - _log_constants(parts, normalised), float))
+    checked = _checked_weights(weights, len(parts))
+    factor = 1.0 if normalised else float(checked.sum())
+    log_shares = np.log(checked / checked.sum())
+    log_factors = log_shares + np.log(factor) - _log_constants(parts, normalised)
+    together = SumTarget(parts, jnp.asarray(log_factors, float))
     mixtures = all_mixtures(parts)
     if mixtures is None:
         return together
     joined = [part.mixture for part in mixtures]
     mixture = GaussianMixture(
-        jnp.concatenate([each + mine.log_weights for each, mine in zip(log_weights.tolist(), joined, strict=True)]),
+        jnp.concatenate([each + mine.log_weights for each, mine in zip(log_shares.tolist(), joined, strict=True)]),
         jnp.concatenate([mine.means for mine in joined]),
         jnp.concatenate([mine.factors for mine in joined]),
     )
-    return MixtureTarget(mixture, together.centre, together.scale)
+    target = MixtureTarget(mixture, together.centre, together.scale)
+    if np.isclose(factor, 1.0, rtol=1e-6, atol=0.0):
+        return target
+    return SumTarget((target,), jnp.asarray([np.log(factor)], float))
 
 
 def _log_sum(
@@ -193,14 +200,14 @@ def _terms(values: Sequence[Float[Array, ""]], log_factors: Float[Array, " parts
     return jnp.where(jnp.isnan(terms), -jnp.inf, terms)
 
 
-def _shares(weights: ArrayLike | None, count: int) -> np.ndarray:
+def _checked_weights(weights: ArrayLike | None, count: int) -> np.ndarray:
     try:
-        shares = np.ones(count) if weights is None else np.asarray(weights, float)
+        checked = np.ones(count) if weights is None else np.asarray(weights, float)
     except (TypeError, ValueError):
-        shares = np.zeros(0)
-    if shares.shape != (count,) or not (np.isfinite(shares) & (shares > 0)).all():
+        checked = np.zeros(0)
+    if checked.shape != (count,) or not (np.isfinite(checked) & (checked > 0)).all():
         raise TargetError(f"mixture_of: weights must be {count} positive numbers, one for each target, got {weights}")
-    return shares / shares.sum()
+    return checked
 
 
 def _log_constants(parts: tuple[AbstractTarget, ...], normalised: bool) -> np.ndarray:

@@ -23,7 +23,15 @@ logger = logging.getLogger(__name__)
 
 Pictures = Callable[[Comparison, dict[str, Look]], Sequence[Picture]]
 NO_DRAWS = "No method has draws on record."
-NO_CURVES = "Modes are not known, or no trial is finished: neither their coverage nor their masses can be had."
+
+
+def why_no_curves(comparison: Comparison) -> str:
+    """Why neither the coverage of modes nor their masses can be had."""
+    if not any(map(comparison.finished, comparison.methods)):
+        return "No trial is finished: neither the coverage of modes nor their masses can be had."
+    if comparison.target.facts.modes is None:
+        return "The modes of this target are not known: neither their coverage nor their masses can be had."
+    return "No finished trial has the coverage of modes on record."
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class PictureSection:
         title: its heading.
         note: what a reader has to know to read the pictures; may depend on the comparison.
         draw: the pictures of a comparison, perhaps none.
-        without: what stands there if there are none; the section is left out if nothing does.
+        without: what stands there if there are none, likewise; the section is left out if nothing does.
         shows: which trials the pictures show, where the swatches of their methods stand above all pictures together.
         grid: how many pictures stand beside each other: `few`, `some` or `many`.
     """
@@ -44,7 +52,7 @@ class PictureSection:
     title: str
     note: str | Callable[[Comparison], str]
     draw: Pictures
-    without: str | None
+    without: str | Callable[[Comparison], str] | None
     shows: Callable[[Trial], bool] | None = None
     grid: str = "few"
 
@@ -56,8 +64,9 @@ class PictureSection:
             logger.warning("the pictures of '%s' failed: %s", self.title, told(error))
             return self._around(element("p", f"These pictures could not be drawn: {told(error)}", class_="failed"))
         if not pictures:
-            return self._around(element("p", self.without, class_="muted")) if self.without else None
-        note = element("p", self.note if isinstance(self.note, str) else self.note(comparison), class_="note")
+            without = _said(self.without, comparison)
+            return self._around(element("p", without, class_="muted")) if without else None
+        note = element("p", _said(self.note, comparison), class_="note")
         frames = element("div", *(each.figure() for each in pictures), class_=self.grid)
         return self._around(note, self._legend(comparison, looks), frames)
 
@@ -71,6 +80,10 @@ class PictureSection:
         return element("section", heading, *content, id=self.anchor, aria_labelledby=f"{self.anchor}-heading")
 
 
+def _said(text: str | Callable[[Comparison], str] | None, comparison: Comparison) -> str | None:
+    return text(comparison) if callable(text) else text
+
+
 PICTURE_SECTIONS = (
     PictureSection(
         "coverage",
@@ -79,7 +92,7 @@ PICTURE_SECTIONS = (
         "methods without a path have the marker alone. Our sampler is judged by fewer draws on its way than at its "
         "end.",
         coverage_pictures,
-        NO_CURVES,
+        why_no_curves,
         shows=lambda trial: len(trial.curve) > 0,
     ),
     PictureSection(
