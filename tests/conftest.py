@@ -44,6 +44,7 @@ install_import_hook(
 LIKE_OTHERS = (
     *("gmm20", "gmm100", "mog40_fab", "lj55", "dw4", "noisy_circles", "label_switching", "seeds", "brownian_motion"),
     *("mog40", "unequal_mixture", "two_modes", "grid25", "mos10", "rotated_product", "densities_of_lines"),
+    *("nuts", "hmc", "ensemble_slice", "gmmvi", "multivariate_normal_guide", "stm20", "grid", "many_well"),
     *("aies", "tempered_smc", "pathfinder", "flow_guide", "stein_vi", "sa", "barker", "ising"),
 )
 """Entries that differ from others by numbers only, or that take long and have tests of their own: their conformance is

@@ -311,6 +311,7 @@ def test_going_on_loses_no_finished_seed_and_runs_damaged_trials_again(tmp_path,
     assert bl.load_comparison(tmp_path / "seeds", catalogue=catalogue).trial("fair", 2).failed is None
 
 
+@pytest.mark.slow
 def test_another_energy_of_the_same_name_is_not_gone_on_with(tmp_path, catalogue, monkeypatch, caplog):
     """Targets made in Python have no parameters to tell them apart."""
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
@@ -355,6 +356,7 @@ def biglearn_metrics():
 """
 
 
+@pytest.mark.slow
 def test_a_metric_that_was_edited_is_not_gone_on_with_and_an_upgrade_is(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
     file, record = tmp_path / "metric.py", tmp_path / "one" / "comparison.json"

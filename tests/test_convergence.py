@@ -71,6 +71,7 @@ def test_a_budget_is_where_a_scheduled_training_ends_at_the_latest(monkeypatch: 
         ended(159)
 
 
+@pytest.mark.slow
 def test_what_it_took_to_find_the_inside_of_hard_walls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = Verdict.bare(COVERED, "By hand.")
     monkeypatch.setattr(import_module("biglearn_sampler.runs.train"), "verdict_of", lambda *_: verdict)

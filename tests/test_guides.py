@@ -106,6 +106,7 @@ def test_budgets_compile_nothing_and_keys_say_all(name):
     assert not np.array_equal(run(name, GAUSSIAN, 5_000, seed=1).draws.points, first.draws.points)
 
 
+@pytest.mark.slow
 def test_guides_do_not_care_for_units():
     def points(unit: float) -> np.ndarray:
         target = function_target(in_units, dim=2, scale=1.0, data=(jnp.asarray(unit),))
@@ -140,6 +141,7 @@ def test_points_of_density_zero_are_answered():
     assert (np.isfinite(draws.log_target) == (draws.points[:, 0] > -2)).all()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_is_told():
     with pytest.raises(UserError, match="a budget of 2,079 evaluations is too small; expected at least 2,080"):
         run("multivariate_normal_guide", GAUSSIAN, 2_079)

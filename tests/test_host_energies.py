@@ -314,6 +314,7 @@ def test_a_mixture_is_found_with_and_without_gradients_and_all_is_counted(kind: 
     assert abs((draws[:, 0] < 0).mean() - 0.3) < 4 * np.sqrt(0.21 / 4000)
 
 
+@pytest.mark.slow
 def test_points_without_density_are_counted_and_do_no_harm(no_verdict: None) -> None:
     def holed(x: np.ndarray) -> np.ndarray:
         return np.where(np.abs(x).sum(-1) % 1.0 < 0.02, np.nan, np.log(-np.minimum(x[:, 0], 0.0)) - (x**2).sum(-1))

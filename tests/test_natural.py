@@ -251,6 +251,7 @@ def test_the_parameters_are_needed(make: Callable[[], optax.GradientTransformati
         make().update(parameters, make().init(parameters))
 
 
+@pytest.mark.slow
 def test_natural_steps_commute_with_a_change_of_units() -> None:
     """A step, then new units, is new units, then a step: also when the step is clipped."""
     target, start = gaussian(3, seed=5), gaussian(3)

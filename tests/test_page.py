@@ -207,6 +207,7 @@ def test_an_interrupted_comparison_says_what_it_lacks():
     assert "Our sampler has no trial yet." in text_of(document(replace(whole, trials=[], record=record)))
 
 
+@pytest.mark.slow
 def test_many_modes_become_one_picture():
     target = known(2, modes=60)
     trials = [Trial("biglearn", 0, dict(COSTS), (), draws_on(target, 0))]

@@ -47,6 +47,7 @@ def test_the_law_of_a_gaussian_and_its_log_z(budget):
     )
 
 
+@pytest.mark.slow
 @installed
 def test_a_mode_counts_by_its_mass_and_not_by_the_paths_that_end_there():
     result = run(TWO, paths=30)
@@ -93,6 +94,7 @@ def test_keys_say_all_and_nothing_is_compiled_twice():
     assert other.seconds_compile < 0.5
 
 
+@pytest.mark.slow
 @installed
 def test_points_of_density_zero_are_answered():
     half = function_target(lambda x: jnp.where(x[0] > 0, -(jnp.abs(x).sum() ** 2), jnp.nan), dim=2, scale=2.0)

@@ -37,6 +37,7 @@ def target(seen: set[str | None]) -> bl.AbstractTarget:
     return bl.target(log_density, dim=2, scale=2.0)
 
 
+@pytest.mark.slow
 def test_a_training_compiles_its_energy_with_all_digits(
     target: bl.AbstractTarget, seen: set[str | None], tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ def endless(tell: Tell) -> Finding:
         time.sleep(1)
 
 
+@pytest.mark.slow
 def test_several_at_once_have_processes_of_their_own_and_a_killed_one_does_not_end_the_others(capsys):
     makers = (slow, killed, slow)
     wanted = [Reproduction(f"r{n}", f"Number {n}", "so", each, minutes=n) for n, each in enumerate(makers)]

@@ -424,6 +424,7 @@ def test_marginal_and_noised_tasks_in_five_dimensions_teach_the_whole_law_from_t
     assert last.ess > 3 * first.ess and last.noise_floor < first.noise_floor
 
 
+@pytest.mark.slow
 def test_new_points_compile_nothing_anew() -> None:
     _, told, traces = taught()
     assert len({progress.reservoir.ess for progress in told if progress.reservoir}) == 20

@@ -258,6 +258,7 @@ def test_a_scheduled_run_goes_no_chunk_beyond_a_smaller_budget(tmp_path: Path) -
     assert bl.resume(folder, target=RIDGE, budget=100_000).metrics["training_ended"] == "scheduled"
 
 
+@pytest.mark.slow
 def test_figures_never_stand_beside_another_sampler(tmp_path: Path) -> None:
     """A stopped run that goes on has none until it is measured again; what is refused at the door costs none."""
     folder = tmp_path / "run"

@@ -148,6 +148,7 @@ def changed(folder: Path) -> None:
     (folder / "run.json").write_text(json.dumps(record))
 
 
+@pytest.mark.slow
 def test_the_record_names_what_made_the_figures(tmp_path: Path, caplog: Any) -> None:
     folder = tmp_path / "run"
     interrupted(folder)

@@ -478,6 +478,7 @@ def test_a_shorthand_and_another_setting_are_refused():
             bl.train("two_modes", budget=1000, settings=settings, overrides=overrides)
 
 
+@pytest.mark.slow
 def test_a_training_is_given_a_budget_as_an_argument(monkeypatch):
     # It takes longer than the rest, and nothing of it is looked at.
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: Verdict.bare(COVERED, "By hand."))

@@ -250,6 +250,7 @@ def test_components_that_never_meet_learn_the_same_apart_as_alone() -> None:
 # weights and forces
 
 
+@pytest.mark.slow
 def test_a_weight_is_at_most_the_number_of_components_times_the_mean_of_its_law() -> None:
     """Points that a wide component drew carry no component away, wherever they lie."""
     components = 5

@@ -136,6 +136,7 @@ def test_the_test_for_callbacks_would_see_one() -> None:
     assert "callback" in compiled_text(training_of(target_of(talking)))
 
 
+@pytest.mark.slow
 def test_evaluations_are_those_that_the_energy_counts_itself() -> None:
     """Joint, conditional, marginal by quadrature, and noised by a grid: every point that the energy is asked for."""
     points = []

@@ -352,6 +352,7 @@ def test_what_is_told_of_a_study_can_be_copied(pretended, tmp_path, monkeypatch,
     assert "the same command with --out 'runs/my study-001' --resume goes on" in caplog.text
 
 
+@pytest.mark.slow
 def test_jobs_of_an_edited_file_are_run_again(pretended, tmp_path):
     ran, _ = pretended
     model, plugin = tmp_path / "model.py", tmp_path / "methods.py"

@@ -88,6 +88,7 @@ def test_errors_are_those_between_families():
     assert np.mean(naive) < 0.6 * spread
 
 
+@pytest.mark.slow
 @installed
 @pytest.mark.parametrize(
     ("moves", "budget"), [("hmc", None), pytest.param("random_walk", 2_600, marks=pytest.mark.slow)]

@@ -308,6 +308,7 @@ def test_noise_of_uneven_weights_is_no_wrong_mass(scatter: float) -> None:
     assert own.wrong_mass < 0.02 if scatter == 0.0 else own.wrong_mass > 0.5 * true > 0.05
 
 
+@pytest.mark.slow
 def test_rounding_is_not_taken_for_infinite_mass() -> None:
     """All log densities are the same number there, and fall along no ray."""
     law = GaussianMixture.of(np.zeros((1, 2)), np.eye(2))
@@ -485,6 +486,7 @@ def test_one_component_over_two_wells_lies_in_two_basins() -> None:
     np.testing.assert_allclose(wells, [0.5, 0.5], atol=0.1)
 
 
+@pytest.mark.slow
 def test_wells_in_which_few_draws_climb_are_basins_of_their_own() -> None:
     side = np.arange(5) - 2.0
     means = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)

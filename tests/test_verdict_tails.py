@@ -103,6 +103,7 @@ def told_of(log_density: Density, sampler: GaussianMixture):  # noqa: ANN201
     return judge(target, sampler, (), Rules(), jax.random.key(0), np.zeros(2), np.array([1.0, 10.0]))
 
 
+@pytest.mark.slow
 def test_the_verdict_says_along_which_direction_in_the_targets_own_units() -> None:
     sampler = GaussianMixture.of(np.zeros((1, 2)), np.diag([1.0, 100.0]), [1.0])
     told = told_of(lambda x: -0.5 * x[0] ** 2, sampler)
