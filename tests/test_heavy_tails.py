@@ -117,6 +117,7 @@ def test_the_draws_of_the_sampler_are_those_without_defence():
     assert plain.log_sampler is not None and defended.log_sampler is not None
     np.testing.assert_allclose(plain.log_sampler, defended.log_sampler, rtol=1e-5)
     assert defended.evaluated == COUNT + COUNT // DEFENCE and plain.evaluated == COUNT
+    assert defended_draws_of(PLAIN, target, 2, jax.random.key(5)).evaluated == 3
 
 
 def test_a_sampler_that_is_nowhere_near_gives_a_figure_and_a_warning():

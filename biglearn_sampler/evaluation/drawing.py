@@ -57,12 +57,12 @@ def defended_draws_of(mixture: Mixture, target: AbstractTarget, count: int, key:
     Arguments:
         mixture: the sampler.
         target: its energy only.
-        count: draws of the sampler, at least `DEFENCE`.
+        count: draws of the sampler, at least 1.
         key: the draws of the sampler are those that `draws_of` gives with it.
     """
     arrays, rebuilt = split_arrays(target)
     seed = np.asarray(jax.random.key_data(jax.random.fold_in(key, DEFENCE)), np.uint32)
-    heavy = heavy_tailed_draws(mixture, np.random.default_rng(seed), count // DEFENCE)
+    heavy = heavy_tailed_draws(mixture, np.random.default_rng(seed), max(count // DEFENCE, 1))
 
     @jit_quickly
     def drawn(arrays: list[Array], mixture: Mixture, key: Key[Array, ""], heavy: Array) -> tuple[Array, ...]:
