@@ -121,6 +121,7 @@ def in_units(point, unit):
     return -0.5 * jnp.sum((point / unit - 1.0) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multivariate_normal_guide", pytest.param("stein_vi", marks=pytest.mark.slow)])
 def test_a_target_may_be_a_model_with_sites_of_the_same_names(name):
     data = np.array([0.5, 1.5])
@@ -134,6 +135,7 @@ def test_a_target_may_be_a_model_with_sites_of_the_same_names(name):
     assert log_ratios is not None and -0.2 < log_ratios.mean() - truth < 0.02
 
 
+@pytest.mark.slow
 def test_points_of_density_zero_are_answered():
     half = function_target(lambda x: jnp.where(x[0] > -2, -(jnp.abs(x).sum() ** 2), jnp.nan), dim=2, scale=2.0)
     draws = run("multivariate_normal_guide", half, 10_000).draws

@@ -107,6 +107,7 @@ def test_a_second_run_compiles_nothing():
     assert again.draws.points[:, 1].mean() == pytest.approx(3.0, abs=2.0)
 
 
+@pytest.mark.slow
 def test_a_target_that_is_no_pytree():
     class Bare(AbstractTarget):
         @property
@@ -119,6 +120,7 @@ def test_a_target_that_is_no_pytree():
     assert run(Bare()).draws.points.mean() == pytest.approx(7.0, abs=1.0)
 
 
+@pytest.mark.slow
 def test_chains_begin_where_the_density_is_positive():
     result = run(beyond(2.0))
     assert np.isfinite(result.draws.log_target).all() and (result.draws.points > 2.0).all()

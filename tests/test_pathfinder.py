@@ -113,6 +113,7 @@ def test_a_log_z_that_rests_on_few_candidates_says_so():
     assert run(GAUSSIAN, 20_000).log_z.reason is None  # pyright: ignore[reportOptionalMemberAccess]
 
 
+@pytest.mark.slow
 @installed
 def test_the_error_of_log_z_knows_of_rounding():
     """Single precision has steps of 0.06 at a million."""

@@ -119,6 +119,7 @@ def test_the_seed_of_draws_is_checked(of_model: Run, seed: Any) -> None:
         of_model.posterior(10, seed)
 
 
+@pytest.mark.slow
 def test_the_sampler_of_a_distribution_is_a_distribution_on_its_support() -> None:
     target = from_numpyro(dist.Gamma(2.0, 1.0), centre=0.0, scale=1.0)
     law = run_of(target, GaussianMixture.of([[0.2]], 0.5)).to_numpyro()

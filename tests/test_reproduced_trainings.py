@@ -127,6 +127,7 @@ def test_every_family_is_alone_once_and_left_out_once():
         assert [each.name for each in VARIANTS if set(FAMILIES) - set(each.families) == {name}] == [f"all but {name}"]
 
 
+@pytest.mark.slow
 def test_a_fit_of_fig_2_is_judged_by_points_that_it_has_not_seen(catalogue):
     fit = figure_2.learnt(0, catalogue, {"scheduler": "joint", "steps": 200})
     generator = np.random.default_rng(0)

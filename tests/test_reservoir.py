@@ -304,6 +304,7 @@ def fitted(training: Training, target: AbstractTarget, chunk: int = 4, seed: int
     return told
 
 
+@pytest.mark.slow
 def test_the_key_and_the_sampler_tell_the_points() -> None:
     training = training_of(ENERGY, (MARGINAL, NOISED))
     moved = unconstrain(WRONG_SAMPLER)

@@ -247,6 +247,7 @@ def test_a_run_that_its_time_ended_goes_on_with_more_time_and_loses_nothing(tmp_
     assert bl.resume(folder, target=RIDGE, minutes=60.0).metrics["training_ended"] == "scheduled"
 
 
+@pytest.mark.slow
 def test_a_scheduled_run_goes_no_chunk_beyond_a_smaller_budget(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     interrupted(folder, SCHEDULED, chunks=3)
@@ -461,6 +462,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_on_a_full_disk_goes_on(whole: dict[str, Any], tmp_path: Path) -> None:
     """A row that was cut off in the middle is made again."""
     folder = tmp_path / "run"

@@ -122,6 +122,7 @@ def moved_window(key: Array) -> tuple[Window, Float[Array, "steps fresh"]]:
     return window, equal[0].at[0].set(equal[1][0])
 
 
+@pytest.mark.slow
 def test_points_of_a_sampler_that_moved_are_weighed_as_the_docstring_says() -> None:
     """Every formula of `estimate` written out point by point, in double precision."""
     window, log_drawn = jax.jit(moved_window)(jax.random.key(0))
@@ -284,6 +285,7 @@ def test_a_weight_is_at_most_the_number_of_components_times_the_mean_of_its_law(
     assert (np.asarray(told.effective_size) <= 12 * components).all() and (np.asarray(told.effective_size) >= 3).all()
 
 
+@pytest.mark.slow
 def test_places_that_were_never_filled_count_for_nothing() -> None:
     points = SAMPLER.stratified(jax.random.key(0), 8).reshape(-1, 2)
     values, scores = jax.jit(jax.vmap(jax.value_and_grad(TARGET.log_density)))(points)

@@ -110,6 +110,7 @@ def test_counts_are_what_the_computer_did(moves, budget):
         assert 0.5 * budget < result.evaluations.total <= budget
 
 
+@pytest.mark.slow
 @installed
 def test_what_cannot_be_had_is_told():
     with pytest.raises(UserError, match="a budget of 2,303 evaluations is too small; expected at least 2,304"):

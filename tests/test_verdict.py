@@ -278,6 +278,7 @@ def test_wrong_shares_along_a_ring_are_seen_although_it_is_one_mode() -> None:
     assert told.evidence["uneven_components"] == pytest.approx(0.24, abs=0.03)
 
 
+@pytest.mark.slow
 def test_light_tails_that_stick_out_are_no_missing_mode() -> None:
     """The target is a tenth wider than the sampler: everywhere a little off, nowhere unknown."""
     law = pair(2, 0.3)
@@ -293,6 +294,7 @@ def test_a_sampler_elsewhere_does_not_cover() -> None:
     assert told.missing_mass is not None and told.missing_mass > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scatter", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_noise_of_uneven_weights_is_no_wrong_mass(scatter: float) -> None:
     """Of many modes with the right masses none is right to the last draw, and all together look wrong by several %."""
@@ -554,6 +556,7 @@ def test_of_a_product_there_is_no_sweep_to_be_cut_short() -> None:
     assert verdict.asked.total <= least(target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", DIMS)
 def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
     mixture = pair(dim, 0.5)
@@ -565,6 +568,7 @@ def test_the_least_verdict_still_finds_half_of_the_mass(dim: int) -> None:
     assert "verdict.evaluations" in verdict.sentence
 
 
+@pytest.mark.slow
 def test_a_search_that_was_not_done_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biglearn_sampler.verdict.price.LEAST_ROUNDS", 0)
     monkeypatch.setattr("biglearn_sampler.verdict.fresh_search.QUIET_SEARCHERS", 1000)
