@@ -47,20 +47,25 @@ def tail_warning(draws: Draws) -> str | None:
     weights = log_weights(weighted)
     if isinstance(weights, str):
         return None
-    told = heavy_tail(weights, resolution_of(weighted.log_target))
-    if told is None or draws.defended is None:
-        return told
-    return f"also with draws of heavy tails {told.split(':')[0]}: the error may be larger than it says"
+    resolution = resolution_of(weighted.log_target)
+    if draws.defended is None:
+        return heavy_tail(weights, resolution)
+    fault = _fault(weights, resolution)
+    return fault and f"also with draws of heavy tails {fault}: the error may be larger than it says"
 
 
 def heavy_tail(weights: Float[np.ndarray, " count"], resolution: float) -> str | None:
     """The same of any log weights with rounding errors of that size."""
+    fault = _fault(weights, resolution)
+    return fault and f"{fault}: neither the value nor its error can be relied on"
+
+
+def _fault(weights: Float[np.ndarray, " count"], resolution: float) -> str | None:
+    """What is wrong with the tail of log weights; `None` if nothing is."""
     found = _khat(weights, resolution)
     if found.value is None:
-        return None if found.reason == CONSTANT else f"{found.reason}: neither the value nor its error can be relied on"
-    if found.value <= RELIABLE:
-        return None
-    return f"k-hat is {found.value:.2f}, above {RELIABLE}: neither the value nor its error can be relied on"
+        return None if found.reason == CONSTANT else found.reason
+    return None if found.value <= RELIABLE else f"k-hat is {found.value:.2f}, above {RELIABLE}"
 
 
 def _khat(weights: Float[np.ndarray, " count"], resolution: float) -> Measured:
