@@ -18,6 +18,7 @@ from biglearn_sampler.energy import MixtureTarget, from_numpy, function_target
 from biglearn_sampler.engine import Account, Rules, Stepper, kinds_of_proposals
 from biglearn_sampler.engine.archive import Mode
 from biglearn_sampler.engine.groups import mode_groups
+from biglearn_sampler.engine.population import Population
 from biglearn_sampler.mixture import FactoredMixture, GaussianMixture, Mixture
 from biglearn_sampler.runs.settings import EXPLORING
 from biglearn_sampler.runs.verdict import in_view_of_its_end, with_a_hint
@@ -162,6 +163,29 @@ def test_a_mode_is_missed_where_most_of_its_mass_is_lacking(deviation: float, mi
     told = [sum(np.exp(one.evidence) for one in each) for each in found]
     # A share of about 0.64 of 256 draws is known to 0.03; five of them to 0.014; three errors.
     assert np.mean(told) == pytest.approx(missed, abs=0.042 if missed else 0.0)
+
+
+class FarOnce(np.random.Generator):
+    """Standard normal numbers, one of them six deviations out; of draws in antithetic pairs, two."""
+
+    def standard_normal(self, *arguments: Any, **named: Any) -> Any:
+        numbers = super().standard_normal(*arguments, **named)
+        numbers.flat[0] = 6.0
+        return numbers
+
+
+def test_a_single_draw_far_out_tells_of_no_mode() -> None:
+    """There a tail with a thousandth of the mass has six thousand times the density of the mode that was found."""
+    law = GaussianMixture.of([[0.0], [0.0]], [np.eye(1), 25.0 * np.eye(1)], [0.999, 0.001])
+    stepper = Stepper(target_of(law), Rules(), Account())
+    mode = Mode(np.zeros(1), np.eye(1), 0.0, np.zeros((0, 1)), np.zeros(0))
+    generator = FarOnce(np.random.PCG64(0))
+    points = Population(np.zeros((1, 1)), np.eye(1)[None], np.zeros(1)).draws(FarOnce(np.random.PCG64(0)), 256)
+    assert points.max() == 6.0
+    assert missed_modes([mode], GaussianMixture.of([[0.0]], 1.0), 0.0, np.log(0.001), stepper, generator) == []
+    (unknown,) = missed_modes([mode], GaussianMixture.of([[9.0]], 1.0), 0.0, np.log(0.001), stepper, generator)
+    # It knows one of the two; the other counts for 16 of 256.
+    assert np.exp(unknown.evidence) == pytest.approx(1.0, abs=0.1)
 
 
 def test_what_is_missed_and_found_as_several_modes_counts_once() -> None:

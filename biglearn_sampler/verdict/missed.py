@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from biglearn_sampler.engine.archive import NEWS, Mode
 from biglearn_sampler.engine.population import Population
 from biglearn_sampler.engine.stepper import Stepper, component_log_densities
+from biglearn_sampler.importance import truncated_log_mean
 from biglearn_sampler.mixture import Mixture
 from biglearn_sampler.verdict.own_draws import log_density
 
@@ -30,7 +31,8 @@ class Missed(NamedTuple):
         points: draws of it, since the few on which a searcher was archived may have flattered it.
         log_lacking: `log (q - Z p)` where the sampler has less than a share `1 / e` of the density, minus infinity
             elsewhere: a sampler that is a little off everywhere misses no mode. Nor does one that knows most of what
-            lies there, but not all of its tails: it lacks nothing anywhere.
+            lies there, but not all of its tails: it lacks nothing anywhere. Here `q` is at most `sqrt(n)` times its
+            truncated mean on `n` draws: a single one far out, where `N` ends before the density, tells of no mode.
     """
 
     mode: Mode
@@ -46,10 +48,12 @@ class Missed(NamedTuple):
         unknown = log_target > known + NEWS
         # Elsewhere both may be minus infinity.
         left = np.log1p(-np.exp(np.subtract(known, log_target, out=np.full(len(points), -1.0), where=unknown)))
-        log_ratio = log_target - _log_sum([mode], points)
+        log_proposal = _log_sum([mode], points)
+        most = truncated_log_mean(log_target - log_proposal) + 0.5 * np.log(len(points))
+        log_ratio = np.minimum(log_target - log_proposal, most)
         if logsumexp(np.where(unknown, log_ratio, -np.inf)) < logsumexp(log_ratio) + np.log(MOSTLY):
             unknown[:] = False
-        return cls(mode, points, np.where(unknown, log_target + left, -np.inf))
+        return cls(mode, points, np.where(unknown, log_proposal + log_ratio + left, -np.inf))
 
     def log_mass(self, among: Sequence[Mode]) -> float:
         """`log E_N[(q - Z p) / sum_j N_j]` over modes that share what is lacking, this one among them.
