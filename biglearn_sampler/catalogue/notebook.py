@@ -16,9 +16,6 @@ from typing import Any
 from biglearn_sampler.catalogue.catalogue import Catalogue
 from biglearn_sampler.catalogue.problems import told
 
-WIDTH = 420
-"""Of a picture, in pixels of the page."""
-
 
 @singledispatch
 def html_of(thing: Any) -> str:
@@ -67,7 +64,7 @@ def picture(report: str, draw: Callable[[Any, Path], Any], alternative: str) -> 
         content = path.read_bytes()
     kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return f'<img width="{WIDTH}" style="max-width: 100%" alt="{escape(alternative)}" src="{source}">'
+    return f'<img style="max-width: 100%" alt="{escape(alternative)}" src="{source}">'
 
 
 def _row(cells: Sequence[str]) -> str:
