@@ -12,8 +12,9 @@ from PIL.GifImagePlugin import GifImageFile
 
 import biglearn_sampler as bl
 from biglearn_plugins.reports import biglearn_reports
-from biglearn_plugins.reports.cloud import reference_cloud, sampler_clouds
+from biglearn_plugins.reports.cloud import Cloud, reference_cloud, sampler_clouds
 from biglearn_plugins.reports.mass_levels import with_levels
+from biglearn_plugins.reports.pair_grid import centres_of, pair_log_density
 from biglearn_plugins.reports.slices import Slices
 from biglearn_plugins.reports.target_picture import _pairs
 from biglearn_plugins.reports.training_figure import spread_out
@@ -152,6 +153,21 @@ def test_dollars_in_names_are_no_mathematics(tmp_path):
     run = run_on(bl.target(priced, like={"a_$x_{1$": 0.0, "b": 0.0, "c": 0.0}, scale=1.0))
     (path,) = REPORTS["marginal_pairs"].build().write(run, tmp_path)
     assert path.exists()
+
+
+def test_the_neck_of_a_funnel_keeps_its_width_beside_a_wide_mouth():
+    generator = np.random.default_rng(0)
+    along = 3.0 * generator.standard_normal(8192)
+    values = np.stack([along, np.exp(0.5 * along) * generator.standard_normal(8192)], axis=1)
+    limits = [(-9.0, 9.0), (-60.0, 60.0)]
+    density = np.exp(pair_log_density(Cloud("draws", ("v", "x"), values, np.full(8192, 1 / 8192)), (0, 1), limits))
+    # What lies outside the limits, about 3 draws in a thousand, is left out.
+    assert density.sum() == pytest.approx(1.0, abs=0.01)
+    across = centres_of(limits[1])
+    neck = density[np.abs(centres_of(limits[0]) + 4.0) < 0.5].sum(0)
+    assert np.sqrt(neck @ across**2 / neck.sum()) < 2.0
+    mouth = density[np.abs(centres_of(limits[0]) - 6.0) < 0.5].sum(0)
+    assert np.sqrt(mouth @ across**2 / mouth.sum()) == pytest.approx(np.exp(3.0), rel=0.15)
 
 
 def test_pairs_of_one_quantity(tmp_path):

@@ -68,9 +68,10 @@ def _draw_single(
 
     if reference is not None:
         histogram(reference, histtype="stepfilled", color=GREYS[1])
+    histogram(best, histtype="step", color=VERMILLION, linewidth=2.0)
     if raw is not best:
-        histogram(raw, histtype="step", color=BLUE, linewidth=0.9)
-    histogram(best, histtype="step", color=VERMILLION, linewidth=1.3)
+        # Above the other, so that both are seen where they agree.
+        histogram(raw, histtype="step", color=BLUE, linewidth=0.8)
     axes.set_xlim(limits)
     axes.set_yticks([])
 
@@ -93,12 +94,12 @@ def _add_legend(figure: Figure, reference: Cloud | None, best: Cloud, raw: Cloud
         entries.append((Patch(color=GREYS[1]), f"{reference.label}: regions with {SHARES_TEXT} of its mass"))
     entries.append(
         (
-            Line2D([], [], color=VERMILLION, linewidth=1.3),
+            Line2D([], [], color=VERMILLION, linewidth=2.0),
             f"{best.label}: lines around {SHARES_TEXT} of its mass",
         )
     )
     if raw is not best:
-        entries.append((Line2D([], [], color=BLUE, linewidth=0.9), f"{raw.label}: on the diagonal only"))
+        entries.append((Line2D([], [], color=BLUE, linewidth=0.8), f"{raw.label}: on the diagonal only"))
     artists, texts = zip(*entries, strict=True)
     figure.legend(artists, texts, loc="outside lower center", ncols=1, frameon=False, fontsize=9)
 

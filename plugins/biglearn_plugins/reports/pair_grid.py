@@ -14,9 +14,10 @@ from biglearn_plugins.reports.canvas import new_figure
 from biglearn_plugins.reports.cloud import Cloud
 
 SIDE, LEGEND_HEIGHT = 270, 60
-BINS = 48
-# Width of the kernel that smooths counts in two dimensions, in bins.
-SMOOTHING = 1.5
+BINS, PAIR_BINS = 48, 128
+# Kernels that smooth counts in two dimensions, in bins: the narrowest that holds so many draws.
+KERNELS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+ENOUGH = 80.0
 MARGIN = 0.05
 
 Limits = list[tuple[float, float]]
@@ -75,15 +76,25 @@ def inside(cloud: Cloud, number: int, limits: tuple[float, float]) -> tuple[np.n
 
 
 def centres_of(limits: tuple[float, float]) -> Float[np.ndarray, " bins"]:
-    """The middle of every bin."""
-    return np.linspace(*limits, 2 * BINS + 1)[1::2]
+    """The middle of every bin of a pair."""
+    return np.linspace(*limits, 2 * PAIR_BINS + 1)[1::2]
 
 
 def pair_log_density(cloud: Cloud, pair: tuple[int, int], limits: Limits) -> Float[np.ndarray, "bins bins"]:
-    """A smoothed histogram of two numbers, in logarithms up to a constant."""
+    """A smoothed histogram of two numbers, in logarithms up to a constant.
+
+    A draw is smoothed little where draws are dense, so that the neck of a funnel keeps its width, and much where they
+    are few.
+    """
     values = cloud.values[:, list(pair)]
-    counts, *_ = np.histogram2d(*values.T, bins=BINS, range=[limits[each] for each in pair], weights=cloud.weights)
-    smooth = gaussian_filter(counts, SMOOTHING)
+    shares, *_ = np.histogram2d(*values.T, bins=PAIR_BINS, range=[limits[each] for each in pair], weights=cloud.weights)
+    draws = 1.0 / np.square(cloud.weights).sum()
+    smooth, left = np.zeros_like(shares), shares
+    for width in KERNELS:
+        around = draws * 4.0 * np.pi * width**2 * gaussian_filter(shares, width)
+        dense = (around >= ENOUGH) | (width == KERNELS[-1])
+        smooth += gaussian_filter(np.where(dense, left, 0.0), width)
+        left = np.where(dense, 0.0, left)
     return np.log(smooth, where=smooth > 0, out=np.full_like(smooth, -np.inf))
 
 
