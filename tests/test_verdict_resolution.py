@@ -180,3 +180,18 @@ def test_the_sentence_says_what_may_have_been_overlooked() -> None:
 def test_the_sentence_says_what_draws_lack(figures: dict[str, Any], verdict: str, said: list[bool]) -> None:
     told = Verdict(verdict, "Said.", 0.0, 0.0, [], {"sweep": None, **figures}, Evaluations()).reservations
     assert [part in told for part in ("tails are too short (k-hat 1.20)", "uneven (ESS 0.40)")] == said
+
+
+@pytest.mark.parametrize(
+    ("defended", "said"),
+    [
+        ({}, "lack some of them too"),
+        ({"ess_defended": 0.98, "khat_defended": 1.27}, "lack some of them too"),
+        ({"ess_defended": 0.98, "khat_defended": 0.1}, "have them"),
+        ({"ess_defended": 1.0, "khat_defended": None}, "have them"),
+    ],
+)
+def test_whether_weighted_figures_have_the_tails(defended: dict[str, Any], said: str) -> None:
+    evidence = {"sweep": None, "ess": 0.99, "khat": 1.04, **defended}
+    told = Verdict(COVERED, "Said.", 0.0, 0.0, [], evidence, Evaluations()).reservations
+    assert f"(k-hat 1.04); weighted figures {said}." in told

@@ -73,7 +73,10 @@ class Verdict:
         if self.verdict == COVERED and ess is not None and ess < EVEN_ESS:
             said += f" The sampler's weights are uneven (ESS {ess:.2f}): its draws need them."
         if self.verdict == COVERED and khat is not None and khat > UNRELIABLE_KHAT:
-            said += f" The sampler's own tails are too short (k-hat {khat:.2f}); weighted figures have them."
+            defended = self.evidence.get("khat_defended")
+            mended = self.evidence.get("ess_defended") is not None and (defended or 0.0) <= UNRELIABLE_KHAT
+            lacking = "weighted figures have them" if mended else "weighted figures lack some of them too"
+            said += f" The sampler's own tails are too short (k-hat {khat:.2f}); {lacking}."
         return said
 
     @property
