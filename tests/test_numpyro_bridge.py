@@ -518,7 +518,7 @@ def with_argument(features: jax.Array) -> None:
     [
         (
             with_discrete_latent,
-            "latent site 'group' is discrete; a target needs continuous coordinates. Sum it out",
+            "latent site 'group' is discrete; a target needs continuous coordinates, and here are none",
         ),
         (dist.Poisson(3.0), "latent site 'x' is discrete"),
         (

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 from numpyro.distributions import biject_to
 
+from biglearn_sampler.bridges.discrete_sites import discrete_sites_of
 from biglearn_sampler.bridges.improper import check_integrable
 from biglearn_sampler.bridges.model_arguments import ModelArguments, with_data_inside
 from biglearn_sampler.bridges.numpyro_target import NumpyroTarget
@@ -75,7 +76,10 @@ def target_of_model(
     try:
         if _looks_at_data(model, arguments):
             model, arguments = with_data_inside(model, arguments)
-        trusting = TrustedData(model, _sound_sites(model, arguments))
+        sound = _sound_sites(model, arguments)
+        discrete = discrete_sites_of(model, arguments)
+        # What sums out discrete sites looks at laws, and knows no trusting ones.
+        trusting = TrustedData(model, sound if discrete is None else frozenset())
         draw = partial(_prior_draw, model, arguments)
         forms = jax.eval_shape(draw, jax.random.key(0))
         improper = _has_improper_prior(model, arguments)
@@ -96,7 +100,8 @@ def target_of_model(
         prior_centre, prior_scale = _prior_region(draw)
         centre = prior_centre if centre is None else centre
         scale = prior_scale if scale is None else scale
-    target = NumpyroTarget(trusting, arguments, unravel, *declared_region(flat.shape[0], centre, scale), known, made_of)
+    region = declared_region(flat.shape[0], centre, scale)
+    target = NumpyroTarget(trusting, arguments, unravel, *region, known, made_of, discrete)
     if improper:
         places = unravel(jnp.arange(target.dim, dtype=flat.dtype))
         check_integrable(target.log_density, target.centre, target.scale, traced_plainly(model, arguments), places)

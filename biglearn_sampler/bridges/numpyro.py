@@ -44,7 +44,8 @@ def from_numpyro(
 
     A distribution is the model with one latent site, `x`; batch coordinates count as independent. A Gaussian
     mixture (`MultivariateNormal`, or `MixtureSameFamily` of those) becomes a `MixtureTarget`, which knows its
-    own channels.
+    own channels. Discrete latent sites with finitely many values are summed out, as NumPyro's own kernels do; this
+    takes the extra `discrete`, and plates around what is independent.
 
     Arguments:
         model: a function with NumPyro statements, or a distribution.
@@ -57,9 +58,9 @@ def from_numpyro(
         centre: where to look first, likewise; when left out, the median of the same draws, and 0 if improper.
 
     Raises:
-        TargetError: no function and no distribution, no latent site, a latent site that is discrete, a
-            `numpyro.param`, a plate that subsamples, data that do not fit the model or its observed sites, a prior
-            that is improper where the data say nothing, or a scale or centre that makes no sense.
+        TargetError: no function and no distribution, no continuous latent site, a discrete one that cannot be summed
+            out, a `numpyro.param`, a plate that subsamples, data that do not fit the model or its observed sites, a
+            prior that is improper where the data say nothing, or a scale or centre that makes no sense.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist

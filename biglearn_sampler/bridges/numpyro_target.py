@@ -14,6 +14,7 @@ from numpyro.distributions import Distribution, TransformedDistribution, biject_
 from numpyro.distributions.transforms import ReshapeTransform
 from numpyro.infer.util import constrain_fn, potential_energy
 
+from biglearn_sampler.bridges.discrete_sites import DiscreteSites
 from biglearn_sampler.bridges.model_arguments import ModelArguments
 from biglearn_sampler.bridges.sites import is_latent, is_observed, shape_of, traced, traced_plainly
 from biglearn_sampler.energy import UNKNOWN, AbstractTarget, Facts
@@ -25,9 +26,9 @@ from biglearn_sampler.mixture import Mixture
 class NumpyroTarget(AbstractTarget):
     """The joint density of a model's latent and observed sites, in unconstrained coordinates.
 
-    `log_density(u) = log p(x(u), observed) + log |det dx/du|`, so `Z` is the model's marginal likelihood.
-    Coordinates follow the names of the latent sites in alphabetical order, and the values of one site stand
-    row by row. Made by `from_numpyro`.
+    `log_density(u) = log p(x(u), observed) + log |det dx/du|`, so `Z` is the model's marginal likelihood. Discrete
+    sites are summed out. Coordinates follow the names of the latent sites in alphabetical order, and the values of
+    one site stand row by row. Made by `from_numpyro`.
 
     Arguments:
         model: the function with NumPyro statements.
@@ -36,6 +37,7 @@ class NumpyroTarget(AbstractTarget):
         declared_centre, declared_scale: where to look first, and how far.
         known: what is known, for metrics only.
         made_of: the user's model or class of distributions, as `module:name`.
+        discrete: the sites that are summed out, if there are any.
     """
 
     model: Callable[..., Any] = field(metadata={"static": True})
@@ -45,6 +47,7 @@ class NumpyroTarget(AbstractTarget):
     declared_scale: Float[Array, " dim"]
     known: Facts = field(default=UNKNOWN, metadata={"static": True})
     made_of: str = field(default="", metadata={"static": True})
+    discrete: DiscreteSites | None = field(default=None, metadata={"static": True})
 
     @property
     def dim(self) -> int:
@@ -68,12 +71,22 @@ class NumpyroTarget(AbstractTarget):
 
     def log_density(self, point: Float[Array, " dim"]) -> Float[Array, ""]:
         args, kwargs = self.arguments.restored()
-        return -jnp.asarray(potential_energy(self.model, args, kwargs, self.unravel(point)))
+        inputs = (args, kwargs, self.unravel(point))
+        if self.discrete is not None:
+            return -self.discrete.potential(self.model, *inputs)
+        return -jnp.asarray(potential_energy(self.model, *inputs))
 
     def quantities(self, point: Float[Array, " dim"]) -> dict[str, Array]:
-        """The latent and deterministic sites in the user's own names, units and shapes."""
+        """The latent and deterministic sites in the user's own names, units and shapes.
+
+        Those that depend on a discrete site are left out: it has no value here.
+        """
         args, kwargs = self.arguments.restored()
-        return constrain_fn(self.model, args, kwargs, self.unravel(point), return_deterministic=True)
+        inputs = (args, kwargs, self.unravel(point))
+        if self.discrete is None:
+            return constrain_fn(self.model, *inputs, return_deterministic=True)
+        values = constrain_fn(self.discrete.held(self.model), *inputs, return_deterministic=True)
+        return {name: value for name, value in values.items() if name not in self.discrete.dependents}
 
     def observed(self) -> dict[str, np.ndarray]:
         """The values of the observed sites, by name."""

@@ -62,7 +62,12 @@ def traced_plainly(model: Callable[..., Any], arguments: ModelArguments) -> Mapp
 
 def is_latent(site: Site) -> bool:
     """Whether a site is one of the coordinates of the target."""
-    return site["type"] == "sample" and not site["is_observed"]
+    return site["type"] == "sample" and not site["is_observed"] and not site["fn"].support.is_discrete
+
+
+def is_discrete(site: Site) -> bool:
+    """Whether a site is no coordinate since its values are discrete; it is summed out."""
+    return site["type"] == "sample" and not site["is_observed"] and site["fn"].support.is_discrete
 
 
 def shape_of(site: Site) -> tuple[int, ...]:
@@ -107,8 +112,8 @@ def check_sites(sites: Mapping[str, Site]) -> None:
     """Refuse a model that is no target.
 
     Raises:
-        TargetError: a parameter, a plate that subsamples, a latent site that is discrete or has no transform, no latent
-            site at all, or observed values whose shape makes more than one number of each.
+        TargetError: a parameter, a plate that subsamples, a continuous latent site that has no transform, no such site
+            at all, or observed values whose shape makes more than one number of each.
     """
     for name, site in sites.items():
         if site["type"] == "param":
@@ -124,15 +129,15 @@ def check_sites(sites: Mapping[str, Site]) -> None:
         elif is_observed(site):
             _check_observed(name, site["fn"], jnp.shape(site["value"]))
     if not any(is_latent(site) for site in sites.values()):
+        for name, site in sites.items():
+            if is_discrete(site):
+                raise TargetError(
+                    f"latent site '{name}' is discrete; a target needs continuous coordinates, and here are none"
+                )
         raise TargetError("the model has no latent site: every sample statement is observed")
 
 
 def _check_support(name: str, support: Constraint) -> None:
-    if support.is_discrete:
-        raise TargetError(
-            f"latent site '{name}' is discrete; a target needs continuous coordinates. Sum it out, for example "
-            "with MixtureSameFamily; observed sites may be discrete"
-        )
     try:
         biject_to(support)
     except NotImplementedError:
