@@ -27,6 +27,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.mixture import GaussianMixture, unconstrain
 
 GRID = GaussianMixture.of(MODES, DATA_VARIANCE)
+NARROW = GaussianMixture.of(MODES, figure_3.VARIANCE)
 STEPS = 40
 
 
@@ -58,6 +59,32 @@ def test_coverage_tells_the_whole_from_one_mode_and_from_nothing():
     # One mode and nothing else: weights are all alike, and the effective sample size is no help.
     np.testing.assert_allclose(found.ess, [1.0, 1.0, 0.0], atol=1e-3)
     assert found.cells(25)[:3] == ("0 to 25", "1.0", "1 of 3")
+
+
+def covered(*mixtures: GaussianMixture) -> Coverage:
+    """What mixtures of one shape cover of the grid, one after another."""
+    return coverage_of(jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(unconstrain, mixtures)), NARROW)
+
+
+@pytest.mark.parametrize(
+    ("means", "variance", "most"),
+    [
+        (np.zeros((1, 2)), 9.0, 1),
+        (1000.0 * MODES, 1.0, 1),
+        (1e20 + MODES, 1.0, 0),
+        (MODES + 0.9, 0.001, 0),
+        (MODES + 1.0, 1.05, 0),
+    ],
+    ids=["one over all", "a thousand away", "beyond squares", "four deviations off", "between modes"],
+)
+def test_coverage_counts_no_draws_that_are_far_from_a_mode_or_thin_over_it(means, variance, most):
+    found = covered(GaussianMixture.of(means, variance))
+    assert found.modes[0] <= most and found.divergence[0] > 1.0
+
+
+def test_coverage_of_the_target_itself_and_of_components_that_are_somewhat_wide_or_narrow_is_complete():
+    mixtures = (GaussianMixture.of(MODES, each * figure_3.VARIANCE) for each in (1.0, 0.5, 2.0))
+    assert covered(*mixtures).modes.tolist() == [25, 25, 25]
 
 
 def covering(*modes: float) -> Coverage:
