@@ -176,3 +176,22 @@ def test_a_picture_of_mixtures_has_a_panel_for_each():
 
 def test_iterations_of_the_paper_are_shares_of_any_training():
     assert [figure_3.look_at(share) for share in figure_3.SHOWN] == [0, 1, 4, 7, 10, 30, 50]
+
+
+def test_the_ablation_says_which_variants_diverge_and_gives_no_reason_that_is_not_in_the_data():
+    found = {each.name: ONE for each in VARIANTS} | {"noised alone": MANY, "marginal alone": TWO}
+    diverged = ONE._replace(divergence=np.repeat([0.1, 101.0, np.inf], 4)[:10])
+    told = ablation.told(found | {"conditional alone": diverged})
+    assert "Alone most is covered by noised, 23.5; left out most is missed of joint, marginal, " in told
+    assert "More than all together cover: marginal alone, noised alone." in told
+    assert told.endswith("A median KL above 10 nats has: conditional alone. Diverged: conditional alone on 6 of 10.")
+    axes = ablation.told(found | {"marginal alone": ALL_MODES})
+    assert "Alone most is covered by marginal, 25 (the grid is parallel to the axes);" in axes
+    assert axes.endswith("Diverged: none.")
+
+
+def test_fig_3_says_on_how_many_seeds_big_learning_explores(monkeypatch):
+    monkeypatch.setattr(figure_3, "SEEDS", 10)
+    assert figure_3.explored(ONE, ALL_MODES).endswith("on every seed, not only on the one that the paper shows.")
+    assert "on every seed" in figure_3.explored(ONE, MANY) and "another one stays empty" in figure_3.explored(ONE, MANY)
+    assert figure_3.explored(TWO, covering(2, 25)).startswith("The power of exploration is there on 5 of 10 seeds; but")

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from biglearn_plugins.reports.page.drawing import picture
-from biglearn_plugins.reproductions import figure_1, registry
+from biglearn_plugins.reproductions import figure_1, figure_5, registry
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
@@ -122,6 +122,18 @@ def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
     drawn = surface_picture([surface], 1, "One.")
     assert "marginal, 30°: 4 local optima" in drawn.alt and drawn.svg.startswith("<?xml")
     assert animation_of([surface, surface]).startswith(b"GIF89a")
+
+
+def test_fig_5_says_that_local_optima_rule_the_average_only_where_their_losses_are_larger(surface, monkeypatch):
+    free = Surface("free", surface.axis, 2.0 * surface.values, surface.global_optima)
+    made = iter([surface, free] * 12)
+    monkeypatch.setattr(figure_5, "surface_of", lambda view: next(made))
+    monkeypatch.setattr(figure_5, "average_of", lambda name, views: surface)
+    monkeypatch.setattr(figure_5, "surface_picture", lambda *given: quick(agrees=True).find(silence).pictures[0])
+    monkeypatch.setattr(figure_5, "animation_of", lambda surfaces: b"")
+    assert "rule the average" not in figure_5.find(silence).sentence
+    made = iter([surface] * 12)
+    assert figure_5.find(silence).sentence.endswith("0.00 among those without, so that the former rule the average.")
 
 
 def quick(agrees: bool, name: str = "quick") -> Reproduction:
