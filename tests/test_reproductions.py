@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import typer
+from PIL import Image, ImageSequence
 from typer.testing import CliRunner
 
+from biglearn_plugins.reports.canvas import GREEN, VERMILLION
 from biglearn_plugins.reports.page.drawing import picture
 from biglearn_plugins.reproductions import figure_1, figure_5, registry
 from biglearn_plugins.reproductions.animation import animation_of
@@ -122,6 +126,18 @@ def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
     drawn = surface_picture([surface], 1, "One.")
     assert "marginal, 30°: 4 local optima" in drawn.alt and drawn.svg.startswith("<?xml")
     assert animation_of([surface, surface]).startswith(b"GIF89a")
+
+
+def test_markers_keep_their_colours_in_every_frame(surface):
+    bare = Surface("flat", surface.axis, 0.0 * surface.values, ())
+    frames = Image.open(BytesIO(animation_of([bare, surface])))
+    colours = []
+    for each in ImageSequence.Iterator(frames):
+        told, counts = np.unique(np.asarray(each.convert("RGB")).reshape(-1, 3), axis=0, return_counts=True)
+        colours.append({f"#{bytes(colour.tolist()).hex()}": count for colour, count in zip(told, counts, strict=True)})
+    # Four triangles and two stars of about seven pixels' width.
+    assert colours[1][GREEN] > 60 and colours[1][VERMILLION] > 10
+    assert not {GREEN, VERMILLION} & set(colours[0])
 
 
 def test_fig_5_says_that_local_optima_rule_the_average_only_where_their_losses_are_larger(surface, monkeypatch):
