@@ -20,6 +20,7 @@ from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
 from biglearn_plugins.reproductions.inner_steps import successes
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
+from biglearn_plugins.reproductions.optima_table import optima_rows
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
 from biglearn_plugins.reproductions.progress import Tell, silence
@@ -107,6 +108,15 @@ def test_optima_are_found_in_pairs_and_have_no_slope(surface):
 
 def test_a_view_without_information_has_no_optima():
     assert surface_of(View("marginal", 90.0)).optima == ()
+
+
+def test_a_global_optimum_in_a_flat_valley_is_found_and_another_one_as_good_is_no_local_optimum():
+    flat = surface_of(View("conditional", 75.0, condition=-0.5))
+    found = {tuple(np.round(each.place, 2)): each for each in flat.optima}
+    assert 1e-7 < found[-1.0, 1.0].curvature < 1e-5 and abs(found[-1.0, 1.0].loss) < 1e-12
+    assert 1e-9 < found[-0.99, -1.02].loss < 1e-7
+    assert len(flat.global_optima) == 4 and flat.local_optima == ()
+    assert optima_rows([flat])[0][1:] == ("4", "0", "", "", "1.1e-04, 6.9e-06")
 
 
 def test_one_rotation_frees_and_another_does_not(surface):

@@ -19,8 +19,8 @@ from biglearn_plugins.reproductions.surface_picture import draw_surface
 SIZE, MILLISECONDS = 340, 700
 
 SHADES, TINTS = 40, 8
-"""Colours of every frame, 64: greys from black to white, and of each colour itself and what lies between it and white. A
-palette chosen by how many pixels have a colour has none for small markers."""
+"""Colours of every frame, 64: greys from black to white, and of each colour itself and what is between it and white.
+A palette chosen by how many pixels have a colour has none for small markers."""
 
 
 def animation_of(surfaces: Sequence[Surface]) -> bytes:
