@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from biglearn_sampler.mixture import Channel as Channel
     from biglearn_sampler.mixture import FactoredMixture as FactoredMixture
     from biglearn_sampler.mixture import GaussianMixture as GaussianMixture
+    from biglearn_sampler.mixture import UnconstrainedMixture as UnconstrainedMixture
+    from biglearn_sampler.mixture import constrain as constrain
+    from biglearn_sampler.mixture import unconstrain as unconstrain
     from biglearn_sampler.runs import AbstractReport as AbstractReport
     from biglearn_sampler.runs import Run as Run
     from biglearn_sampler.runs import compare as compare
@@ -84,7 +87,7 @@ _HOMES = {
     "errors": ["BiglearnError"],
     "evaluation": ["AbstractBaseline", "AbstractMetric", "BaselineResult", "Draws", "Measured", "resample"],
     "learning": ["StartRegion", "clip_by_fisher_norm", "natural_gradient", "scale_by_sample_size"],
-    "mixture": ["Channel", "FactoredMixture", "GaussianMixture"],
+    "mixture": ["Channel", "FactoredMixture", "GaussianMixture", "UnconstrainedMixture", "constrain", "unconstrain"],
     "comparison": ["Comparison", "Trial"],
     "runs": ["AbstractReport", "Run", "compare", "load", "load_comparison", "resume", "save", "train"],
     "studies": ["StudyResults", "sweep"],

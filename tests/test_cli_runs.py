@@ -563,12 +563,26 @@ def test_figures_in_small_units_have_digits(capsys):
             {"rejected_updates": 3, "evaluations_by_source": {}},
             "3 updates were not finite or exploding and were left out; a smaller optimizer.learning_rate may help.",
         ),
+        (
+            {"rejected_updates": 188, "task_steps": {"joint": 150, "noised": 50}, "evaluations_by_source": {}},
+            "Hardly trained: 188 of 200 updates were not finite or exploding and were left out. Try a",
+        ),
+        (
+            {"rejected_updates": 20, "task_steps": {"joint": 200}, "evaluations_by_source": {}},
+            "20 updates were not finite or exploding and were left out; a smaller",
+        ),
         ({"baselines": {"nuts": {"failed": "RuntimeError: no"}}}, "Baseline nuts failed: RuntimeError: no."),
     ],
 )
 def test_sentences_say_what_the_figures_mean(metrics, told):
     (sentence,) = sentences(metrics)
     assert sentence.startswith(told)
+
+
+def test_that_most_updates_were_left_out_comes_before_the_verdict():
+    metrics = {"rejected_updates": 6, "task_steps": {"joint": 10}, "evaluations_by_source": {}}
+    told = sentences({**metrics, "verdict": {"verdict": "covered", "sentence": "Covered: all of it."}})
+    assert told[0].startswith("Hardly trained: 6 of 10") and told[1:] == ["Covered: all of it."]
 
 
 def test_the_verdict_comes_first():

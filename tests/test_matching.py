@@ -302,3 +302,21 @@ def test_both_sides_see_the_noise_that_was_admitted() -> None:
     for leaf in estimate(OPTIMUM, narrow, jax.random.key(0), jnp.ones(())).gradient:
         np.testing.assert_allclose(leaf, 0.0, atol=5e-3)
     assert np.abs(estimate(PARAMETERS, narrow, jax.random.key(0), jnp.ones(())).gradient.means).max() > 0.05
+
+
+def test_the_loss_of_a_conditional_task_tells_where_its_conditions_are_also_where_its_divergence_is_zero() -> None:
+    """Of `N((0, m), I)` and `N(0, I)` it is `-E log q(y_S)` and a constant: `m^2 / 2` more."""
+    target = MixtureTarget.of(GaussianMixture.of([[0.0, 0.0]], 1.0), scale=4.0)
+    task = Task("conditional", "conditional", Identity())
+    matching = Matching(task, EnergyEstimator(target), target.centre, target.scale, 4000)
+    second_first = Channel.of(jnp.eye(2)[::-1])
+
+    @jax.jit
+    def told(shift: Float[Array, ""]) -> TaskGradient:
+        sampler = GaussianMixture.of([[0.0, 0.0]], 1.0)
+        moved = unconstrain(sampler)._replace(means=jnp.array([[0.0, 1.0]]) * shift)
+        return matching.gradient(moved, second_first, jax.random.key(0), jnp.zeros(()))
+
+    near, far = (told(jnp.array(shift)) for shift in (0.0, 6.0))
+    assert max(float(abs(leaf).max()) for leaf in jax.tree.leaves(far.gradient)) < 1e-4
+    assert abs(float(far.loss - near.loss) - 18.0) < 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import optax
 import pytest
 from jaxtyping import Array, Float
 
+import biglearn_sampler as bl
 from biglearn_sampler.learning import clip_by_fisher_norm, natural_gradient
 from biglearn_sampler.learning.natural import scale_by_sample_size
 from biglearn_sampler.mixture import GaussianMixture, UnconstrainedMixture, constrain, unconstrain
@@ -249,6 +251,31 @@ def test_the_parameters_are_needed(make: Callable[[], optax.GradientTransformati
     parameters = gaussian(2)
     with pytest.raises(ValueError, match=r"needs the parameters: optimizer.update\(updates, state, params\)"):
         make().update(parameters, make().init(parameters))
+
+
+@pytest.mark.parametrize("make", [natural_gradient, scale_by_sample_size, lambda: clip_by_fisher_norm(1.0)])
+@pytest.mark.parametrize("wrong", [constrain(gaussian(2)), {"means": jnp.ones(2)}, jnp.ones(3)], ids=type)
+def test_what_is_no_unconstrained_mixture_is_refused(make: Callable[[], Any], wrong: Any) -> None:
+    points = {"effective_size": jnp.ones(1)} if make is scale_by_sample_size else {}
+    with pytest.raises(TypeError, match=rf"`bl.unconstrain\(mixture\)` gives, .*; got {type(wrong).__name__}, and"):
+        make().update(wrong, make().init(wrong), wrong, **points)
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), jnp.zeros(())])
+def test_a_radius_that_is_not_above_zero_is_refused_where_it_is_known(radius: Any) -> None:
+    with pytest.raises(ValueError, match="`radius` must be above 0, got"):
+        clip_by_fisher_norm(radius)
+
+
+def test_the_example_of_the_readme_fits_the_points(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = [
+        part.split("```")[0] for part in readme.split("```python")[1:] if "natural_gradient" in part.split("```")[0]
+    ]
+    told: dict[str, Any] = {}
+    exec(code, told)
+    np.testing.assert_allclose(bl.constrain(told["parameters"]).mean(), told["points"].mean(0), atol=0.02)
+    assert capsys.readouterr().out.startswith("[")
 
 
 @pytest.mark.slow

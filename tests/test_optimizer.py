@@ -86,6 +86,13 @@ def test_an_optimiser_that_needs_more_than_gradients_is_refused() -> None:
         built("lbfgs")
 
 
+@pytest.mark.parametrize("name", ["rprop", "sm3"])
+def test_an_optimiser_that_takes_no_rate_that_decays_says_what_it_needs(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"optimizer: '{name}' takes no rate .*: needs optimizer.decay=constant$"):
+        built(name, "cosine")
+    assert np.isfinite(moves(built(name))).all()
+
+
 def test_an_option_of_a_wrong_type_is_refused() -> None:
     with pytest.raises(SettingsError, match="optimizer: 'adam' cannot be used with the options {'b1': 'high'}"):
         built("adam", b1="high")

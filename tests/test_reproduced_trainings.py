@@ -27,6 +27,7 @@ from biglearn_sampler.catalogue import Catalogue
 from biglearn_sampler.mixture import GaussianMixture, unconstrain
 
 GRID = GaussianMixture.of(MODES, DATA_VARIANCE)
+NARROW = GaussianMixture.of(MODES, figure_3.VARIANCE)
 STEPS = 40
 
 
@@ -58,6 +59,32 @@ def test_coverage_tells_the_whole_from_one_mode_and_from_nothing():
     # One mode and nothing else: weights are all alike, and the effective sample size is no help.
     np.testing.assert_allclose(found.ess, [1.0, 1.0, 0.0], atol=1e-3)
     assert found.cells(25)[:3] == ("0 to 25", "1.0", "1 of 3")
+
+
+def covered(*mixtures: GaussianMixture) -> Coverage:
+    """What mixtures of one shape cover of the grid, one after another."""
+    return coverage_of(jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(unconstrain, mixtures)), NARROW)
+
+
+@pytest.mark.parametrize(
+    ("means", "variance", "most"),
+    [
+        (np.zeros((1, 2)), 9.0, 1),
+        (1000.0 * MODES, 1.0, 1),
+        (1e20 + MODES, 1.0, 0),
+        (MODES + 0.9, 0.001, 0),
+        (MODES + 1.0, 1.05, 0),
+    ],
+    ids=["one over all", "a thousand away", "beyond squares", "four deviations off", "between modes"],
+)
+def test_coverage_counts_no_draws_that_are_far_from_a_mode_or_thin_over_it(means, variance, most):
+    found = covered(GaussianMixture.of(means, variance))
+    assert found.modes[0] <= most and found.divergence[0] > 1.0
+
+
+def test_coverage_of_the_target_itself_and_of_components_that_are_somewhat_wide_or_narrow_is_complete():
+    mixtures = (GaussianMixture.of(MODES, each * figure_3.VARIANCE) for each in (1.0, 0.5, 2.0))
+    assert covered(*mixtures).modes.tolist() == [25, 25, 25]
 
 
 def covering(*modes: float) -> Coverage:
@@ -149,3 +176,22 @@ def test_a_picture_of_mixtures_has_a_panel_for_each():
 
 def test_iterations_of_the_paper_are_shares_of_any_training():
     assert [figure_3.look_at(share) for share in figure_3.SHOWN] == [0, 1, 4, 7, 10, 30, 50]
+
+
+def test_the_ablation_says_which_variants_diverge_and_gives_no_reason_that_is_not_in_the_data():
+    found = {each.name: ONE for each in VARIANTS} | {"noised alone": MANY, "marginal alone": TWO}
+    diverged = ONE._replace(divergence=np.repeat([0.1, 101.0, np.inf], 4)[:10])
+    told = ablation.told(found | {"conditional alone": diverged})
+    assert "Alone most is covered by noised, 23.5; left out most is missed of joint, marginal, " in told
+    assert "More than all together cover: marginal alone, noised alone." in told
+    assert told.endswith("A median KL above 10 nats has: conditional alone. Diverged: conditional alone on 6 of 10.")
+    axes = ablation.told(found | {"marginal alone": ALL_MODES})
+    assert "Alone most is covered by marginal, 25 (the grid is parallel to the axes);" in axes
+    assert axes.endswith("Diverged: none.")
+
+
+def test_fig_3_says_on_how_many_seeds_big_learning_explores(monkeypatch):
+    monkeypatch.setattr(figure_3, "SEEDS", 10)
+    assert figure_3.explored(ONE, ALL_MODES).endswith("on every seed, not only on the one that the paper shows.")
+    assert "on every seed" in figure_3.explored(ONE, MANY) and "another one stays empty" in figure_3.explored(ONE, MANY)
+    assert figure_3.explored(TWO, covering(2, 25)).startswith("The power of exploration is there on 5 of 10 seeds; but")

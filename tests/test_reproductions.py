@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import typer
+from PIL import Image, ImageSequence
 from typer.testing import CliRunner
 
+from biglearn_plugins.reports.canvas import GREEN, VERMILLION
 from biglearn_plugins.reports.page.drawing import picture
-from biglearn_plugins.reproductions import figure_1, registry
+from biglearn_plugins.reproductions import figure_1, figure_5, registry
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.descent import descended, is_free
 from biglearn_plugins.reproductions.divergence import Estimate, divergence
 from biglearn_plugins.reproductions.inner_steps import successes
 from biglearn_plugins.reproductions.monte_carlo_check import LEAST_SHARE, agreeing_share
+from biglearn_plugins.reproductions.optima_table import optima_rows
 from biglearn_plugins.reproductions.page import page_of
 from biglearn_plugins.reproductions.problem import by_monte_carlo, by_quadrature
 from biglearn_plugins.reproductions.progress import Tell, silence
@@ -105,6 +110,15 @@ def test_a_view_without_information_has_no_optima():
     assert surface_of(View("marginal", 90.0)).optima == ()
 
 
+def test_a_global_optimum_in_a_flat_valley_is_found_and_another_one_as_good_is_no_local_optimum():
+    flat = surface_of(View("conditional", 75.0, condition=-0.5))
+    found = {tuple(np.round(each.place, 2)): each for each in flat.optima}
+    assert 1e-7 < found[-1.0, 1.0].curvature < 1e-5 and abs(found[-1.0, 1.0].loss) < 1e-12
+    assert 1e-9 < found[-0.99, -1.02].loss < 1e-7
+    assert len(flat.global_optima) == 4 and flat.local_optima == ()
+    assert optima_rows([flat])[0][1:] == ("4", "0", "", "", "1.1e-04, 6.9e-06")
+
+
 def test_one_rotation_frees_and_another_does_not(surface):
     trap = surface.local_optima[0]
     assert is_free(descended(View("marginal", 60.0), trap))
@@ -122,6 +136,30 @@ def test_a_picture_tells_its_optima_and_the_gif_has_all_frames(surface):
     drawn = surface_picture([surface], 1, "One.")
     assert "marginal, 30°: 4 local optima" in drawn.alt and drawn.svg.startswith("<?xml")
     assert animation_of([surface, surface]).startswith(b"GIF89a")
+
+
+def test_markers_keep_their_colours_in_every_frame(surface):
+    bare = Surface("flat", surface.axis, 0.0 * surface.values, ())
+    frames = Image.open(BytesIO(animation_of([bare, surface])))
+    colours = []
+    for each in ImageSequence.Iterator(frames):
+        told, counts = np.unique(np.asarray(each.convert("RGB")).reshape(-1, 3), axis=0, return_counts=True)
+        colours.append({f"#{bytes(colour.tolist()).hex()}": count for colour, count in zip(told, counts, strict=True)})
+    # Four triangles and two stars of about seven pixels' width.
+    assert colours[1][GREEN] > 60 and colours[1][VERMILLION] > 10
+    assert not {GREEN, VERMILLION} & set(colours[0])
+
+
+def test_fig_5_says_that_local_optima_rule_the_average_only_where_their_losses_are_larger(surface, monkeypatch):
+    free = Surface("free", surface.axis, 2.0 * surface.values, surface.global_optima)
+    made = iter([surface, free] * 12)
+    monkeypatch.setattr(figure_5, "surface_of", lambda view: next(made))
+    monkeypatch.setattr(figure_5, "average_of", lambda name, views: surface)
+    monkeypatch.setattr(figure_5, "surface_picture", lambda *given: quick(agrees=True).find(silence).pictures[0])
+    monkeypatch.setattr(figure_5, "animation_of", lambda surfaces: b"")
+    assert "rule the average" not in figure_5.find(silence).sentence
+    made = iter([surface] * 12)
+    assert figure_5.find(silence).sentence.endswith("0.00 among those without, so that the former rule the average.")
 
 
 def quick(agrees: bool, name: str = "quick") -> Reproduction:

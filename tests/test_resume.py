@@ -503,6 +503,15 @@ def test_a_training_that_goes_astray_ends_with_the_sampler_of_before(tmp_path: P
     assert farthest(bl.load(tmp_path / "run", target=growing)) < 2e5
 
 
+def test_an_optimiser_of_optax_that_leaves_needles_is_named_before_the_energy() -> None:
+    needles = {**QUICK, "components": 8, "scheduler": "joint", "training.steps": 200, "optimizer.name": "sgd"}
+    told = (
+        r"^lower optimizer.learning_rate \(now 0.1\), or use optimizer.name=natural: with 'sgd' the sampler has .* thin"
+    )
+    with pytest.raises(RunFailed, match=told):
+        bl.train("grid25", settings=needles)
+
+
 def farthest(run: bl.Run) -> float:
     """How far means and axes of a sampler reach."""
     assert isinstance(run.sampler, GaussianMixture)

@@ -105,6 +105,15 @@ def test_losses_are_means_over_the_steps_of_the_chunk_and_none_without_a_step() 
     assert told[-1].task_steps == {"joint": 4, "never": 0}
 
 
+def test_noise_of_an_optimiser_moves_no_weights_that_are_held() -> None:
+    noisy = optax.noisy_sgd(0.05, eta=1.0, key=jax.random.key(0))
+    training = training_of(target_of(plain), (JOINT,), steps=4, optimizer=noisy)  # weights are learnt from step 2 on
+    held, learnt = fitted(training, chunk=2)
+    assert isinstance(held.mixture, GaussianMixture) and isinstance(learnt.mixture, GaussianMixture)
+    np.testing.assert_allclose(held.mixture.weights, 1.0 / COMPONENTS, rtol=1e-6)
+    assert abs(np.asarray(learnt.mixture.weights) - 1.0 / COMPONENTS).max() > 1e-3
+
+
 def test_a_target_is_traced_once_for_each_task_however_many_chunks() -> None:
     traces = []
 

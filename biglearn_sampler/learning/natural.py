@@ -1,17 +1,19 @@
 """Natural gradients by the closed-form Fisher metric of each component, as optax transformations.
 
-They act on `UnconstrainedMixture` and can be chained with any others::
+They act on `UnconstrainedMixture`, which `unconstrain` makes of a mixture, and can be chained with any others::
 
     optax.chain(natural_gradient(), clip_by_fisher_norm(1.0), optax.scale_by_learning_rate(0.1))
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from biglearn_sampler.mixture import UnconstrainedMixture, constrain, inverse_factors
@@ -98,7 +100,12 @@ def clip_by_fisher_norm(radius: float | Float[Array, ""]) -> optax.GradientTrans
 
     Arguments:
         radius: above zero; 1 moves a mean by at most one standard deviation.
+
+    Raises:
+        ValueError: the radius is known already, and is not above zero.
     """
+    if not isinstance(radius, Tracer) and not (np.asarray(radius) > 0).all():
+        raise ValueError(f"`radius` must be above 0, got {radius}")
 
     def update(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
@@ -128,7 +135,12 @@ def clip_by_fisher_norm(radius: float | Float[Array, ""]) -> optax.GradientTrans
 def _mixtures(updates: optax.Updates, params: optax.Params | None) -> tuple[UnconstrainedMixture, UnconstrainedMixture]:
     if params is None:
         raise ValueError("this transformation needs the parameters: optimizer.update(updates, state, params)")
-    return cast(UnconstrainedMixture, updates), cast(UnconstrainedMixture, params)
+    if not isinstance(updates, UnconstrainedMixture) or not isinstance(params, UnconstrainedMixture):
+        raise TypeError(
+            "this transformation needs the parameters that `bl.unconstrain(mixture)` gives, and a gradient in them; "
+            f"got {type(params).__name__}, and a gradient in {type(updates).__name__}"
+        )
+    return updates, params
 
 
 def _diagonal(entries: Float[Array, "components dim"]) -> Float[Array, "components dim dim"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -55,13 +56,29 @@ def build_optimizer(
         )
     checked = _checked(name, make, options)
     try:
-        optimizer = make(learning_rate=rate, **checked)
-        jax.eval_shape(lambda: optimizer.update(_TRIAL, optimizer.init(_TRIAL), _TRIAL))
+        return _tried(make, rate, checked)
     except Exception as error:
-        raise SettingsError(
-            f"optimizer: '{name}' cannot be used with the options {checked}: {type(error).__name__}: {error}"
-        ) from error
+        reason = f"cannot be used with the options {checked}: {type(error).__name__}: {error}"
+        if decay != "constant" and _works(make, learning_rate, checked):
+            reason = "takes no rate that decays: needs optimizer.decay=constant"
+        raise SettingsError(f"optimizer: '{name}' {reason}") from error
+
+
+def _tried(
+    make: Callable[..., optax.GradientTransformation], rate: optax.ScalarOrSchedule, options: Mapping[str, Any]
+) -> optax.GradientTransformation:
+    """The optimiser, which has made an update in shapes."""
+    optimizer = make(learning_rate=rate, **options)
+    jax.eval_shape(lambda: optimizer.update(_TRIAL, optimizer.init(_TRIAL), _TRIAL))
     return optimizer
+
+
+def _works(
+    make: Callable[..., optax.GradientTransformation], rate: optax.ScalarOrSchedule, options: Mapping[str, Any]
+) -> bool:
+    with contextlib.suppress(Exception):
+        return _tried(make, rate, options) is not None
+    return False
 
 
 def _natural(learning_rate: optax.ScalarOrSchedule, trust_radius: float = 1.0) -> optax.GradientTransformation:

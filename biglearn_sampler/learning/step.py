@@ -133,6 +133,9 @@ class Training:
         branches = [lambda _, matching=matching: branch(matching) for matching in self.matchings]
         told = jax.lax.switch(drawn.task, branches, None)
         updates, optimizer_state = self.optimizer.update(told.gradient, state.optimizer_state, state.parameters)
+        updates = cast(UnconstrainedMixture, updates)
+        # Noise or decay of an optimiser move weights that are held, though their gradient is zero.
+        updates = updates._replace(logits=learn_weights * updates.logits)
         moved = cast(UnconstrainedMixture, optax.apply_updates(state.parameters, updates))
         proposed = (moved, optimizer_state)
         sound = _is_finite(moved) & ~_explodes(state.parameters, moved, self.matchings[0].scale)

@@ -6,7 +6,8 @@ import optax
 
 from biglearn_sampler.errors import SettingsError
 from biglearn_sampler.learning import build_optimizer
-from biglearn_sampler.runs.settings import OptimizerSettings
+from biglearn_sampler.learning.optimizer import NATURAL
+from biglearn_sampler.runs.settings import OptimizerSettings, Settings
 from biglearn_sampler.runs.settings_problem import SettingsProblem
 
 
@@ -23,6 +24,17 @@ def optimizer_of(settings: OptimizerSettings, steps: int) -> optax.GradientTrans
         decay=settings.decay,
         final=settings.final,
         options=settings.options,
+    )
+
+
+def advised(what: str, settings: Settings) -> str:
+    """What went wrong with a sampler, and before it what to change first: steps of optax know no trust region."""
+    optimizer = settings.optimizer
+    if settings.method == "adaptive" or optimizer.name == NATURAL:
+        return what
+    return (
+        f"lower optimizer.learning_rate (now {optimizer.learning_rate:g}), or use optimizer.name={NATURAL}: with "
+        f"'{optimizer.name}' {what}"
     )
 
 

@@ -18,7 +18,8 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     Arguments:
         metrics: the content of `metrics.json`.
     """
-    told = [*_verdict(metrics), *_modes(metrics), *_reference(metrics), *_trust(metrics)]
+    most, few = _rejected(metrics)
+    told = [*most, *_verdict(metrics), *_modes(metrics), *_reference(metrics), *_trust(metrics)]
     if metrics.get("exact_channel_evaluations"):
         told.append(
             f"The training used {metrics['exact_channel_evaluations']:,} evaluations of the target's closed-form "
@@ -35,15 +36,27 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
             f"{metrics['zero_density_points']:,} points of the training had a log density that is not finite and "
             "counted as density zero."
         )
-    if metrics.get("rejected_updates"):
-        # An adaptive training has no learning rate to choose.
-        scheduled = "evaluations_by_source" in metrics
-        advice = "a smaller optimizer.learning_rate may help" if scheduled else "look at the energy and its gradient"
-        what = "not finite or exploding" if scheduled else "not finite"
-        told.append(f"{metrics['rejected_updates']:,} updates were {what} and were left out; {advice}.")
+    told += few
     for name, figures in metrics.get("baselines", {}).items():
         told += [f"Baseline {name} failed: {figures['failed']}."] if "failed" in figures else _chains(name, figures)
     return told
+
+
+def _rejected(metrics: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What there is to say where most updates were left out, and where fewer were."""
+    rejected, steps = metrics.get("rejected_updates"), sum(metrics.get("task_steps", {}).values())
+    if not rejected:
+        return [], []
+    # An adaptive training has no learning rate to choose.
+    scheduled = "evaluations_by_source" in metrics
+    if scheduled and rejected > 0.5 * steps > 0:
+        return [
+            f"Hardly trained: {rejected:,} of {steps:,} updates were not finite or exploding and were left out. Try a "
+            "smaller optimizer.learning_rate, other optimizer.options, or optimizer.name=natural."
+        ], []
+    advice = "a smaller optimizer.learning_rate may help" if scheduled else "look at the energy and its gradient"
+    what = "not finite or exploding" if scheduled else "not finite"
+    return [], [f"{rejected:,} updates were {what} and were left out; {advice}."]
 
 
 def _verdict(metrics: Mapping[str, Any]) -> list[str]:

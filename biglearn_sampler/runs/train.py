@@ -32,6 +32,7 @@ from biglearn_sampler.runs.folder import RunFolder
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.runs.method_specs import method_specs
 from biglearn_sampler.runs.missing_mass import in_view_of_what_is_missing
+from biglearn_sampler.runs.optimizer import advised
 from biglearn_sampler.runs.plan import Plan, make_plan
 from biglearn_sampler.runs.progress_figures import costs_of
 from biglearn_sampler.runs.read_settings import ReadSettings, read_settings
@@ -300,7 +301,10 @@ def _metrics(
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(recorder.sampler)):
         raise RunFailed("the sampler is not finite; try a smaller optimizer.learning_rate")
     key_draws, key_metrics = jax.random.split(key)
-    draws = defended_draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
+    try:
+        draws = defended_draws_of(recorder.sampler, plan.target.value, plan.settings.evaluation.draws, key_draws)
+    except Diverged as error:
+        raise Diverged(advised(str(error), plan.settings)) from error
     return draws, {
         **figures_of(draws, plan.target.value, plan.metrics, key_metrics),
         **costs_of(progress),

@@ -75,7 +75,9 @@ class AbstractLearningScheduler(AbstractScheduler):
         Arguments:
             memory: before it.
             tasks: position of the task of every step.
-            losses: of these tasks in nats, each up to a constant of its own.
+            losses: of these tasks in nats. Of joint, marginal and noised tasks each is a KL divergence up to a
+                constant. That of a conditional task has `-E log q(y_S)` too, over its conditions, and where these are
+                the sampler's it changes with whatever moves the sampler.
             learnt: steps that changed the sampler and know their loss; what is said of the others is void.
         """
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from biglearn_plugins.reproductions.animation import animation_of
 from biglearn_plugins.reproductions.optima_table import HEADINGS, optima_rows
 from biglearn_plugins.reproductions.progress import Tell
 from biglearn_plugins.reproductions.reproduction import Finding, Reproduction
-from biglearn_plugins.reproductions.surface import average_of, surface_of
+from biglearn_plugins.reproductions.surface import Surface, average_of, surface_of
 from biglearn_plugins.reproductions.surface_picture import surface_picture
 from biglearn_plugins.reproductions.view import ROTATIONS, View
 
@@ -20,12 +22,12 @@ def find(tell: Tell) -> Finding:
     average = average_of("average", VIEWS)
     without = [each for each in surfaces if each.global_optima and not each.local_optima]
     flat = [each.name for each in surfaces if not each.global_optima]
+    strong, weak = largest_loss(each for each in surfaces if each.local_optima), largest_loss(without)
     sentence = (
         f"The average has {len(average.local_optima)} local optima, though {len(without)} of {len(VIEWS)} rotations "
         f"have none ({'; '.join(each.name for each in without)}). No curvature at all: {'; '.join(flat) or 'none'}. "
-        f"The largest loss is {max(each.values.max() for each in surfaces if each.local_optima):.2f} among rotations "
-        f"with local optima and {max(each.values.max() for each in without):.2f} among those without, so that the "
-        "former rule the average."
+        f"The largest loss is {strong:.2f} among rotations with local optima and {weak:.2f} among those without"
+        f"{', so that the former rule the average' if strong > weak else ''}."
     )
     return Finding(
         agrees=bool(average.local_optima) and bool(without),
@@ -35,6 +37,11 @@ def find(tell: Tell) -> Finding:
         rows=optima_rows([*surfaces, average]),
         animations={"fig5.gif": animation_of(surfaces)},
     )
+
+
+def largest_loss(surfaces: Iterable[Surface]) -> float:
+    """On any of them; of none zero."""
+    return max((float(each.values.max()) for each in surfaces), default=0.0)
 
 
 FIGURE_5 = Reproduction(

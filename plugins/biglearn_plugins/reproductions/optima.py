@@ -20,8 +20,11 @@ CANDIDATES = 16
 ASIDE = (1e-3, -1e-3)
 """To both sides of a grid point: on the diagonal, no slope leads away from a saddle."""
 
-FLATTEST, SLOPE, NEAR = 1e-5, 1e-7, 1e-2
+FLATTEST, SLOPE, NEAR = 1e-7, 1e-7, 1e-2
 """Least curvature and largest slope of a minimum; points nearer than the last are one."""
+
+AS_GOOD = 1e-4
+"""Nats of loss, which is zero at the global optimum, from which a minimum is another one: less is no trap."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Optimum:
 
     @property
     def is_global(self) -> bool:
-        """Whether model and target are one here."""
-        return any(np.hypot(*np.subtract(self.place, each)) < NEAR for each in GLOBAL_OPTIMA)
+        """Whether model and target are one here, or so near to it that the loss does not tell them apart."""
+        return self.loss < AS_GOOD or any(np.hypot(*np.subtract(self.place, each)) < NEAR for each in GLOBAL_OPTIMA)
 
 
 def optima_of(

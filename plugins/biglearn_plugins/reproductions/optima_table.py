@@ -17,8 +17,8 @@ def optima_rows(surfaces: Iterable[Surface]) -> tuple[tuple[str, ...], ...]:
 
 
 def _row(surface: Surface) -> tuple[str, ...]:
-    losses = sorted({_loss(each.loss) for each in surface.local_optima})
-    curvatures = {number(each.curvature, 3) for each in surface.global_optima}
+    losses = sorted({_told(each.loss) for each in surface.local_optima})
+    curvatures = {_told(each.curvature) for each in surface.global_optima}
     return (
         surface.name,
         str(len(surface.global_optima)),
@@ -29,9 +29,9 @@ def _row(surface: Surface) -> tuple[str, ...]:
     )
 
 
-def _loss(loss: float) -> str:
-    """A loss above zero never looks like that of a global optimum."""
-    return number(loss, 3) if loss >= 5e-4 else f"{loss:.1e}"
+def _told(value: float) -> str:
+    """A loss above zero never looks like that of a global optimum, nor a slight curvature like none."""
+    return number(value, 3) if value >= 5e-4 else f"{value:.1e}"
 
 
 def _place(optimum: Optimum) -> str:

@@ -45,7 +45,7 @@ class Surface:
 
     @property
     def global_optima(self) -> tuple[Optimum, ...]:
-        """The global minimum, once for each order of the components."""
+        """The global minimum, once for each order of the components, and what is as good."""
         return tuple(each for each in self.optima if each.is_global)
 
 

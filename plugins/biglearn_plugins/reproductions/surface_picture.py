@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from biglearn_plugins.reports.canvas import BLUE, GREEN, VERMILLION
 from biglearn_plugins.reports.page.drawing import INK, Picture, picture
 from biglearn_plugins.reports.page.numbers_as_text import counted
+from biglearn_plugins.reproductions.optima import AS_GOOD
 from biglearn_plugins.reproductions.surface import Surface
 
 PANEL, HEADING, FOOT = 170, 22, 12
@@ -19,7 +20,10 @@ PANEL, HEADING, FOOT = 170, 22, 12
 
 LEVELS = np.geomspace(0.01, 10.0, 13)
 COLOURS = "Greys"
-LEGEND = "Stars are global optima, triangles local optima, both found; lines are equal losses from 0.01 to 10."
+LEGEND = (
+    f"Stars are global optima, and minima within {AS_GOOD:g} nats of them, triangles local optima, all found; lines "
+    "are equal losses from 0.01 to 10."
+)
 
 Paths = Mapping[str, Float[np.ndarray, "steps 2"]]
 

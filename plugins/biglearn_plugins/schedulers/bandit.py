@@ -68,6 +68,9 @@ class Bandit(AbstractLearningScheduler):
     A task that was visited once tells no error; it waits for another visit, and both are looked at together. A task is
     drawn in proportion to its average progress, but for a share of draws in which all are alike.
 
+    The loss of a conditional task falls also where its divergence does not: it has `-E log q(y_S)` of conditions that
+    come from the sampler, so that what other tasks achieve counts as its own progress.
+
     Arguments:
         choices: the tasks.
         inner_steps: steps on each drawn task and its random map.
