@@ -131,16 +131,24 @@ def _outcomes(pool: Pool, jobs: Sequence[Job], attempts: int) -> Iterator[tuple[
     """Jobs with their outcomes, as they come; one that failed is submitted again while it has attempts left."""
     pending: dict[Future[Outcome], tuple[Job, int]] = {pool.submit(job): (job, 1) for job in jobs}
     while pending:
-        done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        # In the order in which they were submitted, and not in that of a set.
-        for future in [each for each in pending if each in done]:
-            job, attempt = pending.pop(future)
-            outcome = replace(_outcome(job, future), attempts=attempt)
-            if outcome.trial.failed is not None and attempt < attempts:
-                logger.warning("%s failed, and is tried again: %s", job.name, outcome.trial.failed)
-                pending[pool.submit(job)] = (job, attempt + 1)
-            else:
-                yield job, outcome
+        wait(pending, return_when=FIRST_COMPLETED)
+        job, attempt, outcome = _next_done(pending)
+        if outcome.trial.failed is not None and attempt < attempts:
+            logger.warning("%s failed, and is tried again: %s", job.name, outcome.trial.failed)
+            pending[pool.submit(job)] = (job, attempt + 1)
+        else:
+            yield job, outcome
+
+
+def _next_done(pending: dict[Future[Outcome], tuple[Job, int]]) -> tuple[Job, int, Outcome]:
+    """A job that is over, its attempt and its outcome; nothing holds its future any longer.
+
+    Dask runs a job once more whose future is still held when the worker that has its outcome dies.
+    """
+    # In the order in which they were submitted.
+    future = next(each for each in pending if each.done())
+    job, attempt = pending.pop(future)
+    return job, attempt, replace(_outcome(job, future), attempts=attempt)
 
 
 def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
