@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ def sweep(
 
     Raises:
         UserError: something that was asked for cannot be had; told before anything is run.
-        RunFailed: the results cannot be written.
+        RunFailed: the results cannot be written, or the scheduler has gone.
 
     Example:
         >>> import biglearn_sampler as bl
@@ -144,9 +144,12 @@ def _next_done(pending: dict[Future[Outcome], tuple[Job, int]]) -> tuple[Job, in
     """A job that is over, its attempt and its outcome; nothing holds its future any longer.
 
     Dask runs a job once more whose future is still held when the worker that has its outcome dies.
+
+    Raises:
+        CancelledError: the pool is lost; every other job that is over was given before.
     """
     # In the order in which they were submitted.
-    future = next(each for each in pending if each.done())
+    future = min((each for each in pending if each.done()), key=lambda each: each.cancelled())
     job, attempt = pending.pop(future)
     return job, attempt, replace(_outcome(job, future), attempts=attempt)
 
@@ -155,6 +158,8 @@ def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
     """What came of a job. An exception is one of the pool: a job that raises has an outcome."""
     try:
         return future.result()
+    except CancelledError:
+        raise  # nobody is left to try it again
     except Exception as error:
         return Outcome(Trial(job.method, job.seed, {}, failed=f"nobody could run it: {told(error)}"), "", 0.0)
 
