@@ -30,10 +30,11 @@ from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.studies import sweep
 from biglearn_sampler.studies.folder import _as_parquet
-from biglearn_sampler.studies.job import Job
+from biglearn_sampler.studies.job import Cell, Job
 from biglearn_sampler.studies.plan import plan_study
 from biglearn_sampler.studies.process import Process
 from biglearn_sampler.studies.processes import Outcome, Processes
+from biglearn_sampler.studies.results import StudyResults
 from biglearn_sampler.studies.study import label_of, parse_study
 from biglearn_sampler.studies.surroundings import Surroundings
 from biglearn_sampler.studies.sweep import planned
@@ -319,6 +320,29 @@ def test_one_process_at_a_time_runs_a_study(pretended, catalogue, tmp_path):
     sweep(STUDY, out=folder, catalogue=catalogue)
     with only_here(folder), pytest.raises(RunFolderError, match="another process is writing into"):
         sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+
+
+def test_the_table_says_how_trainings_ended():
+    verdicts = [{"verdict": "covered", "missing_mass": 0.0}, {"verdict": "not covered", "missing_mass": 0.25}]
+    cut_short = {"training_ended": "stopped", "stopped_by": ["evaluations", "seconds"]}
+    figures = [{"training_ended": "converged", "verdict": verdicts[0]}, {**cut_short, "verdict": verdicts[1]}, {}]
+    jobs = [job(method=method, seed=seed) for method, seed in (("biglearn", 0), ("biglearn", 1), ("fair", 0))]
+    cells = [Cell("two_modes", "default", each.method, each.seed, each) for each in jobs]
+    outcomes = {
+        each.name: Outcome(Trial(each.method, each.seed, {"elbo": 0.5, **found}), "here", 0.1)
+        for each, found in zip(jobs, figures, strict=True)
+    }
+    names = ("verdict", "training_ended", "stopped_by", "missing_mass")
+    assert [[row[name] for name in names] for row in StudyResults(cells, outcomes).rows] == [
+        ["covered", "converged", None, 0.0],
+        ["not covered", "stopped", "evaluations, seconds", 0.25],
+        [None, None, None, None],
+    ]
+    headings, rows = StudyResults(cells, outcomes).table()
+    assert headings[-1] == "verdict" and [row[-1] for row in rows] == ["1 covered, 1 not covered", "-"]
+    headings, rows = StudyResults(cells[:1], outcomes).table()
+    assert [row[-1] for row in rows] == ["covered"]
+    assert "verdict" not in StudyResults(cells[2:], outcomes).table()[0]
 
 
 def test_damaged_jobs_are_run_again(pretended, catalogue, tmp_path, caplog):
