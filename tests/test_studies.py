@@ -290,6 +290,19 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
         sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
 
 
+def test_a_study_without_a_row_has_no_table(pretended, catalogue, tmp_path, monkeypatch):
+    """And a job that did not fail has no reason, in whatever the table is written."""
+    folder = tmp_path / "study"
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(SWEEP, "_outcomes", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sweep(STUDY, out=folder, catalogue=catalogue)
+    assert not list(folder.glob("results.*"))
+    results = sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+    assert [row["failed"] for row in results.rows] == [None] * 4
+    assert (folder / "results.csv").read_text().splitlines()[1].startswith("two_modes,default,fair,0,,7,")
+
+
 def test_a_study_that_has_become_smaller_says_what_it_leaves_out(pretended, catalogue, tmp_path, caplog):
     study, folder = {**STUDY, "methods": ["fair"]}, tmp_path / "study"
     sweep({**study, "seeds": 3}, out=folder, catalogue=catalogue)
@@ -507,8 +520,8 @@ def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
 def test_a_table_comes_back_from_parquet(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = [
-        {"target": "two_modes", "seed": 0, "elbo": -0.5, "modes": 2, "seconds": 1, "failed": "", "settings.start": 1.5},
-        {"target": "funnel", "seed": 1, "elbo": None, "seconds": 2.5, "failed": "<b>no</b>", "settings.start": "here"},
+        {"target": "two_modes", "elbo": -0.5, "modes": 2, "seconds": 1, "failed": None, "settings.start": 1.5},
+        {"target": "funnel", "elbo": None, "seconds": 2.5, "failed": "<b>no</b>", "settings.start": "here"},
     ]
     file = tmp_path / "results.parquet"
     file.write_bytes(_as_parquet(rows))
@@ -516,6 +529,15 @@ def test_a_table_comes_back_from_parquet(tmp_path):
         {**rows[0], "seconds": 1.0, "settings.start": "1.5"},
         {**rows[1], "modes": None},
     ]
+
+
+def test_a_column_without_values_has_a_type(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "results.parquet"
+    file.write_bytes(_as_parquet([{"failed": None, "missing_mass": None}]))
+    table = parquet.read_table(file)
+    assert table.to_pylist() == [{"failed": None, "missing_mass": None}]
+    assert [str(column.type) for column in table.schema] == ["string", "double"]
 
 
 def test_a_study_in_processes(catalogue, tmp_path):
@@ -588,7 +610,7 @@ def test_a_worker_that_is_killed_loses_its_current_job_only(catalogue, monkeypat
             for worker in workers:
                 worker.kill()
                 worker.wait()
-    assert [row["failed"] for row in results.rows] == [""] * 4
+    assert [row["failed"] for row in results.rows] == [None] * 4
     # The job that was cut off was run once more, by the other one.
     assert len(list(naps.iterdir())) == 5
 

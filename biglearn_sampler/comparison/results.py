@@ -43,7 +43,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
     return {
         "method": trial.method,
         "seed": trial.seed,
-        "failed": trial.failed or "",
+        "failed": trial.failed,
         "evaluations": trial.evaluations,
         **_ending(trial),
         **_numbers(trial.figures),
@@ -52,7 +52,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
 
 
 def _ending(trial: Trial) -> dict[str, Any]:
-    """How a training of ours ended, and what was found missing; a baseline has none of it."""
+    """How a training ended, and what was found missing; a baseline has none of it."""
     return {
         "verdict": trial.verdict,
         "training_ended": trial.figures.get("training_ended"),

@@ -198,10 +198,10 @@ def _opened(
 
 
 def _close(folder: StudyFolder, results: StudyResults, record: Mapping[str, Any], status: str) -> None:
-    """Write the table, also of a study that was cut short, and how it ended."""
+    """Write the table, also of a study that was cut short unless it has no row yet, and how it ended."""
     # What cut it short is worth more than what could not be written after it.
     with suppress(RunFailed) if status == "interrupted" else nullcontext():
-        if not folder.write_table(results.rows):
+        if results.rows and not folder.write_table(results.rows):
             logger.warning("the table is a CSV file only; `pip install pyarrow` brings results.parquet too")
         folder.write_record({**record, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
     if status == "interrupted":
