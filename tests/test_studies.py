@@ -417,6 +417,16 @@ def test_a_study_that_nobody_can_run_leaves_no_folder(catalogue, tmp_path, monke
     assert not (tmp_path / "study").exists()
 
 
+def test_how_many_jobs_a_cluster_runs_is_up_to_its_workers(tmp_path, monkeypatch, capsys):
+    told = r"processes and scheduler exclude each other: .* how many jobs run at once \(dask worker --nthreads\)"
+    with pytest.raises(UserError, match=told):
+        sweep(STUDY, processes=2, scheduler="tcp://127.0.0.1:1")
+    (tmp_path / "study.toml").write_text('targets = ["two_modes"]\nmethods = ["nuts"]\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "study.toml", "-j", "2", "--scheduler", "tcp://127.0.0.1:1", "--out", "study"]) == 2
+    assert "how many jobs run at once" in " ".join(capsys.readouterr().err.split()) and not Path("study").exists()
+
+
 def test_plugins_in_memory_are_refused():
     with pytest.raises(UserError, match="cannot see the plugin 'mine' in the memory of this one; put it into a file"):
         sweep({"targets": ["two_modes"]}, catalogue=bl.Catalogue(plugins={"mine": type("Mine", (), {})()}))

@@ -69,7 +69,7 @@ def sweep(
         resume: whether `out` holds an interrupted study to go on with, or one of which the study file has grown.
             Finished jobs are not run again; those that failed, or of which the files are damaged, are.
         processes: at the same time, on this machine; by default one for every two cores.
-        scheduler: the address of a Dask scheduler, whose workers run the jobs instead.
+        scheduler: the address of a Dask scheduler, whose workers run the jobs instead, and say how many at a time.
         retries: how many times a job that failed is tried again.
         catalogue: of plugins; a fresh one by default. The processes load the same plugins.
         watcher: is told how it goes.
@@ -84,6 +84,11 @@ def sweep(
         >>> [row["method"] for row in results.rows]
         ['nuts']
     """
+    if processes is not None and scheduler is not None:
+        raise UserError(
+            "processes and scheduler exclude each other: of a Dask cluster its workers say how many jobs run at once "
+            "(dask worker --nthreads)"
+        )
     catalogue = catalogue or Catalogue()
     cells = planned(study, catalogue)
     count = _checked("processes", processes, 1) if processes is not None else max((os.cpu_count() or 2) // 2, 1)
