@@ -92,6 +92,8 @@ def biglearn_baselines():
     return [bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, tired, killed, napping)]
 """
 
+SLEEPING = "import os, pathlib, time; pathlib.Path(os.environ['SLEEPING'], str(os.getpid())).touch(); time.sleep(60)"
+
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory):
@@ -527,6 +529,17 @@ def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
     assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
 
 
+def test_a_process_is_killed_once_its_job_is_unwanted(monkeypatch):
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr("biglearn_sampler.studies.processes.INTERVAL", 0.05)
+    processes = Processes(Surroundings.here(Recipe()))
+    looks = iter([False, False, True])
+    began = time.monotonic()
+    failed = processes.run(job(), unwanted=lambda: next(looks)).trial.failed
+    processes.close()
+    assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
+
+
 def test_a_table_comes_back_from_parquet(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = [
@@ -623,6 +636,36 @@ def test_a_worker_that_is_killed_loses_its_current_job_only(catalogue, monkeypat
     assert [row["failed"] for row in results.rows] == [None] * 4
     # The job that was cut off was run once more, by the other one.
     assert len(list(naps.iterdir())) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_jobs_of_a_study_that_is_interrupted_end_on_the_workers(catalogue, monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("SLEEPING", str(tmp_path))
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", SLEEPING))
+
+    class Interrupting:
+        def jobs_known(self, total, finished):
+            Thread(target=interrupt, daemon=True).start()
+
+        def job_finished(self, job, outcome):
+            pass
+
+    def interrupt():
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    here = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**here) as cluster:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(STUDY, scheduler=cluster.scheduler_address, catalogue=catalogue, watcher=Interrupting())
+        (process,) = [int(file.name) for file in tmp_path.iterdir()]
+        with pytest.raises(ProcessLookupError):
+            for _ in range(200):
+                os.kill(process, 0)
+                time.sleep(0.1)
 
 
 @pytest.mark.slow
