@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -22,6 +23,15 @@ from biglearn_sampler.devices.meeting import Place, met
 from biglearn_sampler.devices.messages import LENGTH, Foreign, Message
 from biglearn_sampler.devices.processes import Follower, Leader
 from biglearn_sampler.errors import RunFailed, SettingsError, TeamLost, UserError
+
+
+def has_newer_protocol() -> bool:
+    """Whether this machine can be reached by IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def _nothing(sentence):
@@ -294,6 +304,25 @@ def no_jax(monkeypatch):
     monkeypatch.setattr(meeting, "_leave_at_once", lambda error: None)
 
 
+@pytest.mark.skipif(not has_newer_protocol(), reason="this machine has no address of IPv6")
+def test_the_first_process_listens_at_an_address_of_the_newer_protocol(no_jax, monkeypatch):
+    told = []
+    monkeypatch.setattr(meeting, "_join", lambda place, port: told.append(place.address(port)))
+    place = Place.of(f"[::1]:{_free_port()}", 0, 2)
+    assert place is not None
+
+    def lead():
+        with met(place):
+            pass
+
+    leading = threading.Thread(target=lead)
+    leading.start()
+    with met(replace(place, number=1)) as team:
+        assert isinstance(team, Follower)
+        leading.join(10)
+    assert len(told) == 2 and told[0] == told[1] and told[0].startswith("[::1]:")
+
+
 def test_strangers_are_told_why_they_do_not_belong(no_jax, monkeypatch):
     port, told = _free_port(), {}
 
@@ -434,6 +463,15 @@ def test_two_processes_give_what_two_devices_give_and_share_the_work(started):
     # 5 evaluations for each point without a gradient; half of 16 points in 10 steps of 2 stretches.
     assert _ended(following, 30) == (0, "asked for 800")
     assert _ended(started(meeting_point, 0, 1, 2), 100) == (0, processes)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_newer_protocol(), reason="this machine has no address of IPv6")
+def test_two_processes_meet_at_an_address_of_the_newer_protocol(started):
+    meeting_point = f"[::1]:{_free_port()}"
+    leading, following = (started(meeting_point, number, 2, 1) for number in range(2))
+    assert _ended(leading, 100)[0] == 0
+    assert _ended(following, 30) == (0, "asked for 800")
 
 
 @pytest.mark.slow

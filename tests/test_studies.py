@@ -30,10 +30,11 @@ from biglearn_sampler.evaluation import Draws
 from biglearn_sampler.runs.folder_lock import only_here
 from biglearn_sampler.studies import sweep
 from biglearn_sampler.studies.folder import _as_parquet
-from biglearn_sampler.studies.job import Job
+from biglearn_sampler.studies.job import Cell, Job
 from biglearn_sampler.studies.plan import plan_study
 from biglearn_sampler.studies.process import Process
 from biglearn_sampler.studies.processes import Outcome, Processes
+from biglearn_sampler.studies.results import StudyResults
 from biglearn_sampler.studies.study import label_of, parse_study
 from biglearn_sampler.studies.surroundings import Surroundings
 from biglearn_sampler.studies.sweep import planned
@@ -90,6 +91,8 @@ def napping():
 def biglearn_baselines():
     return [bl.Entry(name=build.__name__, build=build, summary="a method") for build in (fair, tired, killed, napping)]
 """
+
+SLEEPING = "import os, pathlib, time; pathlib.Path(os.environ['SLEEPING'], str(os.getpid())).touch(); time.sleep(60)"
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +292,19 @@ def test_finished_jobs_are_not_run_again(pretended, catalogue, tmp_path):
         sweep(STUDY, out=tmp_path, resume=True, catalogue=catalogue)
 
 
+def test_a_study_without_a_row_has_no_table(pretended, catalogue, tmp_path, monkeypatch):
+    """And a job that did not fail has no reason, in whatever the table is written."""
+    folder = tmp_path / "study"
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(SWEEP, "_outcomes", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sweep(STUDY, out=folder, catalogue=catalogue)
+    assert not list(folder.glob("results.*"))
+    results = sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+    assert [row["failed"] for row in results.rows] == [None] * 4
+    assert (folder / "results.csv").read_text().splitlines()[1].startswith("two_modes,default,fair,0,,7,")
+
+
 def test_a_study_that_has_become_smaller_says_what_it_leaves_out(pretended, catalogue, tmp_path, caplog):
     study, folder = {**STUDY, "methods": ["fair"]}, tmp_path / "study"
     sweep({**study, "seeds": 3}, out=folder, catalogue=catalogue)
@@ -319,6 +335,29 @@ def test_one_process_at_a_time_runs_a_study(pretended, catalogue, tmp_path):
     sweep(STUDY, out=folder, catalogue=catalogue)
     with only_here(folder), pytest.raises(RunFolderError, match="another process is writing into"):
         sweep(STUDY, out=folder, resume=True, catalogue=catalogue)
+
+
+def test_the_table_says_how_trainings_ended():
+    verdicts = [{"verdict": "covered", "missing_mass": 0.0}, {"verdict": "not covered", "missing_mass": 0.25}]
+    cut_short = {"training_ended": "stopped", "stopped_by": ["evaluations", "seconds"]}
+    figures = [{"training_ended": "converged", "verdict": verdicts[0]}, {**cut_short, "verdict": verdicts[1]}, {}]
+    jobs = [job(method=method, seed=seed) for method, seed in (("biglearn", 0), ("biglearn", 1), ("fair", 0))]
+    cells = [Cell("two_modes", "default", each.method, each.seed, each) for each in jobs]
+    outcomes = {
+        each.name: Outcome(Trial(each.method, each.seed, {"elbo": 0.5, **found}), "here", 0.1)
+        for each, found in zip(jobs, figures, strict=True)
+    }
+    names = ("verdict", "training_ended", "stopped_by", "missing_mass")
+    assert [[row[name] for name in names] for row in StudyResults(cells, outcomes).rows] == [
+        ["covered", "converged", None, 0.0],
+        ["not covered", "stopped", "evaluations, seconds", 0.25],
+        [None, None, None, None],
+    ]
+    headings, rows = StudyResults(cells, outcomes).table()
+    assert headings[-1] == "verdict" and [row[-1] for row in rows] == ["1 covered, 1 not covered", "-"]
+    headings, rows = StudyResults(cells[:1], outcomes).table()
+    assert [row[-1] for row in rows] == ["covered"]
+    assert "verdict" not in StudyResults(cells[2:], outcomes).table()[0]
 
 
 def test_damaged_jobs_are_run_again(pretended, catalogue, tmp_path, caplog):
@@ -378,6 +417,16 @@ def test_a_study_that_nobody_can_run_leaves_no_folder(catalogue, tmp_path, monke
     with pytest.raises(MissingPackage, match="a cluster needs Dask"):
         sweep(STUDY, out=tmp_path / "study", scheduler="tcp://127.0.0.1:1", catalogue=catalogue)
     assert not (tmp_path / "study").exists()
+
+
+def test_how_many_jobs_a_cluster_runs_is_up_to_its_workers(tmp_path, monkeypatch, capsys):
+    told = r"processes and scheduler exclude each other: .* how many jobs run at once \(dask worker --nthreads\)"
+    with pytest.raises(UserError, match=told):
+        sweep(STUDY, processes=2, scheduler="tcp://127.0.0.1:1")
+    (tmp_path / "study.toml").write_text('targets = ["two_modes"]\nmethods = ["nuts"]\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "study.toml", "-j", "2", "--scheduler", "tcp://127.0.0.1:1", "--out", "study"]) == 2
+    assert "how many jobs run at once" in " ".join(capsys.readouterr().err.split()) and not Path("study").exists()
 
 
 def test_plugins_in_memory_are_refused():
@@ -480,11 +529,22 @@ def test_processes_can_be_stopped_in_the_middle_of_a_job(monkeypatch):
     assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
 
 
+def test_a_process_is_killed_once_its_job_is_unwanted(monkeypatch):
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr("biglearn_sampler.studies.processes.INTERVAL", 0.05)
+    processes = Processes(Surroundings.here(Recipe()))
+    looks = iter([False, False, True])
+    began = time.monotonic()
+    failed = processes.run(job(), unwanted=lambda: next(looks)).trial.failed
+    processes.close()
+    assert failed is not None and "SIGKILL" in failed and time.monotonic() - began < 30
+
+
 def test_a_table_comes_back_from_parquet(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = [
-        {"target": "two_modes", "seed": 0, "elbo": -0.5, "modes": 2, "seconds": 1, "failed": "", "settings.start": 1.5},
-        {"target": "funnel", "seed": 1, "elbo": None, "seconds": 2.5, "failed": "<b>no</b>", "settings.start": "here"},
+        {"target": "two_modes", "elbo": -0.5, "modes": 2, "seconds": 1, "failed": None, "settings.start": 1.5},
+        {"target": "funnel", "elbo": None, "seconds": 2.5, "failed": "<b>no</b>", "settings.start": "here"},
     ]
     file = tmp_path / "results.parquet"
     file.write_bytes(_as_parquet(rows))
@@ -492,6 +552,15 @@ def test_a_table_comes_back_from_parquet(tmp_path):
         {**rows[0], "seconds": 1.0, "settings.start": "1.5"},
         {**rows[1], "modes": None},
     ]
+
+
+def test_a_column_without_values_has_a_type(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "results.parquet"
+    file.write_bytes(_as_parquet([{"failed": None, "missing_mass": None}]))
+    table = parquet.read_table(file)
+    assert table.to_pylist() == [{"failed": None, "missing_mass": None}]
+    assert [str(column.type) for column in table.schema] == ["string", "double"]
 
 
 def test_a_study_in_processes(catalogue, tmp_path):
@@ -564,9 +633,39 @@ def test_a_worker_that_is_killed_loses_its_current_job_only(catalogue, monkeypat
             for worker in workers:
                 worker.kill()
                 worker.wait()
-    assert [row["failed"] for row in results.rows] == [""] * 4
+    assert [row["failed"] for row in results.rows] == [None] * 4
     # The job that was cut off was run once more, by the other one.
     assert len(list(naps.iterdir())) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_jobs_of_a_study_that_is_interrupted_end_on_the_workers(catalogue, monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("SLEEPING", str(tmp_path))
+    monkeypatch.setattr(PROCESS, "COMMAND", (sys.executable, "-c", SLEEPING))
+
+    class Interrupting:
+        def jobs_known(self, total, finished):
+            Thread(target=interrupt, daemon=True).start()
+
+        def job_finished(self, job, outcome):
+            pass
+
+    def interrupt():
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    here = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**here) as cluster:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(STUDY, scheduler=cluster.scheduler_address, catalogue=catalogue, watcher=Interrupting())
+        (process,) = [int(file.name) for file in tmp_path.iterdir()]
+        with pytest.raises(ProcessLookupError):
+            for _ in range(200):
+                os.kill(process, 0)
+                time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def results_of(comparison: Comparison) -> dict[str, Any]:
 
 
 def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
-    """One row for each trial: flat figures, their standard errors as `NAME_se`, and why it failed."""
+    """One row for each trial: why it failed, how it ended, flat figures and their standard errors as `NAME_se`."""
     return [{"target": comparison.name, **row_of(trial)} for trial in comparison.trials]
 
 
@@ -43,10 +43,21 @@ def row_of(trial: Trial) -> dict[str, Any]:
     return {
         "method": trial.method,
         "seed": trial.seed,
-        "failed": trial.failed or "",
+        "failed": trial.failed,
         "evaluations": trial.evaluations,
+        **_ending(trial),
         **_numbers(trial.figures),
         **{f"{name}_se": error for name, error in trial.figures.get("standard_errors", {}).items()},
+    }
+
+
+def _ending(trial: Trial) -> dict[str, Any]:
+    """How a training ended, and what was found missing; a baseline has none of it."""
+    return {
+        "verdict": trial.verdict,
+        "training_ended": trial.figures.get("training_ended"),
+        "stopped_by": ", ".join(trial.figures.get("stopped_by") or ()) or None,
+        "missing_mass": trial.figures["verdict"].get("missing_mass") if trial.verdict is not None else None,
     }
 
 

@@ -21,8 +21,7 @@ def sentences_of(comparison: Comparison) -> list[str]:
 
 def verdicts_of(comparison: Comparison) -> Counter[str]:
     """How often which verdict was given on our sampler."""
-    verdicts = (trial.figures.get("verdict") for trial in comparison.finished(OURS))
-    return Counter(each["verdict"] for each in verdicts if isinstance(each, dict) and "verdict" in each)
+    return Counter(trial.verdict for trial in comparison.finished(OURS) if trial.verdict is not None)
 
 
 def _of_method(comparison: Comparison, method: str) -> list[str]:

@@ -41,6 +41,12 @@ class Trial:
         """All that the method asked of the energy, of its gradient, and of a target's closed-form channels."""
         return None if self.failed is not None else evaluations_of(self.figures)
 
+    @property
+    def verdict(self) -> str | None:
+        """What is said of the whole of it, in a word; `None` for a method on which no verdict is given."""
+        given = self.figures.get("verdict")
+        return given.get("verdict") if isinstance(given, Mapping) else None
+
     def figure(self, name: str) -> float | None:
         """A figure, or `None` where it is missing."""
         if name == "evaluations":

@@ -73,6 +73,15 @@ class Place:
             )
         return cls(host.strip("[]"), int(port), number, size)
 
+    def address(self, port: int) -> str:
+        """Of a port of the host, as HOST:PORT; an address of IPv6 stands in brackets."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    @property
+    def coordinator(self) -> str:
+        """Where process 0 is met."""
+        return self.address(self.port)
+
 
 @contextmanager
 def met(place: Place | None) -> Iterator[AbstractTeam]:
@@ -104,10 +113,10 @@ def met(place: Place | None) -> Iterator[AbstractTeam]:
 def _led(place: Place) -> Leader:
     """Wait for the others, number by number, and tell them where JAX meets."""
     try:
-        listening = socket.create_server((place.host, place.port))
+        listening = _listening(place.host, place.port)
     except OSError as error:
         raise UserError(
-            f"process 0 cannot listen at {place.host}:{place.port}: {error.strerror or error}; --coordinator must name "
+            f"process 0 cannot listen at {place.coordinator}: {error.strerror or error}; --coordinator must name "
             "this machine, and a port that is free"
         ) from error
     came: dict[int, socket.socket] = {}
@@ -125,12 +134,19 @@ def _led(place: Place) -> Leader:
             number = _introduced(connection, place, came)
             if number is not None:
                 came[number] = connection
-    with socket.create_server((place.host, 0)) as free:
+    with _listening(place.host, 0) as free:
         meeting = free.getsockname()[1]
     for connection in came.values():
         Message({"welcome": meeting}).send(connection)
     _join(place, meeting)
     return Leader([Link(came[number], f"process {number} of {place.size}") for number in sorted(came)])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listens at an address of IPv4, or at one of IPv6 where the host has no other."""
+    families = {found[0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    return socket.create_server((host, port), family=family)
 
 
 def _introduced(connection: socket.socket, place: Place, came: Mapping[int, Any]) -> int | None:
@@ -183,9 +199,9 @@ def _welcomed(connection: socket.socket, place: Place) -> int:
         Message({"number": place.number, "size": place.size, "versions": _versions()}).send(connection)
         answer = Message.receive(connection).header
     except (OSError, EOFError, Foreign) as error:
-        raise RunFailed(f"process 0 at {place.host}:{place.port} has gone before all processes were there") from error
+        raise RunFailed(f"process 0 at {place.coordinator} has gone before all processes were there") from error
     if "refused" in answer:
-        raise UserError(f"process 0 at {place.host}:{place.port} refused this process: {answer['refused']}")
+        raise UserError(f"process 0 at {place.coordinator} refused this process: {answer['refused']}")
     return int(answer["welcome"])
 
 
@@ -197,7 +213,7 @@ def _connected(place: Place) -> socket.socket:
         except OSError as error:
             if time.monotonic() > until:
                 raise RunFailed(
-                    f"process 0 was not found at {place.host}:{place.port} within {PATIENCE:.0f} seconds: "
+                    f"process 0 was not found at {place.coordinator} within {PATIENCE:.0f} seconds: "
                     f"{error.strerror or error}"
                 ) from error
             time.sleep(PAUSE)
@@ -211,7 +227,7 @@ def _join(place: Place, port: int) -> None:
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
-            f"{place.host}:{port}",
+            place.address(port),
             place.size,
             place.number,
             cluster_detection_method="deactivate",

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 RECORD = "study.json"
 
+TEXTS = ("failed", "verdict", "training_ended", "stopped_by")
+"""Columns of a table that are texts, also where no row has one."""
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -134,16 +137,23 @@ def _as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
     import pyarrow.parquet  # pyright: ignore[reportMissingImports]
 
     columns = dict.fromkeys(name for row in rows for name in row)
-    table = {name: _column([row.get(name) for row in rows]) for name in columns}
+    table = {name: _column(name, [row.get(name) for row in rows]) for name in columns}
     file = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(table), file)
     return file.getvalue()
 
 
-def _column(values: Sequence[Any]) -> list[Any]:
-    """Values of one type: a figure that is whole in one row only is a float in all, what differs more is a text."""
+def _column(name: str, values: Sequence[Any]) -> Any:
+    """Values of one type: a figure that is whole in one row only is a float in all, what differs more is a text.
+
+    Of a column without any value the name tells the type.
+    """
+    import pyarrow  # pyright: ignore[reportMissingImports]
+
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) < 2:
-        return list(values)
+    if not kinds:
+        return pyarrow.array(values, pyarrow.string() if name in TEXTS else pyarrow.float64())
+    if len(kinds) == 1:
+        return pyarrow.array(values)
     common = float if kinds == {int, float} else str
-    return [None if value is None else common(value) for value in values]
+    return pyarrow.array([None if value is None else common(value) for value in values])

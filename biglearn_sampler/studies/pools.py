@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Protocol, runtime_checkable
 
-from biglearn_sampler.errors import MissingPackage, UserError
+from biglearn_sampler.errors import MissingPackage, RunFailed, UserError
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.processes import Outcome, Processes, run_elsewhere
 from biglearn_sampler.studies.surroundings import Surroundings
@@ -24,7 +24,7 @@ class Pool(Protocol):
     """Takes jobs; more of them than it can run at once wait."""
 
     def submit(self, job: Job) -> Future[Outcome]:
-        """The outcome to come. An exception in it means that nobody could run the job."""
+        """The outcome to come. An exception in it means that nobody could run the job; a cancelled one, any job."""
         ...
 
 
@@ -55,6 +55,7 @@ def dask_pool(surroundings: Surroundings, address: str) -> Iterator[Pool]:
     Raises:
         MissingPackage: Dask is not installed.
         UserError: no scheduler answers.
+        RunFailed: it has gone before all was done.
     """
     try:
         from distributed import Client  # pyright: ignore[reportMissingImports]
@@ -67,18 +68,40 @@ def dask_pool(surroundings: Surroundings, address: str) -> Iterator[Pool]:
             f"no Dask scheduler answers at {address} ({error}); start one by `dask scheduler`, and give the address "
             "that it tells, as in --scheduler tcp://HOST:8786"
         ) from error
-    try:
-        if not client.scheduler_info()["workers"]:
-            logger.warning("the scheduler at %s has no workers yet; start some by `dask worker %s`", address, address)
-        executor = client.get_executor(pure=False)
+    executor = client.get_executor(pure=False)
 
-        class OnCluster:
-            def submit(self, job: Job) -> Future[Outcome]:
-                return executor.submit(run_elsewhere, job, surroundings)
+    class OnCluster:
+        def submit(self, job: Job) -> Future[Outcome]:
+            if client.status != "running":
+                raise CancelledError
+            return executor.submit(run_elsewhere, job, surroundings)
 
+    # What its client tells of a lost scheduler, with a traceback, is told once below.
+    with _silent(logging.getLogger("distributed.client")):
         try:
+            if not client.scheduler_info()["workers"]:
+                logger.warning(
+                    "the scheduler at %s has no workers yet; start some by `dask worker %s`", address, address
+                )
             yield OnCluster()
+        except CancelledError as error:
+            raise RunFailed(
+                f"the scheduler at {address} has gone, and with it the jobs that were not finished; start it again, by "
+                "`dask scheduler`, before the study goes on"
+            ) from error
         finally:
-            executor.shutdown(wait=False)
+            # Whatever ended the study is worth more than that there is nobody left to say goodbye to.
+            for leave in (lambda: executor.shutdown(wait=False), client.close):
+                with suppress(Exception):
+                    leave()
+
+
+@contextmanager
+def _silent(told: logging.Logger) -> Iterator[None]:
+    """While this lasts a logger tells nothing but what is critical."""
+    before = told.level
+    told.setLevel(logging.CRITICAL)
+    try:
+        yield
     finally:
-        client.close()
+        told.setLevel(before)

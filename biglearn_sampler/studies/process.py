@@ -50,6 +50,11 @@ class Process:
         except (OSError, EOFError, pickle.UnpicklingError):
             return Trial(job.method, job.seed, {}, failed=self._death()), False
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it, in the middle of a job or not."""
         self._process.kill()

@@ -6,6 +6,8 @@ import queue
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +15,9 @@ from biglearn_sampler.comparison import Trial
 from biglearn_sampler.studies.job import Job
 from biglearn_sampler.studies.process import Process
 from biglearn_sampler.studies.surroundings import Surroundings
+
+INTERVAL = 1.0
+"""Seconds between two looks at whether a job is still wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +51,13 @@ class Processes:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, job: Job) -> Outcome:
-        """The outcome of a job."""
+    def run(self, job: Job, unwanted: Callable[[], bool] | None = None) -> Outcome:
+        """The outcome of a job; its process is killed as soon as the job is unwanted, where somebody can say so."""
         began = time.monotonic()
         process = self._take()
-        trial, alive = process.run(job)
-        if alive:
+        with _killed_when(unwanted, process):
+            trial, alive = process.run(job)
+        if alive and process.alive:
             self._idle.put(process)
         else:
             with self._lock:
@@ -86,7 +92,44 @@ class Processes:
 
 def run_elsewhere(job: Job, surroundings: Surroundings) -> Outcome:
     """The outcome of a job, in a process of the machine where this is called: what a worker of Dask does."""
-    return _processes(surroundings).run(job)
+    return _processes(surroundings).run(job, _cancelled())
+
+
+def _cancelled() -> Callable[[], bool]:
+    """Whether the task of Dask that calls this was cancelled: its study has ended, however that came."""
+    from distributed import get_worker  # pyright: ignore[reportMissingImports]
+
+    worker = get_worker()
+    tasks, key = worker.state.tasks, worker.get_current_task()
+
+    def cancelled() -> bool:
+        task = tasks.get(key)
+        return task is not None and task.state == "cancelled"
+
+    return cancelled
+
+
+@contextmanager
+def _killed_when(unwanted: Callable[[], bool] | None, process: Process) -> Iterator[None]:
+    """While this lasts a process is killed as soon as its job is unwanted."""
+    if unwanted is None:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(INTERVAL):
+            if unwanted():
+                process.kill()
+                return
+
+    watching = threading.Thread(target=watch, name="unwanted", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 # One study after another: the processes of the one before are left to end with their pipes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class StudyResults:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each combination that is over: flat figures, their errors as `NAME_se`, or why it failed."""
+        """One row for each combination that is over: how it ended, flat figures and their errors as `NAME_se`."""
         return [
             {
                 "target": cell.target,
@@ -70,10 +71,20 @@ class StudyResults:
         return self.outcomes[found[0].job.name].trial
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows of the means over the seeds, for the screen."""
+        """Headings and rows of the means over the seeds, and of the verdicts on them, for the screen."""
         groups: dict[tuple[str, ...], list[Trial]] = {}
         for cell in self.cells:
             if cell.job.name in self.outcomes:
                 place = (cell.target, cell.settings, cell.method)
                 groups.setdefault(place, []).append(self.outcomes[cell.job.name].trial)
-        return table_of_groups(("target", "settings", "method"), groups)
+        headings, rows = table_of_groups(("target", "settings", "method"), groups)
+        verdicts = [_verdicts(trials) for trials in groups.values()]
+        if not any(verdicts):
+            return headings, rows
+        return [*headings, "verdict"], [[*row, verdict or "-"] for row, verdict in zip(rows, verdicts, strict=True)]
+
+
+def _verdicts(trials: Sequence[Trial]) -> str:
+    """The one that all trials share, or how often each was given; empty where none was."""
+    given = Counter(trial.verdict for trial in trials if trial.verdict is not None)
+    return "".join(given) if len(given) < 2 else ", ".join(f"{count} {verdict}" for verdict, count in given.items())

@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,14 +69,14 @@ def sweep(
         resume: whether `out` holds an interrupted study to go on with, or one of which the study file has grown.
             Finished jobs are not run again; those that failed, or of which the files are damaged, are.
         processes: at the same time, on this machine; by default one for every two cores.
-        scheduler: the address of a Dask scheduler, whose workers run the jobs instead.
+        scheduler: the address of a Dask scheduler, whose workers run the jobs instead, and say how many at a time.
         retries: how many times a job that failed is tried again.
         catalogue: of plugins; a fresh one by default. The processes load the same plugins.
         watcher: is told how it goes.
 
     Raises:
         UserError: something that was asked for cannot be had; told before anything is run.
-        RunFailed: the results cannot be written.
+        RunFailed: the results cannot be written, or the scheduler has gone.
 
     Example:
         >>> import biglearn_sampler as bl
@@ -84,6 +84,11 @@ def sweep(
         >>> [row["method"] for row in results.rows]
         ['nuts']
     """
+    if processes is not None and scheduler is not None:
+        raise UserError(
+            "processes and scheduler exclude each other: of a Dask cluster its workers say how many jobs run at once "
+            "(dask worker --nthreads)"
+        )
     catalogue = catalogue or Catalogue()
     cells = planned(study, catalogue)
     count = _checked("processes", processes, 1) if processes is not None else max((os.cpu_count() or 2) // 2, 1)
@@ -131,22 +136,35 @@ def _outcomes(pool: Pool, jobs: Sequence[Job], attempts: int) -> Iterator[tuple[
     """Jobs with their outcomes, as they come; one that failed is submitted again while it has attempts left."""
     pending: dict[Future[Outcome], tuple[Job, int]] = {pool.submit(job): (job, 1) for job in jobs}
     while pending:
-        done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        # In the order in which they were submitted, and not in that of a set.
-        for future in [each for each in pending if each in done]:
-            job, attempt = pending.pop(future)
-            outcome = replace(_outcome(job, future), attempts=attempt)
-            if outcome.trial.failed is not None and attempt < attempts:
-                logger.warning("%s failed, and is tried again: %s", job.name, outcome.trial.failed)
-                pending[pool.submit(job)] = (job, attempt + 1)
-            else:
-                yield job, outcome
+        wait(pending, return_when=FIRST_COMPLETED)
+        job, attempt, outcome = _next_done(pending)
+        if outcome.trial.failed is not None and attempt < attempts:
+            logger.warning("%s failed, and is tried again: %s", job.name, outcome.trial.failed)
+            pending[pool.submit(job)] = (job, attempt + 1)
+        else:
+            yield job, outcome
+
+
+def _next_done(pending: dict[Future[Outcome], tuple[Job, int]]) -> tuple[Job, int, Outcome]:
+    """A job that is over, its attempt and its outcome; nothing holds its future any longer.
+
+    Dask runs a job once more whose future is still held when the worker that has its outcome dies.
+
+    Raises:
+        CancelledError: the pool is lost; every other job that is over was given before.
+    """
+    # In the order in which they were submitted.
+    future = min((each for each in pending if each.done()), key=lambda each: each.cancelled())
+    job, attempt = pending.pop(future)
+    return job, attempt, replace(_outcome(job, future), attempts=attempt)
 
 
 def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
     """What came of a job. An exception is one of the pool: a job that raises has an outcome."""
     try:
         return future.result()
+    except CancelledError:
+        raise  # nobody is left to try it again
     except Exception as error:
         return Outcome(Trial(job.method, job.seed, {}, failed=f"nobody could run it: {told(error)}"), "", 0.0)
 
@@ -185,10 +203,10 @@ def _opened(
 
 
 def _close(folder: StudyFolder, results: StudyResults, record: Mapping[str, Any], status: str) -> None:
-    """Write the table, also of a study that was cut short, and how it ended."""
+    """Write the table, also of a study that was cut short unless it has no row yet, and how it ended."""
     # What cut it short is worth more than what could not be written after it.
     with suppress(RunFailed) if status == "interrupted" else nullcontext():
-        if not folder.write_table(results.rows):
+        if results.rows and not folder.write_table(results.rows):
             logger.warning("the table is a CSV file only; `pip install pyarrow` brings results.parquet too")
         folder.write_record({**record, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
     if status == "interrupted":
