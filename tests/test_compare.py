@@ -185,6 +185,7 @@ def test_a_method_with_one_mode_is_told_from_a_right_one(compared):
     )
 
 
+@pytest.mark.slow
 def test_a_trial_is_the_same_whatever_stands_beside_it(compared, catalogue, monkeypatch):
     monkeypatch.setattr(TRAIN, "verdict_of", lambda *_: VERDICT)
     alone = bl.compare(
@@ -500,6 +501,7 @@ def test_whole_numbers_of_numpy_are_counts_and_become_json():
     assert end[0] == 4
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_written_is_a_row_with_its_reason(tmp_path, catalogue, monkeypatch):
     def figures(*_: Any) -> dict[str, Any]:
         return {"odd": np.int64(1), "energy_evaluations": 1, "gradient_evaluations": 0}

@@ -99,6 +99,7 @@ def record_of(folder: Path) -> dict[str, Any]:
     return RunFolder.existing(folder).read_record()
 
 
+@pytest.mark.slow
 def test_a_training_does_not_go_on_with_another_scheduler(tmp_path: Path, caplog: Any) -> None:
     file, folder = tmp_path / "mine.py", tmp_path / "run"
     file.write_text(PLUGIN)
